@@ -1,0 +1,5 @@
+module github.com/rocketflow-io/rocketflow/examples
+
+go 1.27
+
+replace github.com/rocketflow-io/rocketflow => ../

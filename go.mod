@@ -1,0 +1,21 @@
+module github.com/rocketflow-io/rocketflow
+
+go 1.27
+
+require (
+	github.com/apache/rocketmq-clients/golang/v5 v5.1.4
+	github.com/cenkalti/backoff/v4 v4.3.0
+	github.com/reugn/go-streams v0.13.0
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/goleak v1.3.0
+	google.golang.org/grpc v1.85.0
+	google.golang.org/protobuf v1.36.12
+)
+
+require (
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/sys v0.48.0 // indirect
+	golang.org/x/text v0.42.0 // indirect
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
+)

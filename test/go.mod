@@ -1,0 +1,5 @@
+module github.com/rocketflow-io/rocketflow/test
+
+go 1.27
+
+replace github.com/rocketflow-io/rocketflow => ../
