@@ -1,0 +1,90 @@
+package stage
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// Operator describes how records of type I become records of type O. It is a value that can be
+// used in any number of pipelines, and started in several runs.
+type Operator[I, O any] interface {
+	// Describe gives what the engine and Explain need to know before Start.
+	Describe() Description
+	// Start makes the running operator. What it emits goes to next.
+	Start(rt Runtime, next Emitter[O]) (Processor[I], error)
+}
+
+// Processor is a running operator.
+type Processor[I any] interface {
+	// Process takes over the record's duty and moves, joins or settles it (rules 2 to 4). An
+	// error says that the record failed here; its duty is then untouched, nothing was emitted for
+	// it, and the engine applies the stage's error policy, by which Process may be called again
+	// with the same record (rule 9). One call runs at a time.
+	Process(ctx context.Context, r Record[I]) error
+	// Drain emits what is held. Records may follow it. When ctx ends, what cannot be emitted is
+	// handed back. For an asynchronous operator Drain also waits until each record it took is
+	// complete.
+	Drain(ctx context.Context) error
+}
+
+// Emitter takes an operator's output to the next stage. Failures there are the next stage's and
+// do not come back (rule 9).
+type Emitter[O any] interface {
+	Emit(ctx context.Context, r Record[O])
+}
+
+// Description is what an operator declares about itself.
+type Description struct {
+	// Name is what the operator does, in a word: "map".
+	Name string
+	// Fallible says that Process can fail other than by a panic.
+	Fallible bool
+	// Unordered says that records may leave in another order than they came.
+	Unordered bool
+	// Holds says that the operator keeps duties from one call to the next, for at most HoldsFor;
+	// 0 if there is no bound in time.
+	Holds    bool
+	HoldsFor time.Duration
+	// Async says that the operator works on goroutines of its own (see [Runtime.Go]), calls
+	// [Complete] once for each record it took, and emits only within [Runtime.Do].
+	Async bool
+	// Parallel is how many records are worked on at once; 0 means 1.
+	Parallel int
+	// Problem is why the operator cannot be used, such as an argument out of range; the pipeline
+	// then does not validate.
+	Problem error
+}
+
+// Runtime is the engine as an operator sees it.
+type Runtime interface {
+	// Logger logs with the stage's name.
+	Logger() *slog.Logger
+	// Now gives the time by the engine's clock.
+	Now() time.Time
+	// After runs f once, d from now, where Emit may be called and never at the same time as
+	// Process of a synchronous operator. It returns a function which stops that and reports
+	// whether it did.
+	After(d time.Duration, f func(ctx context.Context)) (stop func() bool)
+	// Do runs f where an asynchronous operator may emit. Calls follow one another.
+	Do(f func(ctx context.Context))
+	// Go runs f on a goroutine that the run waits for. Its context ends when the run must.
+	Go(f func(ctx context.Context))
+	// Keyed says that the records come from a keyed source. The engine then gives an operator no
+	// record whose key is still being worked on.
+	Keyed() bool
+	// Count adds to a counter of the stage, which Snapshot shows under this name.
+	Count(name string, n int64)
+}
+
+// Completer is what the Runtime of a stage that takes records of type I implements besides.
+type Completer[I any] interface {
+	Complete(ctx context.Context, r Record[I], err error)
+}
+
+// Complete is how an asynchronous operator returns from a record that Process took: err is nil
+// when what came of the record has been emitted or settled, and else the record's failure, by the
+// same terms as an error of Process. It panics if rt is not the Runtime of a stage that takes I.
+func Complete[I any](ctx context.Context, rt Runtime, r Record[I], err error) {
+	rt.(Completer[I]).Complete(ctx, r, err)
+}

@@ -1,0 +1,129 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+)
+
+// Sink describes where values go. Open may be called again for another run.
+type Sink[T any] interface {
+	Open(ctx context.Context) (Writer[T], error)
+}
+
+// Writer writes batches of values.
+type Writer[T any] interface {
+	// Write returns nil when each value of the batch is safe. A [*BatchError] says which are not;
+	// another error means that the outcome of all is unknown, and the engine finds those to blame
+	// by writing parts of the batch again. A Write that may be repeated should therefore change
+	// nothing the second time, where the system behind it allows.
+	Write(ctx context.Context, batch Batch[T]) error
+	// Close releases what Open acquired. All writes have returned.
+	Close(ctx context.Context) error
+}
+
+// SinkTraits is what a sink or a writer declares about itself. The zero value stands for a
+// writer that takes one write at a time, in order.
+type SinkTraits struct {
+	// Name is how Explain calls it; by default its type.
+	Name string
+	// Concurrency is how many Writes may run at once; below 1 means 1, and order is kept.
+	Concurrency int
+	// MaxBatch bounds the values of one Write that a pipeline without flow.Batched makes; below 1
+	// means [DefaultMaxBatch].
+	MaxBatch int
+	// Immediate says that Write waits for nothing outside the process. It is then called on the
+	// goroutine that produced the values.
+	Immediate bool
+	// OrderedKeys says that after the first failed value of a key Write writes no later value of
+	// that key in the same batch, and reports those as failed too (rule 8). Without it a batch
+	// from a keyed source has at most one value of a key.
+	OrderedKeys bool
+}
+
+// DefaultMaxBatch is the most values of one Write, unless the sink or the pipeline says otherwise.
+const DefaultMaxBatch = 256
+
+// SinkDescriber is implemented by sinks that declare traits before they are opened, and by
+// writers that know them only then; a writer's replace its sink's.
+type SinkDescriber interface {
+	SinkTraits() SinkTraits
+}
+
+// BatchError says which values of a batch were not written. The others were.
+type BatchError struct {
+	// Failed maps an index of the batch to its error.
+	Failed map[int]error
+}
+
+// Fail adds the failure of the value at index i; a nil receiver is not allowed.
+func (e *BatchError) Fail(i int, err error) {
+	if e.Failed == nil {
+		e.Failed = make(map[int]error)
+	}
+	e.Failed[i] = err
+}
+
+// OrNil gives the error, or nil if no value failed.
+func (e *BatchError) OrNil() error {
+	if e == nil || len(e.Failed) == 0 {
+		return nil
+	}
+	return e
+}
+
+// Error tells how many values failed and the first of them.
+func (e *BatchError) Error() string {
+	if len(e.Failed) == 0 {
+		return "stage: batch: no value failed"
+	}
+	first := e.indexes()[0]
+	return fmt.Sprintf("stage: batch: %d values were not written, the first at index %d: %v",
+		len(e.Failed), first, e.Failed[first])
+}
+
+// Unwrap gives the values' errors in the order of their indexes, for errors.Is and errors.As.
+func (e *BatchError) Unwrap() []error {
+	errs := make([]error, 0, len(e.Failed))
+	for _, i := range e.indexes() {
+		errs = append(errs, e.Failed[i])
+	}
+	return errs
+}
+
+func (e *BatchError) indexes() []int {
+	at := make([]int, 0, len(e.Failed))
+	for i := range e.Failed {
+		at = append(at, i)
+	}
+	sort.Ints(at)
+	return at
+}
+
+var _ error = (*BatchError)(nil)
+
+// ErrHandedBack is the outcome of a record that the pipeline did not come to finish: it was
+// drained, cut off, or stood behind a failed record of its key. It may be delivered again at
+// once, and the attempt need not be counted.
+var ErrHandedBack = errors.New("stage: handed back")
+
+// Permanent marks an error that no retry can mend: from Read it ends the run; from a stage it
+// skips the policy's retries. Permanent(nil) is nil.
+func Permanent(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &permanentError{err}
+}
+
+// IsPermanent tells whether err, or an error that it wraps, was marked by [Permanent].
+func IsPermanent(err error) bool {
+	var p *permanentError
+	return errors.As(err, &p)
+}
+
+type permanentError struct{ err error }
+
+func (e *permanentError) Error() string { return e.err.Error() }
+func (e *permanentError) Unwrap() error { return e.err }

@@ -1,0 +1,48 @@
+package stage
+
+import (
+	"context"
+	"time"
+)
+
+// Source describes where records come from. It holds no connection and runs nothing: Open does,
+// and may be called again for another run.
+type Source[T any] interface {
+	Open(ctx context.Context) (Reader[T], error)
+}
+
+// Reader hands out the records of an opened source.
+type Reader[T any] interface {
+	// Read gives the next records, at least one, waiting for them if need be. One goroutine calls
+	// it, one call at a time.
+	//
+	// io.EOF says that there is no more. The engine then emits what it holds, and when all
+	// outcomes have been delivered and one of them was a failure, it calls Read again: a source
+	// that redelivers does so then, any other repeats io.EOF. Any other error is retried with
+	// backoff, unless it is [Permanent], which ends the run.
+	//
+	// When ctx ends, what was fetched is returned or handed back, never dropped.
+	Read(ctx context.Context) (Batch[T], error)
+	// Close ends the reader, after the last outcome has been delivered.
+	Close(ctx context.Context) error
+}
+
+// SourceTraits is what a source or a reader declares about itself.
+type SourceTraits struct {
+	// Name is how Explain calls it; by default its type.
+	Name string
+	// Keyed says that Info.Key orders records and that rule 8 holds. A keyed source may not be
+	// followed by an operator that holds records: it would stall its own queue.
+	Keyed bool
+	// Lease is how long a record may be held before the source delivers it again; 0 if for ever.
+	Lease time.Duration
+	// Redelivers says that a failed record comes again. Where none does, a record that fails for
+	// good makes Run return an error.
+	Redelivers bool
+}
+
+// SourceDescriber is implemented by sources that declare traits before they are opened, and by
+// readers that know them only then; a reader's replace its source's.
+type SourceDescriber interface {
+	SourceTraits() SourceTraits
+}
