@@ -1,0 +1,84 @@
+// Command cmd runs a command with a real RocketMQ server:
+//
+//	go run ./rocketmq/cmd -mode local|cluster -- COMMAND ARGS…
+//
+// It starts the server, runs the command with the server's addresses in its environment
+// (ROCKETMQ_ENDPOINT, ROCKETMQ_BROKER, ROCKETMQ_NAMESRV, ROCKETMQ_MODE), takes the server down and
+// exits with the command's code. Without a command it keeps the server up until it is interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/test/rocketmq"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is main with what it takes from the process handed in; it returns the exit code.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	flags := flag.NewFlagSet("rocketmq", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	mode := flags.String("mode", string(rocketmq.Local), "local: broker inside the proxy; cluster: broker beside it")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	log := slog.New(slog.NewTextHandler(errOut, nil))
+	server, err := rocketmq.Start(ctx, rocketmq.Options{Mode: rocketmq.Mode(*mode), Log: log})
+	if err != nil {
+		fmt.Fprintln(errOut, err)
+		return 1
+	}
+	code, err := with(ctx, server, flags.Args(), out, errOut)
+	log.Info("taking the server down")
+	if err := errors.Join(err, server.Stop()); err != nil {
+		fmt.Fprintln(errOut, err)
+		return 1
+	}
+	return code
+}
+
+// with runs the command and returns its exit code. When ctx ends, the command and its children
+// are asked to end, and killed if they have not after a while.
+func with(ctx context.Context, server *rocketmq.Server, command []string, out, errOut io.Writer) (int, error) {
+	if len(command) == 0 {
+		fmt.Fprintf(out, "export %s\n", strings.Join(server.Env(), " "))
+		<-ctx.Done()
+		return 0, nil
+	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), server.Env()...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out, errOut
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Start(); err != nil {
+		return 0, fmt.Errorf("rocketmq: run the command: %w", err)
+	}
+	err := cmd.Wait()
+	// Children that the command has left behind would go on against a server that is gone.
+	if killErr := syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL); killErr != nil && !errors.Is(killErr, syscall.ESRCH) {
+		return 0, fmt.Errorf("rocketmq: end the command: %w", killErr)
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return max(exit.ExitCode(), 1), nil
+	}
+	return 0, err
+}

@@ -1,0 +1,80 @@
+package rocketmq
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Names that the server gives itself. Topics of these names are refused as system topics.
+const (
+	clusterName = "DefaultCluster"
+	brokerName  = "broker-a"
+)
+
+// config holds the three configuration files of an instance in its folder.
+type config struct {
+	dir   string
+	ports ports
+}
+
+func (c config) path(name string) string { return filepath.Join(c.dir, name) }
+
+// write writes the files, with extra lines for the broker.
+func (c config) write(extra map[string]string) error {
+	proxy, err := json.MarshalIndent(map[string]any{
+		"rocketMQClusterName": clusterName,
+		"namesrvAddr":         local(c.ports.namesrv),
+		"grpcServerPort":      c.ports.grpc,
+		"remotingListenPort":  c.ports.remoting,
+	}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("rocketmq: write the configuration: %w", err)
+	}
+	files := map[string]string{
+		"namesrv.conf":   properties(map[string]string{"listenPort": strconv.Itoa(c.ports.namesrv)}),
+		"broker.conf":    properties(c.broker(extra)),
+		"rmq-proxy.json": string(proxy),
+	}
+	for name, content := range files {
+		if err := os.WriteFile(c.path(name), []byte(content), 0o644); err != nil {
+			return fmt.Errorf("rocketmq: write the configuration: %w", err)
+		}
+	}
+	return nil
+}
+
+// broker returns the broker's properties: the server's defaults, save for addresses, folders and
+// files small enough for a test with hundreds of topics.
+func (c config) broker(extra map[string]string) map[string]string {
+	lines := map[string]string{
+		"brokerClusterName":          clusterName,
+		"brokerName":                 brokerName,
+		"brokerId":                   "0",
+		"brokerIP1":                  host,
+		"namesrvAddr":                local(c.ports.namesrv),
+		"listenPort":                 strconv.Itoa(c.ports.broker),
+		"haListenPort":               strconv.Itoa(c.ports.broker + 1),
+		"storePathRootDir":           c.path("store"),
+		"storePathCommitLog":         c.path("store/commitlog"),
+		"mappedFileSizeCommitLog":    strconv.Itoa(128 << 20),
+		"mappedFileSizeConsumeQueue": strconv.Itoa(30_000 * 20), // entries of 20 bytes
+		"timerWheelEnable":           "true",
+		"enablePropertyFilter":       "true",
+	}
+	maps.Copy(lines, extra)
+	return lines
+}
+
+func properties(lines map[string]string) string {
+	var b strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(lines)) {
+		fmt.Fprintf(&b, "%s=%s\n", key, lines[key])
+	}
+	return b.String()
+}

@@ -1,0 +1,58 @@
+package rocketmq
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+)
+
+// host is the address at which the server listens and which it tells its clients.
+const host = "127.0.0.1"
+
+// ports are the TCP ports of an instance.
+type ports struct {
+	namesrv  int
+	broker   int // the broker takes this one, two below it for its second listener, and one above it for replicas
+	grpc     int
+	remoting int // of the proxy
+}
+
+// freePorts finds ports that nobody listens at. They are free at that moment only: another process
+// can take one before the server does, which then fails to start.
+func freePorts() (p ports, err error) {
+	var held []net.Listener
+	defer func() {
+		for _, l := range held {
+			err = errors.Join(err, l.Close())
+		}
+	}()
+	hold := func(port int) (int, bool) {
+		l, err := net.Listen("tcp", net.JoinHostPort("", strconv.Itoa(port)))
+		if err != nil {
+			return 0, false
+		}
+		held = append(held, l)
+		return l.Addr().(*net.TCPAddr).Port, true
+	}
+	for range 100 {
+		broker, ok := hold(0)
+		_, below := hold(broker - 2)
+		_, above := hold(broker + 1)
+		if !ok || !below || !above {
+			continue
+		}
+		p.broker = broker
+		break
+	}
+	var found [3]bool
+	p.namesrv, found[0] = hold(0)
+	p.grpc, found[1] = hold(0)
+	p.remoting, found[2] = hold(0)
+	if p.broker == 0 || found != [3]bool{true, true, true} {
+		return ports{}, fmt.Errorf("rocketmq: find free ports: none left on %s", host)
+	}
+	return p, nil
+}
+
+func local(port int) string { return net.JoinHostPort(host, strconv.Itoa(port)) }
