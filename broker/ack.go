@@ -1,0 +1,103 @@
+package broker
+
+import (
+	"context"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+// AckMessage settles deliveries. It says OK also of what is settled already, or has come back
+// since: it has no effect then.
+func (s *service) AckMessage(ctx context.Context, req *v2.AckMessageRequest) (*v2.AckMessageResponse, error) {
+	entries, err := s.ack(ctx, req)
+	if err != nil {
+		return &v2.AckMessageResponse{Status: statusOf(err)}, nil
+	}
+	all := make([]*v2.Status, len(entries))
+	for i, e := range entries {
+		all[i] = e.GetStatus()
+	}
+	return &v2.AckMessageResponse{Status: statuses(all), Entries: entries}, nil
+}
+
+func (s *service) ack(ctx context.Context, req *v2.AckMessageRequest) ([]*v2.AckMessageResultEntry, error) {
+	if _, err := clientID(ctx); err != nil {
+		return nil, err
+	}
+	if err := checkTopicAndGroup(req.GetTopic(), req.GetGroup()); err != nil {
+		return nil, err
+	}
+	if len(req.GetEntries()) == 0 {
+		return nil, refuse(v2.Code_INTERNAL_SERVER_ERROR, "ack message result is empty")
+	}
+	entries := make([]*v2.AckMessageResultEntry, len(req.GetEntries()))
+	handles := make([]string, len(entries))
+	for i, e := range req.GetEntries() {
+		handles[i] = e.GetReceiptHandle()
+		entries[i] = &v2.AckMessageResultEntry{MessageId: e.GetMessageId(), ReceiptHandle: e.GetReceiptHandle()}
+	}
+	for i, err := range s.settle(req.GetTopic(), req.GetGroup(), handles) {
+		entries[i].Status = statusOf(err)
+	}
+	return entries, nil
+}
+
+// settle settles what handles name, and gives an error or nil for each.
+func (s *service) settle(topicName, groupName *v2.Resource, handles []string) []error {
+	errs := make([]error, len(handles))
+	sub, read := s.store.find(groupName.GetName(), topicName.GetName())
+	if read {
+		sub.mu.Lock()
+		defer sub.unlock()
+	}
+	now := nowMillis()
+	for i, text := range handles {
+		h, err := parseHandle(text)
+		switch {
+		case err != nil:
+			errs[i] = err
+		case read:
+			errs[i] = sub.ack(h, now)
+		case h.expired(now):
+			errs[i] = errExpired()
+		case !s.stored(topicName.GetName(), h):
+			errs[i] = errAbnormal("ack failed")
+		}
+	}
+	return errs
+}
+
+// ack is called with the lock held. A delivery that the broker extends by itself outlives the time
+// in its handle.
+func (s *subscription) ack(h handle, now int64) error {
+	l, ok := s.lane(h)
+	if !ok || h.offset < 0 || h.offset >= l.log().end() {
+		if h.expired(now) {
+			return errExpired()
+		}
+		return errAbnormal("ack failed")
+	}
+	f, ok := l.find(h)
+	if h.expired(now) && (!ok || f.renewing() == nil) {
+		return errExpired()
+	}
+	if ok {
+		f.settle()
+		s.counts.Acked++
+	}
+	return nil
+}
+
+// stored tells whether a handle of a group that never read the topic could be of it.
+func (s *service) stored(topicName string, h handle) bool {
+	t, ok := s.store.lookUp(topicName)
+	return ok && h.queue >= 0 && h.queue < int64(len(t.logs)) && h.offset >= 0 && h.offset < t.logs[h.queue].end()
+}
+
+func errExpired() error {
+	return refuse(v2.Code_INVALID_RECEIPT_HANDLE, "receipt handle is expired")
+}
+
+func errAbnormal(what string) error {
+	return refuse(v2.Code_INTERNAL_SERVER_ERROR, what+": status is abnormal")
+}

@@ -1,0 +1,70 @@
+package broker
+
+import (
+	"context"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+// ChangeInvisibleDuration sets when a message that is handed out is visible again, from now, and
+// gives the handle that is valid from then on.
+func (s *service) ChangeInvisibleDuration(
+	ctx context.Context, req *v2.ChangeInvisibleDurationRequest,
+) (*v2.ChangeInvisibleDurationResponse, error) {
+	text, err := s.changeInvisible(ctx, req)
+	return &v2.ChangeInvisibleDurationResponse{Status: statusOf(err), ReceiptHandle: text}, nil
+}
+
+func (s *service) changeInvisible(ctx context.Context, req *v2.ChangeInvisibleDurationRequest) (string, error) {
+	id, err := clientID(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := checkTopicAndGroup(req.GetTopic(), req.GetGroup()); err != nil {
+		return "", err
+	}
+	if err := checkInvisible(req.GetInvisibleDuration(), 0); err != nil {
+		return "", err
+	}
+	if _, ok := s.sessions.settings(id); !ok {
+		return "", errNoSettings()
+	}
+	h, err := parseHandle(req.GetReceiptHandle())
+	if err != nil {
+		return "", err
+	}
+	sub, ok := s.store.find(req.GetGroup().GetName(), req.GetTopic().GetName())
+	if !ok {
+		return "", errNotInFlight()
+	}
+	h, err = sub.changeInvisible(h, req.GetInvisibleDuration().AsDuration().Milliseconds(), req.GetSuspend())
+	if err != nil {
+		return "", err
+	}
+	return h.String(), nil
+}
+
+func (s *subscription) changeInvisible(h handle, invisible int64, suspend bool) (handle, error) {
+	s.mu.Lock()
+	defer s.unlock()
+	now := nowMillis()
+	l, ok := s.lane(h)
+	if !ok || h.offset < 0 || h.offset >= l.log().end() {
+		return handle{}, errAbnormal("changeInvisibleDuration failed")
+	}
+	f, ok := l.find(h)
+	switch {
+	case h.expired(now) && (!ok || f.renewing() == nil):
+		return handle{}, errExpired()
+	case !ok:
+		return handle{}, errNotInFlight()
+	}
+	h.popTime, h.invisible = f.change(now, invisible, suspend)
+	return h, nil
+}
+
+// errNotInFlight is said of a delivery that is settled, or was handed out again. (The server would
+// bring an acknowledged message back.)
+func errNotInFlight() error {
+	return refuse(v2.Code_INVALID_RECEIPT_HANDLE, "no delivery is in flight under this receipt handle")
+}

@@ -1,0 +1,65 @@
+package broker
+
+import (
+	"context"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+// ForwardMessageToDeadLetterQueue stores a message in the dead letters of its group and settles
+// its delivery. Also a delivery that is over can be forwarded; to do so twice stores one copy.
+func (s *service) ForwardMessageToDeadLetterQueue(
+	ctx context.Context, req *v2.ForwardMessageToDeadLetterQueueRequest,
+) (*v2.ForwardMessageToDeadLetterQueueResponse, error) {
+	return &v2.ForwardMessageToDeadLetterQueueResponse{Status: statusOf(s.forward(ctx, req))}, nil
+}
+
+func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLetterQueueRequest) error {
+	id, err := clientID(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkTopicAndGroup(req.GetTopic(), req.GetGroup()); err != nil {
+		return err
+	}
+	if _, ok := s.sessions.settings(id); !ok {
+		return errNoSettings()
+	}
+	h, err := parseHandle(req.GetReceiptHandle())
+	if err != nil {
+		return err
+	}
+	if h.commit < 0 {
+		return refuse(v2.Code_INVALID_RECEIPT_HANDLE, "commit log offset is empty")
+	}
+	sub, ok := s.store.find(req.GetGroup().GetName(), req.GetTopic().GetName())
+	if !ok {
+		return errNotStored(h)
+	}
+	return sub.forward(h)
+}
+
+func (s *subscription) forward(h handle) error {
+	s.mu.Lock()
+	defer s.unlock()
+	l, ok := s.lane(h)
+	if !ok {
+		return errNotStored(h)
+	}
+	e, ok := l.log().at(h.offset)
+	if !ok || e.commit != h.commit {
+		return errNotStored(h)
+	}
+	if f, ok := l.find(h); ok {
+		f.settle()
+	}
+	if !s.forwarded[e.commit] {
+		s.forwarded[e.commit] = true
+		s.bury(e)
+	}
+	return nil
+}
+
+func errNotStored(h handle) error {
+	return refusef(v2.Code_INTERNAL_SERVER_ERROR, "look message by offset failed, %d", h.commit)
+}

@@ -1,0 +1,31 @@
+// Package broker is a message broker that speaks the protocol of Apache RocketMQ 5: in the
+// process, in memory, ready in milliseconds. It is for tests of what produces and consumes, and
+// for trying things out. It behaves as the server's proxy does, so that what works here works
+// there; where the server loses acknowledgements or answers with its internals, this one does what
+// was meant.
+//
+// [Start] gives a [Broker] that listens on a TCP port, for plaintext and TLS alike. With
+// [Options].InMemory it listens nowhere: [Broker.Dialer] connects to it. Such a broker runs inside
+// a bubble of testing/synctest, where hours of redelivery pass in milliseconds.
+//
+// # Delivery
+//
+// A [Topic] has queues. A [Group] reads every queue from its beginning. A message that is received
+// is invisible to the rest of the group for the time that the receiver asked for, and is in flight
+// until then. It is settled by an acknowledgement. If none comes in time, it is delivered again 2
+// seconds after that, as another attempt; if it has been delivered [Group].RetryMaxTimes+1 times,
+// it goes to the topic %DLQ%group instead, the group's dead letters.
+//
+// A group that is Ordered takes each queue in order. What it has received from a queue blocks the
+// queue until all of it is acknowledged, or visible again. Messages of one message group are in
+// one queue, in the order in which they were sent.
+//
+// The filter of a receive is final: what it does not match is skipped for that group for good.
+//
+// # What is not here
+//
+// Delivery in the future, transactions, priorities and SQL filters are refused with
+// NOT_IMPLEMENTED. Recall, lite topics, and pulling by offset have no method: UNIMPLEMENTED.
+// Nothing is written to disk, and nothing that was stored is ever dropped: the memory that a
+// broker takes is the messages sent to it.
+package broker

@@ -1,0 +1,34 @@
+package broker
+
+import (
+	"context"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+// Heartbeat keeps the session of a client. What the client is, its settings tell, not the request.
+func (s *service) Heartbeat(ctx context.Context, req *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error) {
+	return &v2.HeartbeatResponse{Status: statusOf(s.heartbeat(ctx, req))}, nil
+}
+
+func (s *service) heartbeat(ctx context.Context, req *v2.HeartbeatRequest) error {
+	id, err := clientID(ctx)
+	if err != nil {
+		return err
+	}
+	settings, ok := s.sessions.settings(id)
+	if !ok {
+		return errNoSettings()
+	}
+	switch t := settings.GetClientType(); t {
+	case v2.ClientType_PRODUCER:
+	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER:
+		if _, err := s.findGroup(req.GetGroup(), v2.Code_ILLEGAL_CONSUMER_GROUP); err != nil {
+			return err
+		}
+	default:
+		return refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, t.String())
+	}
+	s.sessions.touch(id)
+	return nil
+}

@@ -1,0 +1,63 @@
+package broker
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"time"
+)
+
+// Options says what a broker is like. The zero value is a broker on a free port of the loopback
+// interface, without topics and groups, with the server's own limits.
+type Options struct {
+	// Addr is where to listen: "127.0.0.1:0", a free port, if empty. Plaintext and TLS connections
+	// are both taken there. Addr must be empty with InMemory.
+	Addr string
+
+	// InMemory lets the broker listen nowhere: it is reached only by [Broker.Dialer]. Such a
+	// broker uses no network and no clock but that of package time, so it runs inside a bubble of
+	// testing/synctest.
+	InMemory bool
+
+	// Topics and Groups exist from the start.
+	Topics []Topic
+	Groups []Group
+
+	// AutoCreate lets topics (8 queues, type Normal) and groups (not ordered) come into being when
+	// a request first names them. Without it a request that names an unknown one is refused, as
+	// the server does over gRPC.
+	AutoCreate bool
+
+	// TLSConfig is for the connections that begin with a TLS handshake. If nil, a certificate for
+	// localhost, signed by itself, is made when the first one does.
+	TLSConfig *tls.Config
+
+	// Logger is told of what an operator of the server would want to know. If nil, nobody is.
+	Logger *slog.Logger
+
+	// Limits may be shortened in tests.
+	Limits Limits
+}
+
+// Limits are times that a test may want shorter. Each stands for the server's default if 0.
+type Limits struct {
+	MinInvisible    time.Duration // the least invisible duration of a receive: 10 s
+	MinPolling      time.Duration // the least time of a long poll, and of the deadline it needs: 5 s
+	MaxPolling      time.Duration // the longest time of a long poll: 20 s
+	RedeliveryDelay time.Duration // from the end of an invisible duration to the redelivery, unless the group is ordered: 2 s
+	ClientExpiry    time.Duration // without a heartbeat for this long a client is forgotten: 120 s
+}
+
+func (l Limits) withDefaults() Limits {
+	setDefault(&l.MinInvisible, 10*time.Second)
+	setDefault(&l.MinPolling, 5*time.Second)
+	setDefault(&l.MaxPolling, 20*time.Second)
+	setDefault(&l.RedeliveryDelay, 2*time.Second)
+	setDefault(&l.ClientExpiry, 120*time.Second)
+	return l
+}
+
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d <= 0 {
+		*d = value
+	}
+}

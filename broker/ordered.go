@@ -1,0 +1,231 @@
+package broker
+
+import "slices"
+
+// maxSkip bounds how far an ordered lane looks past what it has just taken for more of it.
+const maxSkip = 1024
+
+// An orderedLane is a queue of an ordered group. What it hands out blocks it until all of that is
+// settled or visible again; then it begins at the first message that is not settled.
+type orderedLane struct {
+	deadline  // in the subscription's due, while it is blocked: when it is free, or a renewal is up
+	sub       *subscription
+	queue     *queueLog
+	id        int
+	base      int64           // all below are settled
+	settled   map[int64]bool  // above base
+	attempts  map[int64]int32 // deliveries so far of what is not settled
+	out       []*outstanding  // what was handed out last and is not settled, by offset
+	lastPop   int64           // the latest pop time given out
+	attemptID string          // of the pull that got out
+}
+
+// An outstanding is a delivery in flight from an ordered lane.
+type outstanding struct {
+	lane    *orderedLane
+	offset  int64
+	popTime int64
+	visible int64    // when it is visible again
+	renewal *renewal // nil if nothing extends it
+}
+
+func newOrderedLane(s *subscription, l *queueLog, id int) *orderedLane {
+	lane := &orderedLane{sub: s, queue: l, id: id,
+		settled: make(map[int64]bool), attempts: make(map[int64]int32)}
+	lane.owner = lane
+	return lane
+}
+
+func (l *orderedLane) log() *queueLog  { return l.queue }
+func (l *orderedLane) position() int64 { return l.base }
+
+func (l *orderedLane) progress(now int64) (ready, inFlight int64) {
+	for _, o := range l.out {
+		if o.visible > now {
+			inFlight++
+		}
+	}
+	return l.queue.end() - l.base - int64(len(l.settled)) - inFlight, inFlight
+}
+
+func (l *orderedLane) pop(p *pull) {
+	switch {
+	case p.full():
+	case len(l.out) == 0:
+		l.take(p)
+	case p.attemptID != "" && p.attemptID == l.attemptID:
+		l.repeat(p)
+	case !l.blocked(p.now):
+		l.take(p)
+	}
+}
+
+func (l *orderedLane) blocked(now int64) bool {
+	return slices.ContainsFunc(l.out, func(o *outstanding) bool { return o.visible > now })
+}
+
+// take hands out from the first message that is not settled on.
+func (l *orderedLane) take(p *pull) {
+	l.out, l.attemptID = nil, p.attemptID
+	l.lastPop = max(p.now, l.lastPop+1)
+	taken, skipped, start := 0, 0, int64(-1)
+	for offset := l.base; skipped < maxSkip; offset++ {
+		e, ok := l.queue.at(offset)
+		if !ok {
+			break
+		}
+		if l.settled[offset] {
+			continue
+		}
+		if !p.filter.matches(e.message) {
+			l.settle(offset)
+			l.sub.counts.Filtered++
+			skipped += min(len(l.out), 1) // without limit as long as nothing blocks what it passes
+			continue
+		}
+		if !p.fits(taken, len(e.message.GetBody())) {
+			break
+		}
+		taken += len(e.message.GetBody())
+		if start < 0 {
+			start = offset
+		}
+		l.hand(e, offset, start, p)
+	}
+	l.arm()
+}
+
+// hand gives an entry to p, or to the dead letters if it has been delivered enough.
+func (l *orderedLane) hand(e entry, offset, start int64, p *pull) {
+	if l.attempts[offset] >= l.sub.group.maxAttempts() {
+		l.sub.bury(e)
+		l.settle(offset)
+		p.dead++
+		return
+	}
+	l.attempts[offset]++
+	o := &outstanding{lane: l, offset: offset}
+	l.out = append(l.out, o)
+	l.deliver(o, e, start, p)
+}
+
+// repeat hands out again what the same attempt has got already; the earlier handles are void.
+func (l *orderedLane) repeat(p *pull) {
+	l.lastPop = max(p.now, l.lastPop+1)
+	for _, o := range l.out {
+		if p.full() {
+			break
+		}
+		e, _ := l.queue.at(o.offset)
+		l.deliver(o, e, l.out[0].offset, p)
+	}
+	l.arm()
+}
+
+func (l *orderedLane) deliver(o *outstanding, e entry, start int64, p *pull) {
+	o.popTime, o.visible, o.renewal = l.lastPop, l.lastPop+p.invisible, newRenewal(p)
+	p.got = append(p.got, delivery{entry: e, attempt: l.attempts[o.offset], handle: handle{
+		start: start, popTime: o.popTime, invisible: p.invisible, revive: reviveOrdered,
+		kind: kindTopic, queue: int64(l.id), offset: o.offset, commit: e.commit,
+	}})
+}
+
+// settle takes a message out for good.
+func (l *orderedLane) settle(offset int64) {
+	delete(l.attempts, offset)
+	l.settled[offset] = true
+	for l.settled[l.base] {
+		delete(l.settled, l.base)
+		l.base++
+	}
+}
+
+// arm sets the deadline by what is out.
+func (l *orderedLane) arm() {
+	if len(l.out) == 0 {
+		l.sub.due.remove(&l.deadline)
+		return
+	}
+	free, renew := int64(0), int64(0)
+	for _, o := range l.out {
+		free = max(free, o.visible)
+		if at := o.visible - renewAhead; o.renewal != nil && (renew == 0 || at < renew) {
+			renew = at
+		}
+	}
+	if renew != 0 {
+		free = renew
+	}
+	l.sub.due.set(&l.deadline, free)
+}
+
+// changed is called when less is out, or what is out is visible at another time.
+func (l *orderedLane) changed(now int64) {
+	l.arm()
+	if !l.blocked(now) {
+		l.sub.serve(l, func(*pull) bool { return true })
+	}
+}
+
+// expire is called when all that is out may be visible again, or a renewal is up.
+func (l *orderedLane) expire(now int64) {
+	for _, o := range l.out {
+		if o.renewal == nil || o.visible-renewAhead > now {
+			continue
+		}
+		extension, ok := o.renewal.next(now)
+		if !ok {
+			o.renewal = nil
+		}
+		o.visible = now + extension
+	}
+	if l.blocked(now) {
+		l.arm()
+		return
+	}
+	l.sub.serve(l, func(*pull) bool { return true })
+}
+
+func (l *orderedLane) find(h handle) (flight, bool) {
+	for _, o := range l.out {
+		if o.offset == h.offset && o.popTime == h.popTime {
+			return o, true
+		}
+	}
+	return nil, false
+}
+
+func (l *orderedLane) flights() []flight {
+	all := make([]flight, len(l.out))
+	for i, o := range l.out {
+		all[i] = o
+	}
+	return all
+}
+
+func (o *outstanding) settle() {
+	o.lane.out = slices.DeleteFunc(o.lane.out, func(other *outstanding) bool { return other == o })
+	o.lane.settle(o.offset)
+	o.lane.changed(nowMillis())
+}
+
+// change keeps the pop time, as the server does: the handle differs in its invisible duration. It
+// counts as an attempt in any case.
+func (o *outstanding) change(now, invisible int64, _ bool) (popTime, invisibleFor int64) {
+	o.visible, o.renewal = now+invisible, nil
+	o.lane.changed(now)
+	return o.popTime, o.visible - o.popTime
+}
+
+func (o *outstanding) handBack() {
+	o.lane.attempts[o.offset]--
+	o.visible, o.renewal = 0, nil
+	o.lane.changed(nowMillis())
+}
+
+func (o *outstanding) renewing() *renewal { return o.renewal }
+
+func (o *outstanding) abandon(now int64) {
+	o.visible, o.renewal = now+abandonedAfter, nil
+	o.lane.changed(now)
+}

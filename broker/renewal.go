@@ -1,0 +1,55 @@
+package broker
+
+import "time"
+
+// The server extends what a client has received with auto_renew: for 60 s at first, again when
+// 10 s are left, for ever longer, and for 3 hours in all.
+const (
+	renewedInvisible = int64(time.Minute / time.Millisecond)
+	renewAhead       = int64(10 * time.Second / time.Millisecond)
+	renewFor         = int64(3 * time.Hour / time.Millisecond)
+	// abandonedAfter is when a message is visible again whose client has gone.
+	abandonedAfter = int64(time.Second / time.Millisecond)
+)
+
+// A renewal extends a delivery until its client settles it, goes, or has had it for too long.
+type renewal struct {
+	client string
+	since  int64 // Unix milliseconds
+	times  int
+	last   int64 // how long the message stays invisible when the renewals end
+}
+
+func newRenewal(p *pull) *renewal {
+	if p.renewFor == "" {
+		return nil
+	}
+	return &renewal{client: p.renewFor, since: p.now, last: p.renewLast}
+}
+
+// next gives by how many milliseconds the delivery is extended, and false if for the last time.
+func (r *renewal) next(now int64) (int64, bool) {
+	if now-r.since >= renewFor {
+		return r.last, false
+	}
+	steps := [...]time.Duration{
+		time.Minute, 3 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
+	}
+	step := steps[min(r.times, len(steps)-1)]
+	r.times++
+	return step.Milliseconds(), true
+}
+
+// abandon brings back soon what is extended for a client that has gone.
+func (s *subscription) abandon(client string) {
+	s.mu.Lock()
+	defer s.unlock()
+	now := nowMillis()
+	for _, l := range s.all() {
+		for _, f := range l.flights() {
+			if r := f.renewing(); r != nil && r.client == client {
+				f.abandon(now)
+			}
+		}
+	}
+}

@@ -1,0 +1,90 @@
+package broker
+
+import (
+	"sync"
+	"time"
+)
+
+// A scheduler calls the owners of deadlines when their time has come, from its one goroutine. A
+// subscription keeps the deadlines of its many messages itself and has one here, for the earliest.
+type scheduler struct {
+	mu    sync.Mutex // guards queue; not held while an owner is called
+	queue deadlines
+
+	kick chan struct{} // capacity 1: the earliest deadline has changed
+	stop chan struct{} // closed by close
+	done chan struct{} // closed when the goroutine has ended
+}
+
+func newScheduler() *scheduler {
+	s := &scheduler{
+		kick: make(chan struct{}, 1),
+		stop: make(chan struct{}),
+		done: make(chan struct{}),
+	}
+	go s.run()
+	return s
+}
+
+// close ends the goroutine and waits for it. It is called once.
+func (s *scheduler) close() {
+	close(s.stop)
+	<-s.done
+}
+
+// set lets d expire at the given time, in Unix milliseconds, instead of what was set before.
+func (s *scheduler) set(d *deadline, at int64) {
+	s.mu.Lock()
+	s.queue.set(d, at)
+	earliest := s.queue[0] == d
+	s.mu.Unlock()
+	if earliest {
+		select {
+		case s.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// remove lets d not expire.
+func (s *scheduler) remove(d *deadline) {
+	s.mu.Lock()
+	s.queue.remove(d)
+	s.mu.Unlock()
+}
+
+func (s *scheduler) run() {
+	defer close(s.done)
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(s.expireDue())
+		select {
+		case <-timer.C:
+		case <-s.kick:
+		case <-s.stop:
+			return
+		}
+	}
+}
+
+// expireDue calls who is due and tells how long to sleep then.
+func (s *scheduler) expireDue() time.Duration {
+	for {
+		now := time.Now()
+		s.mu.Lock()
+		d, ok := s.queue.due(now.UnixMilli())
+		if !ok {
+			defer s.mu.Unlock()
+			if len(s.queue) == 0 {
+				return time.Hour
+			}
+			return time.UnixMilli(s.queue[0].at).Sub(now)
+		}
+		s.mu.Unlock()
+		d.owner.expire(now.UnixMilli())
+	}
+}
+
+// nowMillis is the clock of the broker, in Unix milliseconds.
+func nowMillis() int64 { return time.Now().UnixMilli() }

@@ -1,0 +1,104 @@
+package broker
+
+import (
+	"sync"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+// sessions is what clients have said of themselves, by client id. A session begins with the
+// settings of a Telemetry stream and outlives the stream: it ends by NotifyClientTermination, or
+// when nothing has been heard for a time.
+type sessions struct {
+	expiry    int64 // milliseconds
+	scheduler *scheduler
+	gone      func(client string) // told of a session's end, with no lock held
+
+	mu sync.Mutex // guards what follows and the sessions in it
+	by map[string]*session
+}
+
+// A session is one client.
+type session struct {
+	deadline // in the scheduler
+	all      *sessions
+	client   string
+	settings *v2.Settings // as the client sent them; never changed
+	seen     int64        // Unix milliseconds
+}
+
+func newSessions(expiry time.Duration, sch *scheduler, gone func(string)) *sessions {
+	return &sessions{expiry: expiry.Milliseconds(), scheduler: sch, gone: gone, by: make(map[string]*session)}
+}
+
+// put begins a session, or gives it other settings.
+func (s *sessions) put(client string, settings *v2.Settings) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.by[client]
+	if !ok {
+		c = &session{all: s, client: client}
+		c.owner = c
+		s.by[client] = c
+		s.scheduler.set(&c.deadline, nowMillis()+s.expiry)
+	}
+	c.settings, c.seen = settings, nowMillis()
+}
+
+// settings gives what the client has said of itself.
+func (s *sessions) settings(client string) (*v2.Settings, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.by[client]; ok {
+		return c.settings, true
+	}
+	return nil, false
+}
+
+// touch notes that the client lives.
+func (s *sessions) touch(client string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.by[client]; ok {
+		c.seen = nowMillis()
+	}
+}
+
+// end ends a session and gives its settings.
+func (s *sessions) end(client string) (*v2.Settings, bool) {
+	s.mu.Lock()
+	c, ok := s.by[client]
+	delete(s.by, client)
+	s.mu.Unlock()
+	if !ok {
+		return nil, false
+	}
+	s.scheduler.remove(&c.deadline)
+	s.gone(client)
+	return c.settings, true
+}
+
+// expire ends the session if the client was not heard of, else sleeps until that can be so.
+func (c *session) expire(now int64) {
+	if at, over := c.over(now); over {
+		c.all.gone(c.client)
+	} else if at > 0 {
+		c.all.scheduler.set(&c.deadline, at)
+	}
+}
+
+// over takes the session out if its time has come. Else it tells when that will be; 0 if the
+// session had been ended before.
+func (c *session) over(now int64) (int64, bool) {
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	if c.all.by[c.client] != c {
+		return 0, false
+	}
+	if at := c.seen + c.all.expiry; at > now {
+		return at, false
+	}
+	delete(c.all.by, c.client)
+	return 0, true
+}

@@ -1,0 +1,149 @@
+package broker
+
+// A sharedLane is a queue of a group that is not ordered. What it hands out is invisible for a
+// time; what is not settled by then comes back as another copy, in the lane of redeliveries.
+type sharedLane struct {
+	sub    *subscription
+	queue  *queueLog
+	id     int
+	kind   topicKind
+	next   int64            // all below have been handed out or skipped
+	leases map[int64]*lease // by offset
+}
+
+func newSharedLane(s *subscription, l *queueLog, id int, kind topicKind) *sharedLane {
+	return &sharedLane{sub: s, queue: l, id: id, kind: kind, leases: make(map[int64]*lease)}
+}
+
+func (l *sharedLane) log() *queueLog  { return l.queue }
+func (l *sharedLane) position() int64 { return l.next }
+
+func (l *sharedLane) progress(int64) (ready, inFlight int64) {
+	return l.queue.end() - l.next, int64(len(l.leases))
+}
+
+func (l *sharedLane) pop(p *pull) {
+	taken, start := 0, int64(-1)
+	for !p.full() {
+		entries := l.queue.from(l.next)
+		if len(entries) == 0 {
+			return
+		}
+		for i := range entries {
+			e := &entries[i]
+			if !p.filter.matches(e.message) {
+				l.next++
+				l.sub.counts.Filtered++
+				continue
+			}
+			if !p.fits(taken, len(e.message.GetBody())) {
+				return
+			}
+			taken += len(e.message.GetBody())
+			if start < 0 {
+				start = l.next
+			}
+			l.hand(e, start, p)
+			l.next++
+		}
+	}
+}
+
+// hand gives the entry at next to p, or to the dead letters if it has been delivered enough.
+func (l *sharedLane) hand(e *entry, start int64, p *pull) {
+	if e.attempt >= l.sub.group.maxAttempts() {
+		l.sub.bury(*e)
+		p.dead++
+		return
+	}
+	ls := &lease{lane: l, offset: l.next, popTime: p.now, renewal: newRenewal(p)}
+	ls.owner = ls
+	ls.visibleAt(p.now + p.invisible)
+	l.leases[l.next] = ls
+	p.got = append(p.got, delivery{entry: *e, attempt: e.attempt + 1, handle: handle{
+		start: start, popTime: p.now, invisible: p.invisible, revive: l.next % reviveQueues,
+		kind: l.kind, queue: int64(l.id), offset: l.next, commit: e.commit,
+	}})
+}
+
+func (l *sharedLane) find(h handle) (flight, bool) {
+	ls, ok := l.leases[h.offset]
+	if !ok || ls.popTime != h.popTime {
+		return nil, false
+	}
+	return ls, true
+}
+
+func (l *sharedLane) flights() []flight {
+	all := make([]flight, 0, len(l.leases))
+	for _, ls := range l.leases {
+		all = append(all, ls)
+	}
+	return all
+}
+
+// A lease is a delivery in flight from a shared lane.
+type lease struct {
+	deadline // in the subscription's due: when the message comes back, or the renewal is up
+	lane     *sharedLane
+	offset   int64
+	popTime  int64    // with offset, what tells its handle from an earlier one
+	free     bool     // the next delivery does not count as another attempt
+	renewal  *renewal // nil if nothing extends it
+}
+
+// visibleAt lets the message come back after the given time: as on the server a little later,
+// since an expired lease has to be found first.
+func (ls *lease) visibleAt(at int64) {
+	if ls.renewal != nil {
+		at -= renewAhead
+	} else {
+		at += ls.lane.sub.store.revive
+	}
+	ls.lane.sub.due.set(&ls.deadline, at)
+}
+
+// expire brings the message back, unless its lease is to be extended.
+func (ls *lease) expire(now int64) {
+	if ls.renewal == nil {
+		ls.bringBack(ls.free)
+		return
+	}
+	extension, ok := ls.renewal.next(now)
+	if !ok {
+		ls.renewal = nil
+	}
+	ls.visibleAt(now + extension)
+}
+
+func (ls *lease) bringBack(free bool) {
+	ls.settle()
+	e, _ := ls.lane.queue.at(ls.offset)
+	attempt := e.attempt
+	if !free {
+		attempt++
+	}
+	ls.lane.sub.redeliver(e, attempt)
+}
+
+func (ls *lease) settle() {
+	delete(ls.lane.leases, ls.offset)
+	ls.lane.sub.due.remove(&ls.deadline)
+}
+
+func (ls *lease) change(now, invisible int64, free bool) (popTime, invisibleFor int64) {
+	ls.popTime = max(now, ls.popTime+1) // never the same handle again, even within a millisecond
+	ls.free = free
+	ls.renewal = nil
+	ls.visibleAt(ls.popTime + invisible)
+	return ls.popTime, invisible
+}
+
+func (ls *lease) handBack() { ls.bringBack(true) }
+
+func (ls *lease) renewing() *renewal { return ls.renewal }
+
+func (ls *lease) abandon(now int64) {
+	ls.renewal = nil
+	ls.visibleAt(now + abandonedAfter)
+}

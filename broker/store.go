@@ -1,0 +1,180 @@
+package broker
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	retryPrefix      = "%RETRY%"
+	deadLetterPrefix = "%DLQ%"
+)
+
+// A store is all topics and groups by name. Its lock is held for look-ups only; the locks of
+// subscriptions come before it, never after.
+type store struct {
+	autoCreate bool
+	scheduler  *scheduler
+	revive     int64 // milliseconds from the end of a lease to the redelivery
+	commit     atomic.Int64
+
+	mu     sync.RWMutex // guards what follows, the maps in groups, and the writing of topic.subs
+	topics map[string]*topic
+	groups map[string]*group
+}
+
+func newStore(autoCreate bool, revive int64, sch *scheduler) *store {
+	return &store{
+		autoCreate: autoCreate,
+		scheduler:  sch,
+		revive:     revive,
+		topics:     make(map[string]*topic),
+		groups:     make(map[string]*group),
+	}
+}
+
+// lookUp finds a topic.
+func (s *store) lookUp(name string) (*topic, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t, ok := s.topics[name]
+	return t, ok
+}
+
+// topic finds a topic that a client has named, or makes it if the broker may. The topics of
+// retries and dead letters are never made so.
+func (s *store) topic(name string) (*topic, bool) {
+	t, ok := s.lookUp(name)
+	if ok || !s.autoCreate || strings.HasPrefix(name, "%") {
+		return t, ok
+	}
+	return s.ensureTopic(Topic{Name: name, Queues: DefaultQueues}), true
+}
+
+// ensureTopic finds a topic by its name, or makes it as described.
+func (s *store) ensureTopic(cfg Topic) *topic {
+	if t, ok := s.lookUp(cfg.Name); ok {
+		return t
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t, ok := s.topics[cfg.Name]
+	if !ok {
+		t = newTopic(cfg, &s.commit)
+		s.topics[cfg.Name] = t
+	}
+	return t
+}
+
+func (s *store) createTopic(cfg Topic) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.topics[cfg.Name]; ok {
+		return fmt.Errorf("%w: topic %q", ErrExists, cfg.Name)
+	}
+	s.topics[cfg.Name] = newTopic(cfg, &s.commit)
+	return nil
+}
+
+// lookUpGroup finds a group.
+func (s *store) lookUpGroup(name string) (*group, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	g, ok := s.groups[name]
+	return g, ok
+}
+
+// group finds a group that a client has named, or makes it if the broker may.
+func (s *store) group(name string) (*group, bool) {
+	g, ok := s.lookUpGroup(name)
+	if ok || !s.autoCreate {
+		return g, ok
+	}
+	cfg := Group{Name: name}
+	if cfg.normalize() != nil {
+		return nil, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if g, ok = s.groups[name]; !ok {
+		g = newGroup(cfg)
+		s.groups[name] = g
+	}
+	return g, true
+}
+
+func (s *store) createGroup(cfg Group) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.groups[cfg.Name]; ok {
+		return fmt.Errorf("%w: group %q", ErrExists, cfg.Name)
+	}
+	s.groups[cfg.Name] = newGroup(cfg)
+	return nil
+}
+
+// find gives what a group reads of a topic, if it ever did.
+func (s *store) find(group, topic string) (*subscription, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	g, ok := s.groups[group]
+	if !ok {
+		return nil, false
+	}
+	sub, ok := g.subs[topic]
+	return sub, ok
+}
+
+// readBy gives all that a group reads.
+func (s *store) readBy(group string) ([]*subscription, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	g, ok := s.groups[group]
+	if !ok {
+		return nil, false
+	}
+	return slices.Collect(maps.Values(g.subs)), true
+}
+
+// subscription finds what g reads of t, or makes it: from the beginning of the topic.
+func (s *store) subscription(g *group, t *topic) *subscription {
+	if sub, ok := s.find(g.Name, t.Name); ok {
+		return sub
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sub, ok := g.subs[t.Name]
+	if !ok {
+		sub = newSubscription(s, g, t)
+		g.subs[t.Name] = sub
+		t.addSub(sub)
+	}
+	return sub
+}
+
+// subscriptions gives all that any group reads, in no order.
+func (s *store) subscriptions() []*subscription {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var all []*subscription
+	for _, g := range s.groups {
+		for _, sub := range g.subs {
+			all = append(all, sub)
+		}
+	}
+	return all
+}
+
+// deadLetters finds the topic of a group's dead letters, or makes it.
+func (s *store) deadLetters(group string) *topic {
+	return s.ensureTopic(Topic{Name: deadLetterPrefix + group, Queues: 1})
+}
+
+// retries finds the topic through which a group's redeliveries of a topic go, or makes it.
+func (s *store) retries(group, topicName string) *topic {
+	return s.ensureTopic(Topic{Name: retryPrefix + group + "_" + topicName, Queues: 1})
+}

@@ -1,0 +1,170 @@
+package broker
+
+import "sync"
+
+// A subscription is one topic as one group reads it: a lane for each queue, a lane for the
+// redeliveries, what is in flight, and who waits.
+type subscription struct {
+	store *store
+	group *group
+	topic *topic
+	alarm deadline // in the scheduler, for the earliest of due
+
+	mu        sync.Mutex // guards what follows and all in the lanes
+	lanes     []lane     // by queue id
+	retry     *sharedLane
+	due       deadlines
+	armed     int64 // when alarm is set to expire; 0 if it is not set
+	waiters   []*waiter
+	turn      int            // counts pops, to begin at another queue each time
+	news      []arrival      // what was stored under the lock; told by unlock
+	forwarded map[int64]bool // commit positions of what a client sent to the dead letters
+	counts    Progress       // Acked, Filtered and DeadLettered alone
+}
+
+// An arrival is messages stored in a queue from offset first on, of which nobody was told yet.
+type arrival struct {
+	topic *topic
+	queue int
+	first int64
+}
+
+// A lane is one queue as one group sees it. All is called with the subscription locked.
+type lane interface {
+	// pop hands out what it may, until p is full.
+	pop(p *pull)
+	// find gives the delivery in flight that the handle names: none if it has been settled, or
+	// has come back since.
+	find(h handle) (flight, bool)
+	// flights gives all deliveries in flight.
+	flights() []flight
+	// progress counts what is ready, and what is in flight.
+	progress(now int64) (ready, inFlight int64)
+	// position gives the offset below which all has been handed out or skipped.
+	position() int64
+	// log gives the queue.
+	log() *queueLog
+}
+
+// A flight is a delivery in flight: handed out, not yet settled, not yet back.
+type flight interface {
+	// settle ends it for good.
+	settle()
+	// change sets when the message is visible again, and gives the pop time and the invisible
+	// duration of the new handle. With free, the next delivery does not count as another attempt,
+	// where the lane can do so.
+	change(now, invisible int64, free bool) (popTime, invisibleFor int64)
+	// handBack makes the message visible at once, as though it had not been handed out.
+	handBack()
+	// renewing gives what extends the delivery, nil for nothing.
+	renewing() *renewal
+	// abandon ends the renewal: the message comes back soon.
+	abandon(now int64)
+}
+
+func newSubscription(st *store, g *group, t *topic) *subscription {
+	s := &subscription{
+		store: st, group: g, topic: t,
+		lanes:     make([]lane, len(t.logs)),
+		forwarded: make(map[int64]bool),
+	}
+	s.alarm.owner = s
+	for i, l := range t.logs {
+		if g.Ordered {
+			s.lanes[i] = newOrderedLane(s, l, i)
+		} else {
+			s.lanes[i] = newSharedLane(s, l, i, kindTopic)
+		}
+	}
+	return s
+}
+
+// unlock gives up the lock, having set the alarm, and then tells of what was stored under it.
+func (s *subscription) unlock() {
+	news := s.news
+	s.news = nil
+	if len(s.due) > 0 && (s.armed == 0 || s.due[0].at < s.armed) {
+		s.armed = s.due[0].at
+		s.store.scheduler.set(&s.alarm, s.armed)
+	}
+	s.mu.Unlock()
+	for _, a := range news {
+		a.topic.arrived(a.queue, a.first)
+	}
+}
+
+// expire is called by the scheduler: some messages are visible again, or some queues free.
+func (s *subscription) expire(now int64) {
+	s.mu.Lock()
+	defer s.unlock()
+	s.armed = 0
+	for d, ok := s.due.due(now); ok; d, ok = s.due.due(now) {
+		d.owner.expire(now)
+	}
+}
+
+// pop hands out to p what is there. Every fifth time it looks at the redeliveries first, so that
+// neither they nor new messages starve.
+func (s *subscription) pop(p *pull) {
+	s.turn++
+	retryFirst := s.turn%5 == 0
+	if retryFirst && s.retry != nil {
+		s.retry.pop(p)
+	}
+	for i := range s.lanes {
+		s.lanes[(s.turn+i)%len(s.lanes)].pop(p)
+	}
+	if !retryFirst && s.retry != nil {
+		s.retry.pop(p)
+	}
+}
+
+// lane finds the lane that a handle names.
+func (s *subscription) lane(h handle) (lane, bool) {
+	if h.kind != kindTopic {
+		return s.retry, s.retry != nil && h.queue == 0
+	}
+	if h.queue < 0 || h.queue >= int64(len(s.lanes)) {
+		return nil, false
+	}
+	return s.lanes[h.queue], true
+}
+
+// redeliver stores another copy of an entry where the group reads it again.
+func (s *subscription) redeliver(e entry, attempt int32) {
+	t := s.store.retries(s.group.Name, s.topic.Name)
+	if s.retry == nil {
+		s.retry = newSharedLane(s, t.logs[0], 0, kindRetry)
+	}
+	first := t.store(0, attempt, e.message)
+	s.news = append(s.news, arrival{t, 0, first})
+	s.wake(s.retry, first)
+}
+
+// bury stores a copy of an entry in the group's dead letters, where its attempts begin anew.
+func (s *subscription) bury(e entry) {
+	s.counts.DeadLettered++
+	t := s.store.deadLetters(s.group.Name)
+	s.news = append(s.news, arrival{t, 0, t.store(0, 0, e.message)})
+}
+
+// all gives the lanes of the queues, and that of the redeliveries if there is one.
+func (s *subscription) all() []lane {
+	if s.retry == nil {
+		return s.lanes
+	}
+	return append(s.lanes[:len(s.lanes):len(s.lanes)], s.retry)
+}
+
+func (s *subscription) progress(now int64) Progress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.counts
+	for _, l := range s.all() {
+		ready, inFlight := l.progress(now)
+		p.Ready += ready
+		p.InFlight += inFlight
+	}
+	p.Backlog = p.Ready + p.InFlight
+	return p
+}

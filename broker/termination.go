@@ -1,0 +1,33 @@
+package broker
+
+import (
+	"context"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+// NotifyClientTermination ends the session of a client, whatever else is wrong with the request.
+func (s *service) NotifyClientTermination(
+	ctx context.Context, req *v2.NotifyClientTerminationRequest,
+) (*v2.NotifyClientTerminationResponse, error) {
+	return &v2.NotifyClientTerminationResponse{Status: statusOf(s.terminate(ctx, req))}, nil
+}
+
+func (s *service) terminate(ctx context.Context, req *v2.NotifyClientTerminationRequest) error {
+	id, err := clientID(ctx)
+	if err != nil {
+		return err
+	}
+	settings, ok := s.sessions.end(id)
+	if !ok {
+		return errNoSettings()
+	}
+	switch t := settings.GetClientType(); t {
+	case v2.ClientType_PRODUCER:
+		return nil
+	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER:
+		return checkGroup(req.GetGroup().GetName())
+	default:
+		return refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, t.String())
+	}
+}

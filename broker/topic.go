@@ -1,0 +1,149 @@
+package broker
+
+import (
+	"slices"
+	"sync/atomic"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+// MessageType is what a topic accepts. A message of another type is refused with
+// MESSAGE_PROPERTY_CONFLICT_WITH_TYPE. The zero value is [Normal].
+type MessageType int
+
+// The types of the protocol. A topic of type Delay, Transaction or Priority can exist, so that the
+// check of types is the server's, but what this broker cannot honour (delivery in the future,
+// transactions, priorities) it refuses with NOT_IMPLEMENTED rather than storing it as something else.
+const (
+	Normal MessageType = iota
+	FIFO
+	Delay
+	Transaction
+	Priority
+)
+
+// String gives the protocol's name, such as "FIFO".
+func (t MessageType) String() string { return t.proto().String() }
+
+func (t MessageType) proto() v2.MessageType {
+	switch t {
+	case Normal:
+		return v2.MessageType_NORMAL
+	case FIFO:
+		return v2.MessageType_FIFO
+	case Delay:
+		return v2.MessageType_DELAY
+	case Transaction:
+		return v2.MessageType_TRANSACTION
+	case Priority:
+		return v2.MessageType_PRIORITY
+	default:
+		return v2.MessageType_MESSAGE_TYPE_UNSPECIFIED
+	}
+}
+
+// Permission is what clients may do with a topic. The zero value is [ReadWrite].
+type Permission int
+
+// The permissions of the protocol. Sending to a topic that may not be written, or receiving from
+// one that may not be read, fails with FORBIDDEN.
+const (
+	ReadWrite Permission = iota
+	ReadOnly
+	WriteOnly
+	NoAccess
+)
+
+func (p Permission) readable() bool { return p == ReadWrite || p == ReadOnly }
+func (p Permission) writable() bool { return p == ReadWrite || p == WriteOnly }
+
+func (p Permission) proto() v2.Permission {
+	switch p {
+	case ReadWrite:
+		return v2.Permission_READ_WRITE
+	case ReadOnly:
+		return v2.Permission_READ
+	case WriteOnly:
+		return v2.Permission_WRITE
+	default:
+		return v2.Permission_NONE
+	}
+}
+
+// DefaultQueues is the number of queues of a topic that names none, as on the server.
+const DefaultQueues = 8
+
+// MaxQueues is the largest number of queues that a topic may have.
+const MaxQueues = 1024
+
+// Topic describes a topic. Only Name is required.
+type Topic struct {
+	Name       string
+	Queues     int         // DefaultQueues if 0; at most MaxQueues
+	Type       MessageType // Normal if unset
+	Permission Permission  // ReadWrite if unset
+}
+
+func (t *Topic) normalize() error {
+	if t.Queues == 0 {
+		t.Queues = DefaultQueues
+	}
+	switch {
+	case t.Queues < 0 || t.Queues > MaxQueues:
+		return &ConfigError{"topic", t.Name, "queues must be between 1 and 1024"}
+	case t.Type < Normal || t.Type > Priority:
+		return &ConfigError{"topic", t.Name, "unknown message type"}
+	case t.Permission < ReadWrite || t.Permission > NoAccess:
+		return &ConfigError{"topic", t.Name, "unknown permission"}
+	}
+	if err := checkTopic(t.Name); err != nil {
+		return &ConfigError{"topic", t.Name, err.Error()}
+	}
+	return nil
+}
+
+// A topic is a set of logs and the groups that read them.
+type topic struct {
+	Topic
+	logs []*queueLog
+	// subs is replaced, never changed, under store.mu: senders read it without a lock.
+	subs   atomic.Pointer[[]*subscription]
+	robin  atomic.Uint32 // which queue the next message without a message group goes to
+	commit *atomic.Int64 // the store's: the next position in the one imagined commit log
+}
+
+func newTopic(cfg Topic, commit *atomic.Int64) *topic {
+	t := &topic{Topic: cfg, commit: commit, logs: make([]*queueLog, cfg.Queues)}
+	for i := range t.logs {
+		t.logs[i] = new(queueLog)
+	}
+	t.subs.Store(new([]*subscription))
+	return t
+}
+
+// store appends messages to one queue, in order, and gives the offset of the first. They can be
+// received from then on, but nobody who waits has been told: see arrived.
+func (t *topic) store(queue int, attempt int32, messages ...*v2.Message) int64 {
+	now := time.Now().UnixMilli()
+	entries := make([]entry, len(messages))
+	for i, m := range messages {
+		size := int64(len(m.GetBody())) + entryOverhead
+		entries[i] = entry{message: m, storedAt: now, attempt: attempt, commit: t.commit.Add(size) - size}
+	}
+	return t.logs[queue].append(entries)
+}
+
+// arrived tells every group that waits for this topic of the messages from offset first on. The
+// caller holds no lock.
+func (t *topic) arrived(queue int, first int64) {
+	for _, s := range *t.subs.Load() {
+		s.arrived(queue, first)
+	}
+}
+
+// addSub is called with store.mu held.
+func (t *topic) addSub(s *subscription) {
+	subs := append(slices.Clone(*t.subs.Load()), s)
+	t.subs.Store(&subs)
+}
