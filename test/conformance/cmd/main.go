@@ -1,0 +1,114 @@
+// Command cmd runs the conformance rows and compares the reports of two runs:
+//
+//	go run ./conformance/cmd run [-rows RE,FI3] [-out FILE]
+//	go run ./conformance/cmd diff [-known FILE] EMBEDDED REAL
+//
+// Run runs them against the real server that the environment names (see rocketmq/cmd), or else
+// against an embedded broker, prints a line for each row and a count at the end, and fails if a
+// row does. Diff fails on each row whose outcome differs between the two reports, unless the list
+// of known differences gives it a reason.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/rocketflow-io/rocketflow/test/conformance"
+	"github.com/rocketflow-io/rocketflow/test/internal/target"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code, err := command(ctx, os.Args[1:], os.Stdout)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+// command is main with what it takes from the process handed in; it returns the exit code.
+func command(ctx context.Context, args []string, out io.Writer) (int, error) {
+	if len(args) > 0 {
+		switch args[0] {
+		case "run":
+			return run(ctx, args[1:], out)
+		case "diff":
+			return diff(args[1:], out)
+		}
+	}
+	return 2, errors.New("conformance: want run or diff, such as: run -out report.json")
+}
+
+func run(ctx context.Context, args []string, out io.Writer) (_ int, err error) {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	file := flags.String("out", "", "write the report to this file")
+	only := flags.String("rows", "", "run only rows whose id is or begins with one of these, parted by commas")
+	if err := flags.Parse(args); err != nil {
+		return 2, err
+	}
+	server, err := target.FromEnvironment()
+	if errors.Is(err, target.ErrNoServer) {
+		server, err = target.StartEmbedded()
+	}
+	if err != nil {
+		return 2, err
+	}
+	defer func() { err = errors.Join(err, server.Close()) }()
+	outcomes, err := conformance.Run(ctx, server, chosen(*only), func(o conformance.Outcome) { fmt.Fprintln(out, o) })
+	if err != nil {
+		return 2, err
+	}
+	fmt.Fprintf(out, "%s: %s\n", server.Mode(), conformance.Summary(outcomes))
+	report := conformance.Report{Mode: server.Mode(), Outcomes: outcomes}
+	if *file != "" {
+		if err := report.WriteFile(*file); err != nil {
+			return 2, err
+		}
+	}
+	return report.Code(), nil
+}
+
+// chosen returns the rows whose ids begin with one of the prefixes; all, if there are none.
+func chosen(prefixes string) []conformance.Row {
+	var rows []conformance.Row
+	for _, row := range conformance.Rows() {
+		for prefix := range strings.SplitSeq(prefixes, ",") {
+			if strings.HasPrefix(row.ID, prefix) {
+				rows = append(rows, row)
+				break
+			}
+		}
+	}
+	return rows
+}
+
+func diff(args []string, out io.Writer) (int, error) {
+	flags := flag.NewFlagSet("diff", flag.ContinueOnError)
+	known := flags.String("known", "../docs/fidelity.md", "the list of known differences")
+	if err := flags.Parse(args); err != nil {
+		return 2, err
+	}
+	if flags.NArg() != 2 {
+		return 2, errors.New("conformance: diff: want two reports, that of the embedded broker first")
+	}
+	differences, err := conformance.DiffFiles(flags.Arg(0), flags.Arg(1), *known)
+	if err != nil {
+		return 2, err
+	}
+	code := 0
+	for _, d := range differences {
+		fmt.Fprintln(out, d)
+		if d.Why == "" {
+			code = 1
+		}
+	}
+	return code, nil
+}

@@ -1,0 +1,131 @@
+package conformance
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Difference is a row that came out otherwise on the real server than on the embedded broker.
+type Difference struct {
+	ID       string
+	Embedded string // what was seen, or the status
+	Real     string
+	Mode     string // of the real server
+	Why      string // by the list of known differences; empty if it does not know this one
+}
+
+// String returns the difference as a line.
+func (d Difference) String() string {
+	why := d.Why
+	if why == "" {
+		why = "not in the list of known differences"
+	}
+	return fmt.Sprintf("%-5s embedded: %s; %s: %s; %s", d.ID, d.Embedded, d.Mode, d.Real, why)
+}
+
+// DiffFiles compares the reports in two files, by the list of known differences in a third.
+func DiffFiles(embedded, real, known string) ([]Difference, error) {
+	ours, err := ReadReport(embedded)
+	if err != nil {
+		return nil, err
+	}
+	theirs, err := ReadReport(real)
+	if err != nil {
+		return nil, err
+	}
+	list, err := os.ReadFile(known)
+	if err != nil {
+		return nil, fmt.Errorf("conformance: read the list of known differences: %w", err)
+	}
+	return Diff(ours, theirs, ParseKnown(string(list))), nil
+}
+
+// Diff returns the rows that came out differently, in the order of the first report. A row that
+// only one of the two has counts as one that differs.
+func Diff(embedded, real Report, known []Known) []Difference {
+	var differences []Difference
+	seen := map[string]bool{}
+	note := func(id string, ours, theirs string) {
+		if ours == theirs {
+			return
+		}
+		d := Difference{ID: id, Embedded: ours, Real: theirs, Mode: real.Mode}
+		if i := slices.IndexFunc(known, func(k Known) bool { return k.covers(d) }); i >= 0 {
+			d.Why = known[i].Why
+		}
+		differences = append(differences, d)
+	}
+	for _, o := range embedded.Outcomes {
+		seen[o.ID] = true
+		note(o.ID, o.result(), real.result(o.ID))
+	}
+	for _, o := range real.Outcomes {
+		if !seen[o.ID] {
+			note(o.ID, "absent", o.result())
+		}
+	}
+	return differences
+}
+
+// result is what two reports are compared by.
+func (o Outcome) result() string {
+	if o.Status == Pass && o.Branch != "" {
+		return o.Branch
+	}
+	return o.Status
+}
+
+func (r Report) result(id string) string {
+	i := slices.IndexFunc(r.Outcomes, func(o Outcome) bool { return o.ID == id })
+	if i < 0 {
+		return "absent"
+	}
+	return r.Outcomes[i].result()
+}
+
+// Code is the exit code of a run: 0 unless a row failed.
+func (r Report) Code() int {
+	if slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.Status == Fail }) {
+		return 1
+	}
+	return 0
+}
+
+// Known is a difference with its reason: a line of the list.
+type Known struct {
+	ID, Embedded, Real string
+	Modes              []string // in which the real server is so
+	Why                string
+}
+
+func (k Known) covers(d Difference) bool {
+	return k.ID == d.ID && k.Embedded == d.Embedded && k.Real == d.Real && slices.Contains(k.Modes, d.Mode) && k.Why != ""
+}
+
+// ParseKnown reads the lines of the tables in a Markdown text that have the form
+//
+//	| row | embedded | real (mode, mode) | why |
+//
+// and skips all other lines.
+func ParseKnown(text string) []Known {
+	var known []Known
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 4 {
+			continue
+		}
+		for i := range cells {
+			cells[i] = strings.TrimSpace(cells[i])
+		}
+		real, modes, ok := strings.Cut(strings.TrimSuffix(cells[2], ")"), " (")
+		if !ok {
+			continue
+		}
+		known = append(known, Known{
+			ID: cells[0], Embedded: cells[1], Real: real, Modes: strings.Split(modes, ", "), Why: cells[3],
+		})
+	}
+	return known
+}

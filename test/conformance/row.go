@@ -1,0 +1,47 @@
+// Package conformance states what a RocketMQ server does, seen from gRPC, as executable rows.
+//
+// A [Row] is one observation: it makes topics and groups of its own, talks to the server by the
+// generated stubs alone, and fails when the answer is another than it says. The same rows run
+// against the real server and against the embedded broker, so that what users test with is held to
+// what users have. [Run] runs them, many at a time, since most of a row's time is waiting.
+//
+// A row's [Mark] says how exact it is. Where the real server does what nobody would want, such as
+// losing an acknowledgement, the row is marked [Either]: it accepts that as well as the sane
+// behaviour and reports which of them it saw, by [Env.Saw]. What was seen may differ from server
+// to server; [Diff] compares two runs and accepts the differences that a list gives a reason for.
+//
+// The ids are grouped by what they exercise: TR transport, RT route, AS assignment, TE telemetry,
+// HB heartbeat, TM termination, SE send, RE receive, AC acknowledge, CI change of the invisible
+// duration, DL dead letters, FI ordered groups, FL filters.
+package conformance
+
+import "slices"
+
+// Mark says how a row is to be read.
+type Mark byte
+
+const (
+	// Equal rows hold exactly.
+	Equal Mark = '='
+	// Near rows hold within a tolerance of time.
+	Near Mark = '~'
+	// Either rows accept more than one behaviour and report which they saw.
+	Either Mark = '!'
+)
+
+// Row is one observation of a server.
+type Row struct {
+	ID   string
+	Doc  string // what is done, and what is expected
+	Mark Mark
+	Run  func(e *Env)
+}
+
+// Rows returns all rows in the order of their subjects.
+func Rows() []Row {
+	return slices.Concat(
+		transportRows(), routeRows(), assignmentRows(), telemetryRows(), heartbeatRows(),
+		sendRows(), sendTypeRows(), sendBatchRows(), receiveRows(), receivePollRows(), receiveLimitRows(),
+		ackRows(), invisibleRows(), deadLetterRows(), orderedRows(), orderedExpiryRows(), filterRows(),
+	)
+}

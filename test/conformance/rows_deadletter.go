@@ -1,0 +1,94 @@
+package conformance
+
+import (
+	"strings"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rocketflow-io/rocketflow/test/internal/target"
+)
+
+func deadLetterRows() []Row {
+	return []Row{
+		{"DL1", "a message of a group with one retry is delivered twice, then moved to the dead letters", Near, func(e *Env) {
+			topic, group := e.Topic("NORMAL", 1), e.GroupOf(target.Group{RetryMaxTimes: 1})
+			c := e.Consumer(group)
+			c.Store(e.Message(topic, "body"))
+			for attempt := range 2 {
+				messages, _ := c.Next(group, topic, minInvisible+2*reviveDelay)
+				require.Len(e, messages, 1)
+				require.EqualValues(e, attempt+1, attemptOf(messages[0]))
+			}
+			c.Silent(group, topic, time.Now().Add(minInvisible+reviveDelay))
+			require.Equal(e, []string{"body"}, bodiesOf(e.deadLetters(group, 1)))
+		}},
+		{"DL2", "a forwarded message is a dead letter with its body, id, tag and properties, and does not come again", Equal, func(e *Env) {
+			r := e.popped("body", tagged("t"), property("p", "v"))
+			require.Equal(e, v2.Code_OK, r.c.Forward(r.group, r.topic, r.messages[0]).GetCode())
+			dead := e.deadLetters(r.group, 1)[0]
+			require.Equal(e, "body", string(dead.GetBody()))
+			require.Equal(e, idOf(r.messages[0]), idOf(dead))
+			require.Equal(e, "t", dead.GetSystemProperties().GetTag())
+			require.Equal(e, "v", dead.GetUserProperties()["p"])
+			r.c.Silent(r.group, r.topic, r.at.Add(minInvisible+reviveDelay))
+		}},
+		{"DL3", "the dead letters of a message forwarded twice", Either, func(e *Env) {
+			r := e.popped("body")
+			for range 2 {
+				require.Equal(e, v2.Code_OK, r.c.Forward(r.group, r.topic, r.messages[0]).GetCode())
+			}
+			reader := e.Group()
+			c := e.Consumer(reader)
+			dead, _ := c.Next(reader, deadLetterTopic(r.group), reviveDelay)
+			more, _ := c.Next(reader, deadLetterTopic(r.group), reviveDelay)
+			switch n := len(dead) + len(more); n {
+			case 1:
+				e.Saw("one")
+			case 2:
+				e.Saw("two")
+			default:
+				require.Failf(e, "other number of dead letters", "%d", n)
+			}
+		}},
+		{"DL4", "a forward with a handle that lacks its end is INVALID_RECEIPT_HANDLE", Equal, func(e *Env) {
+			r := e.popped("body")
+			code := r.c.Forward(r.group, r.topic, unreceived(shortened(handleOf(r.messages[0])))).GetCode()
+			require.Equal(e, v2.Code_INVALID_RECEIPT_HANDLE, code)
+		}},
+		{"DL5", "the dead letter of a message whose duration was changed before", Either, func(e *Env) {
+			r := e.popped("body")
+			r.c.Changed(r.group, r.topic, r.messages[0], minInvisible)
+			require.Equal(e, v2.Code_OK, r.c.Forward(r.group, r.topic, r.messages[0]).GetCode())
+			if idOf(e.deadLetters(r.group, 1)[0]) == idOf(r.messages[0]) {
+				e.Saw("the message")
+				return
+			}
+			e.Saw("another message")
+		}},
+		{"DL6", "the dead letters are a topic of type NORMAL", Equal, func(e *Env) {
+			r := e.popped("body")
+			require.Equal(e, v2.Code_OK, r.c.Forward(r.group, r.topic, r.messages[0]).GetCode())
+			e.deadLetters(r.group, 1)
+			queues := e.route(deadLetterTopic(r.group))
+			require.Equal(e, []v2.MessageType{v2.MessageType_NORMAL}, queues[0].GetAcceptMessageTypes())
+		}},
+	}
+}
+
+func deadLetterTopic(group string) string { return "%DLQ%" + group }
+
+// deadLetters returns n dead letters of the group, received by another group.
+func (e *Env) deadLetters(group string, n int) []*v2.Message {
+	reader := e.Group()
+	return e.Consumer(reader).Take(reader, deadLetterTopic(group), n)
+}
+
+// shortened cuts the last field off a handle, or its last character if it has no fields.
+func shortened(handle string) string {
+	if i := strings.LastIndexByte(handle, ' '); i >= 0 {
+		return handle[:i]
+	}
+	return handle[:len(handle)-1]
+}

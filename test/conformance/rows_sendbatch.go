@@ -1,0 +1,97 @@
+package conformance
+
+import (
+	"fmt"
+	"unicode/utf16"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"github.com/stretchr/testify/require"
+)
+
+func sendBatchRows() []Row {
+	return []Row{
+		{"SE23", "the entries in the answer to a request with two messages", Either, func(e *Env) {
+			topic := e.Topic("NORMAL", 4)
+			resp := e.Client().Send(e.Message(topic, "1"), e.Message(topic, "2"))
+			require.Equal(e, v2.Code_OK, resp.GetStatus().GetCode())
+			switch n := len(resp.GetEntries()); n {
+			case 1:
+				e.Saw("one entry")
+			case 2:
+				e.Saw("two entries")
+			default:
+				require.Failf(e, "other number of entries", "%d", n)
+			}
+		}},
+		{"SE24", "messages of two topics in a request are MESSAGE_CORRUPTED", Equal, func(e *Env) {
+			code := e.Client().Code(e.Message(e.Topic("NORMAL", 4), "1"), e.Message(e.Topic("NORMAL", 4), "2"))
+			require.Equal(e, v2.Code_MESSAGE_CORRUPTED, code)
+		}},
+		{"SE25", "the messages of a request reach the consumer with their own ids", Equal, func(e *Env) {
+			topic, group := e.Topic("NORMAL", 4), e.Group()
+			c := e.Consumer(group)
+			sent := []*v2.Message{e.Message(topic, "1"), e.Message(topic, "2"), e.Message(topic, "3")}
+			require.Equal(e, v2.Code_OK, c.Code(sent...))
+			require.Equal(e, sorted(idsOf(sent)), sorted(idsOf(c.Take(group, topic, 3))))
+		}},
+		{"SE28", "messages of one message group share a queue, in the order of their sends", Equal, func(e *Env) {
+			received := throughFIFO(e, "g", "g", "g", "g")
+			require.Equal(e, []string{"0", "1", "2", "3"}, bodiesOf(received))
+			for i, m := range received {
+				require.Equal(e, received[0].GetSystemProperties().GetQueueId(), m.GetSystemProperties().GetQueueId())
+				require.EqualValues(e, i, offsetOf(m))
+			}
+		}},
+		{"SE29", "a message group's queue is the jump hash of its Java hash code", Equal, func(e *Env) {
+			groups := []string{"order-1", "order-2", "customer-42", "größe", "😀", "a", "flights", "zzzzzz"}
+			for i, m := range throughFIFO(e, groups...) {
+				name := m.GetSystemProperties().GetMessageGroup()
+				require.EqualValues(e, jumpHash(javaHash(name), fifoQueues), m.GetSystemProperties().GetQueueId(), "message %d of group %q", i, name)
+			}
+		}},
+	}
+}
+
+// fifoQueues is the number of queues that throughFIFO spreads messages over.
+const fifoQueues = 4
+
+// throughFIFO stores a message in each of the message groups and returns them as received by a
+// group that is not ordered, so that nothing waits for an acknowledgement.
+func throughFIFO(e *Env, groups ...string) []*v2.Message {
+	topic, group := e.Topic("FIFO", fifoQueues), e.Group()
+	c := e.Consumer(group)
+	for i, name := range groups {
+		c.Store(e.Message(topic, fmt.Sprint(i), inGroup(name)))
+	}
+	return c.Take(group, topic, len(groups))
+}
+
+func idsOf(messages []*v2.Message) []string {
+	var ids []string
+	for _, m := range messages {
+		ids = append(ids, idOf(m))
+	}
+	return ids
+}
+
+// javaHash is the hash code of a Java string: over UTF-16 units, in 32 bits.
+func javaHash(text string) (hash int32) {
+	for _, unit := range utf16.Encode([]rune(text)) {
+		hash = 31*hash + int32(unit)
+	}
+	return hash
+}
+
+// jumpHash assigns a hash to one of n buckets by the jump consistent hash, over the generator and
+// with the sign extension that the server uses.
+func jumpHash(hash int32, n int) int {
+	state, bucket := uint64(int64(hash)), 0
+	for {
+		state = 2862933555777941757*state + 1
+		next := int(float64(bucket+1) / (float64(int32(state>>33)+1) / (1 << 31)))
+		if next < 0 || next >= n {
+			return bucket
+		}
+		bucket = next
+	}
+}

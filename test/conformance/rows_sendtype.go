@@ -1,0 +1,65 @@
+package conformance
+
+import (
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"github.com/stretchr/testify/require"
+)
+
+const conflict = v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE
+
+func sendTypeRows() []Row {
+	return []Row{
+		{"SE13", "a message group for a NORMAL topic, or none for a FIFO one, conflicts", Equal, func(e *Env) {
+			c := e.Client()
+			require.Equal(e, conflict, c.Code(e.Message(e.Topic("NORMAL", 4), "body", inGroup("g"))))
+			require.Equal(e, conflict, c.Code(e.Message(e.Topic("FIFO", 4), "body")))
+		}},
+		{"SE14", "the type FIFO without a message group, for a FIFO topic, conflicts", Equal, func(e *Env) {
+			require.Equal(e, conflict, e.Client().Code(e.Message(e.Topic("FIFO", 4), "body", ofType(v2.MessageType_FIFO))))
+		}},
+		{"SE15", "the type NORMAL with a message group, for a FIFO topic, is stored", Equal, func(e *Env) {
+			m := e.Message(e.Topic("FIFO", 4), "body", inGroup("g"), ofType(v2.MessageType_NORMAL))
+			require.Equal(e, v2.Code_OK, e.Client().Code(m))
+		}},
+		{"SE16", "a delivery time for a NORMAL topic, or none for a DELAY one, conflicts", Equal, func(e *Env) {
+			c := e.Client()
+			require.Equal(e, conflict, c.Code(e.Message(e.Topic("NORMAL", 4), "body", deliverAt(time.Now().Add(time.Minute)))))
+			require.Equal(e, conflict, c.Code(e.Message(e.Topic("DELAY", 4), "body")))
+		}},
+		{"SE17", "a delivery time may lie 24 h ahead; what lies ahead is kept for then, what is past comes at once", Either, delivered},
+		{"SE21", "a send to a missing topic", Either, func(e *Env) {
+			switch code := e.Client().Code(e.Message(e.Name("missing"), "body")); code {
+			case conflict:
+				e.Saw("conflict with type")
+			case v2.Code_TOPIC_NOT_FOUND:
+				e.Saw("topic not found")
+			default:
+				require.Failf(e, "other code", "%v", code)
+			}
+		}},
+		{"SE22", "a send to a read-only topic is FORBIDDEN", Equal, func(e *Env) {
+			require.Equal(e, v2.Code_FORBIDDEN, e.Client().Code(e.Message(e.readOnlyTopic(), "body")))
+		}},
+	}
+}
+
+func delivered(e *Env) {
+	topic, group := e.Topic("DELAY", 4), e.Group()
+	c := e.Consumer(group)
+	at := func(body string, ahead time.Duration) *v2.Message {
+		return e.Message(topic, body, deliverAt(time.Now().Add(ahead)))
+	}
+	require.Equal(e, v2.Code_ILLEGAL_DELIVERY_TIME, c.Code(at("too late", 24*time.Hour+time.Minute)))
+	require.Equal(e, v2.Code_OK, c.Code(at("past", -time.Minute)))
+	switch code := c.Code(at("tomorrow", 24*time.Hour-time.Minute)); code {
+	case v2.Code_OK:
+		e.Saw("stored")
+	case v2.Code_NOT_IMPLEMENTED:
+		e.Saw("not implemented")
+	default:
+		require.Failf(e, "other code", "%v", code)
+	}
+	require.Equal(e, []string{"past"}, bodiesOf(c.Take(group, topic, 1)))
+}

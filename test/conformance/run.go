@@ -1,0 +1,118 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/rocketflow-io/rocketflow/test/internal/target"
+)
+
+const (
+	// parallel is how many rows run at a time. Most of them wait; more would disturb their timings.
+	parallel = 32
+	// rowTimeout bounds a row.
+	rowTimeout = 5 * time.Minute
+)
+
+// The statuses of an outcome.
+const (
+	Pass = "pass"
+	Fail = "fail"
+	Skip = "skip"
+)
+
+// Outcome is what became of a row.
+type Outcome struct {
+	ID     string `json:"id"`
+	Status string `json:"status"`
+	Branch string `json:"branch,omitempty"` // what an Either row saw
+	Reason string `json:"reason,omitempty"` // of a failure or a skip, on one line
+}
+
+// Run runs the rows against the server and returns an outcome for each, in their order. It calls
+// report, one call at a time, as each row ends. It fails only if the server cannot be dialled.
+func Run(ctx context.Context, server target.Server, rows []Row, report func(Outcome)) (outcomes []Outcome, err error) {
+	conn, err := server.Dial(insecure.NewCredentials())
+	if err != nil {
+		return nil, fmt.Errorf("conformance: dial the server: %w", err)
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+
+	prefix := target.Prefix()
+	outcomes = make([]Outcome, len(rows))
+	slots := make(chan struct{}, parallel)
+	var reporting sync.Mutex
+	var running sync.WaitGroup
+	for i, row := range rows {
+		slots <- struct{}{}
+		running.Go(func() {
+			defer func() { <-slots }()
+			env := &Env{server: server, conn: conn, prefix: prefix + "-" + row.ID}
+			outcomes[i] = env.run(ctx, row)
+			reporting.Lock()
+			defer reporting.Unlock()
+			report(outcomes[i])
+		})
+	}
+	running.Wait()
+	return outcomes, nil
+}
+
+// run runs a row, in a goroutine of its own since a failed requirement ends it, and its cleanups.
+func (e *Env) run(ctx context.Context, row Row) Outcome {
+	ctx, cancel := context.WithTimeout(ctx, rowTimeout)
+	defer cancel()
+	e.ctx = ctx
+	var running sync.WaitGroup
+	running.Go(func() {
+		defer e.close()
+		row.Run(e)
+	})
+	running.Wait()
+	return e.outcome(row)
+}
+
+func (e *Env) outcome(row Row) Outcome {
+	o := Outcome{ID: row.ID, Status: Pass, Branch: e.branch}
+	switch {
+	case e.failure != "":
+		o.Status, o.Reason = Fail, oneLine(e.failure)
+	case e.skipped != "":
+		o.Status, o.Reason = Skip, e.skipped
+	case row.Mark == Either && e.branch == "":
+		o.Status, o.Reason = Fail, "the row did not say which behaviour it saw"
+	}
+	return o
+}
+
+// oneLine makes a line of testify's report, without its stack.
+func oneLine(text string) string {
+	words := strings.Fields(text)
+	for i, word := range words {
+		if word == "Error:" {
+			words = words[i+1:]
+			break
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// String returns the outcome as a line: id, status, and what was seen or why.
+func (o Outcome) String() string {
+	return strings.TrimRight(fmt.Sprintf("%-5s %s %s", o.ID, o.Status, strings.TrimSpace(o.Branch+" "+o.Reason)), " ")
+}
+
+// Summary counts the outcomes by status.
+func Summary(outcomes []Outcome) string {
+	count := map[string]int{}
+	for _, o := range outcomes {
+		count[o.Status]++
+	}
+	return fmt.Sprintf("%d passed, %d failed, %d skipped", count[Pass], count[Fail], count[Skip])
+}

@@ -1,0 +1,102 @@
+package target
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/rocketflow-io/rocketflow/broker"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
+)
+
+// embedded is the broker of this project, in this process.
+type embedded struct {
+	broker   *broker.Broker
+	inMemory bool
+}
+
+// StartEmbedded starts the embedded broker on a port of its own. Close ends it.
+func StartEmbedded() (Server, error) { return startEmbedded(broker.Options{}) }
+
+// StartInMemory starts an embedded broker that is reached by [Server.Dial] alone, without a
+// network. With its connections it fits a bubble of testing/synctest.
+func StartInMemory() (Server, error) { return startEmbedded(broker.Options{InMemory: true}) }
+
+func startEmbedded(o broker.Options) (Server, error) {
+	b, err := broker.Start(o)
+	if err != nil {
+		return nil, fmt.Errorf("target: start the embedded broker: %w", err)
+	}
+	return &embedded{broker: b, inMemory: o.InMemory}, nil
+}
+
+func (s *embedded) Mode() string { return Embedded }
+func (s *embedded) Close() error { return s.broker.Close() }
+
+func (s *embedded) Endpoint() string {
+	if s.inMemory {
+		return ""
+	}
+	return s.broker.Endpoint()
+}
+
+func (s *embedded) Dial(creds credentials.TransportCredentials) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+s.broker.Endpoint(),
+		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(s.broker.Dialer()))
+}
+
+func (s *embedded) CreateTopic(_ context.Context, t Topic) error {
+	permission := broker.ReadWrite
+	switch t.Perm {
+	case admin.PermRead:
+		permission = broker.ReadOnly
+	case admin.PermWrite:
+		permission = broker.WriteOnly
+	}
+	kind, err := messageType(t.Type)
+	if err != nil {
+		return err
+	}
+	return s.broker.CreateTopic(broker.Topic{Name: t.Name, Queues: max(t.Queues, 1), Type: kind, Permission: permission})
+}
+
+func (s *embedded) CreateGroup(_ context.Context, g Group) error {
+	retries := g.RetryMaxTimes
+	if retries == 0 {
+		retries = -1 // the broker's word for none
+	}
+	var backoff broker.RetryPolicy
+	if g.Retry != nil {
+		backoff = broker.RetryPolicy{Initial: g.Retry.Initial, Max: g.Retry.Max, Multiplier: float32(g.Retry.Multiplier)}
+	}
+	return s.broker.CreateGroup(broker.Group{Name: g.Name, Ordered: g.Ordered, RetryMaxTimes: retries, Backoff: backoff})
+}
+
+// Backlog is all of the topic for a group that has read nothing, which the broker's statistics
+// do not list.
+func (s *embedded) Backlog(_ context.Context, group, topic string) (int64, error) {
+	stats, err := s.broker.GroupStats(group)
+	if err != nil {
+		return 0, err
+	}
+	if progress, ok := stats.Topics[topic]; ok {
+		return progress.Backlog, nil
+	}
+	return int64(len(s.broker.Messages(topic))), nil
+}
+
+// messageType returns the broker's constant for a message type of the protocol; none is NORMAL.
+func messageType(name string) (broker.MessageType, error) {
+	if name == "" {
+		return broker.Normal, nil
+	}
+	types := []broker.MessageType{broker.Normal, broker.FIFO, broker.Delay, broker.Transaction, broker.Priority}
+	i := slices.IndexFunc(types, func(t broker.MessageType) bool { return t.String() == name })
+	if i < 0 {
+		return 0, fmt.Errorf("target: message type %q: want one of %v", name, types)
+	}
+	return types[i], nil
+}

@@ -1,0 +1,115 @@
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
+)
+
+// pollInterval is how often a change at the real server is looked for.
+const pollInterval = 50 * time.Millisecond
+
+// real is a RocketMQ that runs in other processes.
+type real struct {
+	mode, endpoint string
+	broker, names  *admin.Client
+	conn           *grpc.ClientConn
+	rpc            v2.MessagingServiceClient
+}
+
+func newReal(mode, endpoint, broker, names string) (*real, error) {
+	r := &real{mode: mode, endpoint: endpoint, broker: admin.New(broker), names: admin.New(names)}
+	conn, err := r.Dial(insecure.NewCredentials())
+	if err != nil {
+		return nil, err
+	}
+	r.conn, r.rpc = conn, v2.NewMessagingServiceClient(conn)
+	return r, nil
+}
+
+func (r *real) Mode() string     { return r.mode }
+func (r *real) Endpoint() string { return r.endpoint }
+
+func (r *real) Dial(creds credentials.TransportCredentials) (*grpc.ClientConn, error) {
+	return grpc.NewClient(r.endpoint, grpc.WithTransportCredentials(creds))
+}
+
+func (r *real) Close() error {
+	return errors.Join(r.conn.Close(), r.broker.Close(), r.names.Close())
+}
+
+// CreateTopic waits for the name server before it asks the proxy, because the proxy remembers for
+// some 20 s that a topic has no route.
+func (r *real) CreateTopic(ctx context.Context, t Topic) error {
+	if err := r.broker.CreateTopic(ctx, t); err != nil {
+		return err
+	}
+	err := poll(ctx, func() error {
+		_, err := r.names.ReadQueues(ctx, t.Name)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("target: create topic %q: %w", t.Name, err)
+	}
+	err = poll(ctx, func() error {
+		ctx := metadata.AppendToOutgoingContext(ctx, "x-mq-client-id", "target")
+		resp, err := r.rpc.QueryRoute(ctx, &v2.QueryRouteRequest{Topic: &v2.Resource{Name: t.Name}})
+		if err == nil && resp.GetStatus().GetCode() != v2.Code_OK {
+			err = errors.New(resp.GetStatus().String())
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("target: create topic %q: %w", t.Name, err)
+	}
+	return nil
+}
+
+func (r *real) CreateGroup(ctx context.Context, g Group) error { return r.broker.CreateGroup(ctx, g) }
+
+func (r *real) Backlog(ctx context.Context, group, topic string) (int64, error) {
+	var backlog int64
+	for _, name := range []string{topic, retryTopic(group, topic)} {
+		queues, err := r.names.ReadQueues(ctx, name)
+		var refused *admin.Error
+		if name != topic && errors.As(err, &refused) && refused.Code == admin.CodeTopicNotExist {
+			continue // made by the first redelivery
+		}
+		if err != nil {
+			return 0, err
+		}
+		n, err := r.broker.Backlog(ctx, group, name, queues)
+		if err != nil {
+			return 0, err
+		}
+		backlog += n
+	}
+	return backlog, nil
+}
+
+// retryTopic is where the server puts what it redelivers to a group that is not ordered.
+func retryTopic(group, topic string) string { return "%RETRY%" + group + "_" + topic }
+
+// poll tries until it succeeds, or ctx ends.
+func poll(ctx context.Context, try func() error) error {
+	for {
+		err := try()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-time.After(pollInterval):
+		}
+	}
+}

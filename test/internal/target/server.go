@@ -1,0 +1,70 @@
+// Package target gives a test a RocketMQ server, real or embedded, behind one face.
+//
+// Which of the two a run is against is told by the environment: with ROCKETMQ_ENDPOINT and
+// ROCKETMQ_BROKER it is the real server that they name, without them the embedded broker, started
+// in the process. A test made with [New] therefore runs unchanged on both.
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/rocketflow-io/rocketflow/test/rocketmq"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
+)
+
+// The modes of a server.
+const (
+	Embedded = "embedded"
+	Local    = string(rocketmq.Local)
+	Cluster  = string(rocketmq.Cluster)
+)
+
+// Topic and Group describe what to create.
+type (
+	Topic = admin.Topic
+	Group = admin.Group
+)
+
+// Server is a RocketMQ to test against. Topics and groups that it creates stay until it goes.
+type Server interface {
+	// Mode is Embedded, Local or Cluster.
+	Mode() string
+	// Endpoint is host:port of its gRPC; empty if it can only be dialled.
+	Endpoint() string
+	// Dial returns a new connection to it, which the caller closes.
+	Dial(creds credentials.TransportCredentials) (*grpc.ClientConn, error)
+	// CreateTopic creates the topic and returns when its route can be asked for.
+	CreateTopic(ctx context.Context, t Topic) error
+	// CreateGroup creates the group.
+	CreateGroup(ctx context.Context, g Group) error
+	// Backlog counts the topic's messages that the group has not passed, those that wait for
+	// their redelivery included. On the real server a group that is not ordered passes a message
+	// when it is handed out; the embedded broker counts it until it is acknowledged.
+	Backlog(ctx context.Context, group, topic string) (int64, error)
+	// Close ends what the server holds here. It does not stop a real server.
+	Close() error
+}
+
+// ErrNoServer says that the environment names no real server.
+var ErrNoServer = errors.New("no real server in the environment")
+
+// FromEnvironment returns the real server that the environment names, or [ErrNoServer].
+func FromEnvironment() (Server, error) {
+	endpoint, broker := os.Getenv(rocketmq.EndpointVariable), os.Getenv(rocketmq.BrokerVariable)
+	names, mode := os.Getenv(rocketmq.NamesrvVariable), os.Getenv(rocketmq.ModeVariable)
+	if endpoint == "" && broker == "" {
+		return nil, ErrNoServer
+	}
+	if endpoint == "" || broker == "" || names == "" || mode == "" {
+		return nil, fmt.Errorf("target: find the real server: want all of %s, %s, %s and %s in the environment: "+
+			"run the test by the command in rocketmq/cmd", rocketmq.EndpointVariable, rocketmq.BrokerVariable,
+			rocketmq.NamesrvVariable, rocketmq.ModeVariable)
+	}
+	return newReal(mode, endpoint, broker, names)
+}

@@ -1,0 +1,68 @@
+package target
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// createTimeout bounds the creation of a topic or a group.
+const createTimeout = 30 * time.Second
+
+// Target is the server of one test.
+type Target struct {
+	Server
+	prefix string // of every name, so that runs against one server do not meet
+	last   atomic.Int64
+}
+
+// New returns the server of the environment, or an embedded broker that ends with the test.
+func New(t testing.TB) *Target {
+	t.Helper()
+	server, err := FromEnvironment()
+	if errors.Is(err, ErrNoServer) {
+		server, err = StartEmbedded()
+	}
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	return &Target{Server: server, prefix: Prefix()}
+}
+
+// IsReal tells a real server from the embedded broker.
+func (g *Target) IsReal() bool { return g.Mode() != Embedded }
+
+// CreateTopic creates a topic of the message type (NORMAL, FIFO, DELAY, TRANSACTION, PRIORITY)
+// with so many queues and returns its name, which is new.
+func (g *Target) CreateTopic(t testing.TB, messageType string, queues int) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), createTimeout)
+	defer cancel()
+	name := g.name(strings.ToLower(messageType))
+	require.NoError(t, g.Server.CreateTopic(ctx, Topic{Name: name, Type: messageType, Queues: queues}))
+	return name
+}
+
+// CreateGroup creates a consumer group and returns its name, which is new. The server delivers a
+// message 1 + retryMaxTimes times before it moves it to the dead letters.
+func (g *Target) CreateGroup(t testing.TB, ordered bool, retryMaxTimes int) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), createTimeout)
+	defer cancel()
+	name := g.name("group")
+	require.NoError(t, g.Server.CreateGroup(ctx, Group{Name: name, Ordered: ordered, RetryMaxTimes: retryMaxTimes}))
+	return name
+}
+
+func (g *Target) name(kind string) string {
+	return fmt.Sprintf("%s-%s-%d", g.prefix, kind, g.last.Add(1))
+}
+
+// Prefix returns the beginning of names that no other run uses.
+func Prefix() string { return "t" + strings.ToLower(rand.Text()[:8]) }
