@@ -1,0 +1,203 @@
+package client
+
+import (
+	"context"
+	"sync"
+)
+
+// A sendQueue holds the messages of SendAsync until a sender takes them. Its senders are goroutines
+// of a fixed number, which begin with the first message and end with stop.
+//
+// Messages of one message group must not overtake each other, so they queue up per group, and a group
+// is in the hands of one sender at a time: work holds single jobs and groups that have any. Every
+// entry of work stands for at least one message that holds a slot, so a send on work never blocks.
+type sendQueue struct {
+	producer *Producer
+	slots    chan struct{} // one in it for each message accepted and not yet settled
+	work     chan work
+	start    sync.Once
+	senders  sync.WaitGroup
+
+	mu     sync.Mutex // guards what follows
+	groups map[groupKey][]job
+	count  int           // messages accepted and not yet settled
+	idle   chan struct{} // closed when count returns to 0; nil if nobody waits
+}
+
+type job struct {
+	ctx      context.Context // of the caller: it bounds the whole of the send
+	shipment *shipment
+	done     func(Receipt, error)
+}
+
+type groupKey struct{ topic, group string }
+
+// work is one job, or a group whose first job is to be done.
+type work struct {
+	job   job
+	group *groupKey
+}
+
+func (q *sendQueue) init(p *Producer) {
+	q.producer = p
+	q.slots = make(chan struct{}, p.cfg.window)
+	q.work = make(chan work, p.cfg.window)
+	q.groups = make(map[groupKey][]job)
+}
+
+// SendAsync sends a message as [Producer.Send] does, without waiting for it: done is called once, with
+// what Send would have returned, from another goroutine or, if the message is refused at once, before
+// SendAsync returns. done should not block, since it holds up the sender that calls it. If done is
+// nil, failures are logged.
+//
+// SendAsync blocks only while [WithWindow] is full or a topic's route is not known yet, and not longer
+// than ctx, which bounds the whole of the send. Messages of one message group are stored in the order of the calls; a failed one does not
+// stop those after it.
+func (p *Producer) SendAsync(ctx context.Context, m *Message, done func(Receipt, error)) {
+	if done == nil {
+		done = p.logFailure
+	}
+	if err := p.begin(); err != nil {
+		done(Receipt{}, err)
+		return
+	}
+	if err := p.async.accept(ctx, m, done); err != nil {
+		p.pending.Done()
+		done(Receipt{}, err)
+	}
+}
+
+func (p *Producer) logFailure(_ Receipt, err error) {
+	if err != nil {
+		p.client.cfg.log.Error("message not sent", "error", err)
+	}
+}
+
+// Flush waits until nothing that [Producer.SendAsync] has accepted is under way, or until ctx ends,
+// whose cause it then returns. It does not hold up further messages, and with a steady stream of them
+// may wait for long. The failures of messages are given to their callbacks.
+func (p *Producer) Flush(ctx context.Context) error {
+	q := &p.async
+	q.mu.Lock()
+	if q.count == 0 {
+		q.mu.Unlock()
+		return nil
+	}
+	if q.idle == nil {
+		q.idle = make(chan struct{})
+	}
+	idle := q.idle
+	q.mu.Unlock()
+	select {
+	case <-idle:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// accept takes a slot, checks and encodes the message in the caller's goroutine, and queues it.
+func (q *sendQueue) accept(ctx context.Context, m *Message, done func(Receipt, error)) error {
+	q.start.Do(q.begin)
+	select {
+	case q.slots <- struct{}{}:
+	default:
+		select {
+		case q.slots <- struct{}{}:
+		case <-q.producer.giveUp:
+			return closedError("producer")
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	s, err := q.producer.prepare(ctx, m)
+	if err != nil {
+		<-q.slots
+		return err
+	}
+	q.enqueue(job{ctx, s, done})
+	return nil
+}
+
+func (q *sendQueue) begin() {
+	for range q.producer.cfg.senders {
+		q.senders.Go(q.sender)
+	}
+}
+
+// stop ends the senders, when all that was accepted has been settled.
+func (q *sendQueue) stop() {
+	close(q.work)
+	q.senders.Wait()
+}
+
+func (q *sendQueue) enqueue(j job) {
+	m := j.shipment.first()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.count++
+	if m.MessageGroup == "" {
+		q.work <- work{job: j}
+		return
+	}
+	key := groupKey{m.Topic, m.MessageGroup}
+	waiting, known := q.groups[key]
+	q.groups[key] = append(waiting, j)
+	if !known {
+		q.work <- work{group: &key}
+	}
+}
+
+func (q *sendQueue) sender() {
+	for w := range q.work {
+		if w.group == nil {
+			q.do(w.job)
+			q.settled()
+			continue
+		}
+		q.do(q.head(w.group))
+		q.advance(w)
+		q.settled()
+	}
+}
+
+func (q *sendQueue) head(group *groupKey) job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.groups[*group][0]
+}
+
+// advance puts the group back at the end of the line, so that a busy one does not keep a sender from
+// the others, and forgets it when it has no more messages.
+func (q *sendQueue) advance(w work) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	rest := q.groups[*w.group][1:]
+	if len(rest) == 0 {
+		delete(q.groups, *w.group)
+		return
+	}
+	q.groups[*w.group] = rest
+	q.work <- w
+}
+
+func (q *sendQueue) do(j job) {
+	receipts, err := q.producer.transmit(j.ctx, j.shipment)
+	if err != nil {
+		j.done(Receipt{}, err)
+		return
+	}
+	j.done(receipts[0], nil)
+}
+
+func (q *sendQueue) settled() {
+	<-q.slots
+	q.mu.Lock()
+	q.count--
+	if q.count == 0 && q.idle != nil {
+		close(q.idle)
+		q.idle = nil
+	}
+	q.mu.Unlock()
+	q.producer.pending.Done()
+}

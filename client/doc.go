@@ -1,0 +1,43 @@
+// Package client talks to Apache RocketMQ 5 by its gRPC protocol.
+//
+// A [Client] is made once for a cluster and owns what all share: one connection to each endpoint, the
+// routes of topics, the credentials. From it come producers and consumers, which are cheap, and each
+// of which the server knows by an id of its own:
+//
+//   - a [Producer] sends messages: one and wait ([Producer.Send]), many without waiting
+//     ([Producer.SendAsync]), many at once ([Producer.SendBatch]);
+//   - a [SimpleConsumer] asks for messages, and settles them one by one or many at once.
+//
+// # Routes and sessions
+//
+// A client is given an access point. What it needs to know of a topic, the queues and the endpoints
+// of their brokers, it asks there when the topic is first named, and again every 30 seconds. To each
+// endpoint of its topics a producer or consumer keeps a session: a stream over which both sides tell
+// their settings, and heartbeats. A server serves only consumers whose session it knows, so a broken
+// session is opened again within two seconds of the server's return. All this happens when it is
+// first needed: [New] and the constructors send nothing.
+//
+// # Leases
+//
+// A received message is not gone from the server. It is leased to its consumer for an invisible
+// duration, and comes again when that is over, unless it has been acknowledged. Messages therefore
+// arrive at least once. A lease can be extended, and given back; see [Delivery].
+//
+// # What is retried
+//
+// A message is sent again, to another broker if there is one, if the server was out of reach, did not
+// answer, was busy or failed; not if it refused the message. A message whose answer got lost may so
+// be stored twice: at least once, here too. Acknowledgements and changes of leases are repeated
+// likewise. A poll is not: its caller polls again anyway, and should wait a little after an error.
+//
+// # Errors
+//
+// Every error says what was asked, of whom, why it failed, and what to do. Its kind is tested with
+// errors.Is, such as [ErrTopicNotFound]; its facts, such as the code of the server and the id of the
+// request, are those of a [*StatusError], [*TransportError] or [*ArgumentError].
+//
+// # Closing
+//
+// [Client.Close] closes what was made from it and returns when every goroutine has ended. Every
+// blocking call ends when its context does.
+package client

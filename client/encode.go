@@ -1,0 +1,92 @@
+package client
+
+import (
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// outgoing is a message on its way: the protocol's messages that it consists of, in one allocation.
+type outgoing struct {
+	message v2.Message
+	system  v2.SystemProperties
+	born    timestamppb.Timestamp
+	due     timestamppb.Timestamp
+
+	tag, group, trace string
+	source            *Message // what it was made of, to make it once more
+}
+
+// typeOf says of which type a message is. The server goes by the same fields.
+func typeOf(m *Message) v2.MessageType {
+	switch {
+	case m.MessageGroup != "":
+		return v2.MessageType_FIFO
+	case !m.DeliveryTime.IsZero():
+		return v2.MessageType_DELAY
+	default:
+		return v2.MessageType_NORMAL
+	}
+}
+
+// encode makes the message of the protocol. Body and maps are shared with m.
+func encode(m *Message, topic *v2.Resource, id, host string) *outgoing {
+	o := &outgoing{source: m}
+	o.message.Topic = topic
+	o.message.UserProperties = m.Properties
+	o.message.SystemProperties = &o.system
+	o.message.Body = m.Body
+	s := &o.system
+	s.Keys = m.Keys
+	s.MessageId = id
+	s.BodyEncoding = v2.Encoding_IDENTITY
+	s.MessageType = typeOf(m)
+	s.BornTimestamp = &o.born
+	s.BornHost = host
+	s.Tag = optional(&o.tag, m.Tag)
+	s.MessageGroup = optional(&o.group, m.MessageGroup)
+	s.TraceContext = optional(&o.trace, m.TraceContext)
+	if !m.DeliveryTime.IsZero() {
+		o.due.Seconds, o.due.Nanos = m.DeliveryTime.Unix(), int32(m.DeliveryTime.Nanosecond())
+		s.DeliveryTimestamp = &o.due
+	}
+	return o
+}
+
+// again makes the same message once more. An attempt that was given up may still be read from by
+// whatever carries it, so the next one must not share what it changes.
+func (o *outgoing) again() *outgoing {
+	return encode(o.source, o.message.Topic, o.system.MessageId, o.system.BornHost)
+}
+
+// stamp sets what belongs to one attempt.
+func (o *outgoing) stamp(now time.Time, queueID int32) *v2.Message {
+	o.born.Seconds, o.born.Nanos = now.Unix(), int32(now.Nanosecond())
+	o.system.QueueId = queueID
+	return &o.message
+}
+
+// optional fills in one of the protocol's optional fields, which are absent when empty.
+func optional(field *string, value string) *string {
+	if value == "" {
+		return nil
+	}
+	*field = value
+	return field
+}
+
+// batchOverhead is what the server stores with each message besides body and properties, at most.
+const batchOverhead = 256
+
+// storedSize is an upper bound of what m takes in a batch, as the server stores it.
+func storedSize(m *Message) int {
+	size := batchOverhead + len(m.Body) + len(m.Topic) + len(m.Tag) + len(m.TraceContext)
+	for _, key := range m.Keys {
+		size += len(key) + 1
+	}
+	for k, v := range m.Properties {
+		size += len(k) + len(v) + 2
+	}
+	return size
+}

@@ -1,0 +1,228 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/protobuf/types/known/durationpb"
+)
+
+// shortestPoll is the least that servers wait, and the least of a deadline that they accept.
+const shortestPoll = 5 * time.Second
+
+// Receive polls one topic and returns up to maxMessages, of which servers give no more than 32 at
+// once. If there are none, it waits as [WithAwait] says and then returns none, without an error. Several
+// topics, and the brokers of a topic, are taken in turn, one at a call.
+//
+// The messages are invisible to others for the duration given, which servers want between 10 seconds
+// and 12 hours, and come again if they are not settled by then.
+//
+// When ctx ends, Receive returns at once with its cause. What had been fetched by then is handed back
+// to the server, for immediate redelivery; an attempt is not counted for it, unless the group is FIFO.
+func (sc *SimpleConsumer) Receive(ctx context.Context, maxMessages int, invisible time.Duration) ([]*Delivery, error) {
+	switch {
+	case maxMessages < 1:
+		return nil, illegal(nil, "maxMessages", "is %d, must be at least 1", maxMessages)
+	case invisible <= 0 || invisible > maxInvisible:
+		return nil, illegal(ErrIllegalInvisibleDuration, "invisible", "is %v, must be positive and at most %v",
+			invisible, maxInvisible)
+	}
+	if err := sc.consumer.begin(); err != nil {
+		return nil, err
+	}
+	defer sc.consumer.pending.Done()
+	ctx, stop := sc.consumer.untilClosed(ctx)
+	defer stop()
+	t, err := sc.turn()
+	if err != nil {
+		return nil, err
+	}
+	q, err := sc.queue(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	return sc.consumer.poll(ctx, q, sc.await, &v2.ReceiveMessageRequest{
+		Group:              sc.consumer.group,
+		MessageQueue:       q.proto,
+		FilterExpression:   t.filter.proto(),
+		BatchSize:          int32(min(maxMessages, math.MaxInt32)),
+		InvisibleDuration:  durationpb.New(invisible),
+		LongPollingTimeout: durationpb.New(sc.await),
+	})
+}
+
+// untilClosed returns a context that ends with ctx or with the consumer.
+func (c *consumer) untilClosed(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(c.polls, func() { cancel(context.Cause(c.polls)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+// queue returns the queue of the topic whose turn it is, and makes sure that its server knows us: one
+// that does not answers every poll with an internal error.
+func (sc *SimpleConsumer) queue(ctx context.Context, t *subscription) (*queue, error) {
+	r, err := sc.routeOf(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.readable) == 0 {
+		t.route.Load().stale.Store(true)
+		return nil, illegal(ErrForbidden, "topic", "%q has no queue that may be read: check its permission", t.topic)
+	}
+	q := r.readable[int(t.next.Add(1)-1)%len(r.readable)]
+	s := sc.consumer.member.session(q.conn)
+	if s == nil {
+		return nil, closedError("consumer")
+	}
+	return q, s.await(ctx)
+}
+
+func (sc *SimpleConsumer) routeOf(ctx context.Context, t *subscription) (*route, error) {
+	if known := t.route.Load(); known != nil {
+		return sc.consumer.client.routes.load(ctx, known)
+	}
+	known, current, err := sc.consumer.client.routes.get(ctx, t.topic)
+	if err != nil {
+		return nil, err
+	}
+	t.route.Store(known)
+	sc.consumer.member.use(known)
+	return current, nil
+}
+
+// poll makes one request for messages. It lets the request itself have the time that servers insist
+// on, whatever deadline ctx has, and breaks it off when ctx ends.
+func (c *consumer) poll(ctx context.Context, q *queue, await time.Duration, request *v2.ReceiveMessageRequest) ([]*Delivery, error) {
+	x := exchange{op: "receive from", target: q.proto.GetTopic().GetName(), endpoint: q.conn.name}
+	patience := max(await, shortestPoll) + c.client.timeout
+	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+	signed, requestID, err := c.member.sign(free)
+	if err != nil {
+		return nil, err
+	}
+	x.requestID = requestID
+	rpc, err := q.conn.rpc(free)
+	if err != nil {
+		return nil, x.transportError(ctx, err)
+	}
+	stream, err := rpc.ReceiveMessage(signed, request)
+	if err != nil {
+		return nil, c.pollFailed(ctx, q, x.transportError(ctx, err))
+	}
+	got := received{consumer: c, queue: q, invisible: request.GetInvisibleDuration().AsDuration()}
+	err = got.all(stream)
+	return c.conclude(ctx, x, &got, err)
+}
+
+// received gathers the answer to a poll: a status and messages, in any order.
+type received struct {
+	consumer   *consumer
+	queue      *queue
+	invisible  time.Duration
+	status     *v2.Status
+	deliveries []*Delivery
+	arrived    time.Time // of the first frame: leases count from here, at the latest
+}
+
+type receiveStream interface {
+	Recv() (*v2.ReceiveMessageResponse, error)
+}
+
+// all reads to the end, and returns nil there.
+func (r *received) all(stream receiveStream) error {
+	for {
+		frame, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if r.arrived.IsZero() {
+			r.arrived = time.Now()
+		}
+		if frame.GetStatus() != nil {
+			r.status = frame.GetStatus()
+		}
+		if m := frame.GetMessage(); m != nil {
+			r.deliveries = append(r.deliveries, r.delivery(m))
+		}
+	}
+}
+
+func (r *received) delivery(m *v2.Message) *Delivery {
+	s := m.GetSystemProperties()
+	lease := r.invisible
+	if d := durationOf(s.GetInvisibleDuration()); d > 0 {
+		lease = d
+	}
+	return &Delivery{
+		Message:  decode(m, r.queue.broker),
+		consumer: r.consumer,
+		conn:     r.queue.conn,
+		handle:   s.GetReceiptHandle(),
+		original: s.GetReceiptHandle(),
+		expires:  r.arrived.Add(lease),
+	}
+}
+
+// conclude decides what becomes of the answer to a poll. A message that has arrived is leased to us,
+// so it is returned or handed back, whatever else went wrong.
+func (c *consumer) conclude(ctx context.Context, x exchange, got *received, err error) ([]*Delivery, error) {
+	if err != nil && ctx.Err() != nil {
+		c.handBack(got.deliveries)
+		return nil, x.transportError(ctx, err)
+	}
+	if len(got.deliveries) > 0 {
+		if err != nil {
+			c.client.cfg.log.Warn("poll broken off after the first messages", "endpoint", x.endpoint,
+				"messages", len(got.deliveries), "error", err)
+		}
+		return got.deliveries, nil
+	}
+	switch {
+	case err != nil:
+		return nil, c.pollFailed(ctx, got.queue, x.transportError(ctx, err))
+	case got.status.GetCode() == v2.Code_MESSAGE_NOT_FOUND:
+		return nil, nil // the protocol's way to say that there are none
+	default:
+		return nil, c.pollFailed(ctx, got.queue, x.statusError(got.status))
+	}
+}
+
+// pollFailed draws the conclusions of a failure and returns it. A server that has lost our settings
+// says so with an internal error, so they are sent again.
+func (c *consumer) pollFailed(ctx context.Context, q *queue, err error) error {
+	var refused *StatusError
+	if !errors.As(err, &refused) || ctx.Err() != nil {
+		return err
+	}
+	if refused.Code == int32(v2.Code_UNRECOGNIZED_CLIENT_TYPE) || errors.Is(err, ErrInternal) {
+		if s := c.member.session(q.conn); s != nil {
+			s.announceAgain()
+		}
+	}
+	if errors.Is(err, ErrUnauthorized) {
+		c.member.forget()
+	}
+	return err
+}
+
+// handBack returns messages that nobody waits for any more, so that they are redelivered at once. It
+// does not hold up the call that fetched them; close waits for it.
+func (c *consumer) handBack(deliveries []*Delivery) {
+	for _, d := range deliveries {
+		c.pending.Go(func() {
+			if err := c.change(context.Background(), d, change{suspend: true}); err != nil {
+				c.client.cfg.log.Warn("message not handed back: it comes again when its lease is over",
+					"message", d.ID, "topic", d.Topic, "error", err)
+			}
+		})
+	}
+}

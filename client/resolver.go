@@ -1,0 +1,40 @@
+package client
+
+import (
+	"math/rand/v2"
+	"net"
+
+	"google.golang.org/grpc/resolver"
+)
+
+// fixedAddresses resolves to addresses that are known, shuffled, so that many clients do not all
+// choose the first. grpc then stays with one as long as it answers.
+type fixedAddresses []string
+
+var _ resolver.Builder = fixedAddresses(nil)
+
+// Scheme returns the scheme of targets that this resolves.
+func (fixedAddresses) Scheme() string { return "rocketmq" }
+
+// Build reports the addresses, once.
+func (f fixedAddresses) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
+	state := resolver.State{Addresses: make([]resolver.Address, len(f))}
+	for i, address := range f {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		// Each address is verified under its own name, not under the list of all.
+		state.Addresses[i] = resolver.Address{Addr: address, ServerName: host}
+	}
+	rand.Shuffle(len(state.Addresses), func(i, j int) {
+		state.Addresses[i], state.Addresses[j] = state.Addresses[j], state.Addresses[i]
+	})
+	return f, cc.UpdateState(state)
+}
+
+// ResolveNow does nothing: the addresses do not change.
+func (fixedAddresses) ResolveNow(resolver.ResolveNowOptions) {}
+
+// Close does nothing: there is nothing open.
+func (fixedAddresses) Close() {}

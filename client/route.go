@@ -1,0 +1,225 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/rocketflow-io/rocketflow/client/internal/endpoint"
+)
+
+const (
+	routeRefresh      = 30 * time.Second
+	routeAttempts     = 3
+	parallelRefreshes = 8
+)
+
+// A route says where a topic's queues are. It is immutable: a refresh replaces it.
+type route struct {
+	writable []*queue // those of master brokers, in the server's order
+	readable []*queue
+	conns    []*conn // of all queues, each once
+	types    typeSet // what the topic takes; empty if the server did not say
+}
+
+// A queue is one queue of a topic and the connection that leads to it.
+type queue struct {
+	id     int32
+	broker string
+	conn   *conn
+	proto  *v2.MessageQueue // as the server wrote it, to be sent back to it
+}
+
+type typeSet uint32
+
+func (s typeSet) takes(t v2.MessageType) bool { return s == 0 || s&(1<<t) != 0 }
+
+// A topicRoute is the route of one topic over time.
+type topicRoute struct {
+	topic   string
+	current atomic.Pointer[route] // stored by the flight; never nil again once it has been stored
+	stale   atomic.Bool           // set when the server contradicts current; cleared by a new one
+
+	mu     sync.Mutex // guards flight
+	flight *flight    // the query under way, which all who ask share
+}
+
+type flight struct {
+	done  chan struct{} // closed when the others are set
+	route *route
+	err   error
+}
+
+// A routeTable knows the routes of the topics that somebody has asked for.
+type routeTable struct {
+	client *Client
+
+	mu     sync.Mutex // guards topics
+	topics map[string]*topicRoute
+}
+
+// get returns the route of a topic, queried first if need be. It will be kept up to date.
+func (t *routeTable) get(ctx context.Context, topic string) (*topicRoute, *route, error) {
+	t.mu.Lock()
+	r, ok := t.topics[topic]
+	if !ok {
+		r = &topicRoute{topic: topic}
+		t.topics[topic] = r
+	}
+	t.mu.Unlock()
+	current, err := t.load(ctx, r)
+	if err != nil && r.current.Load() == nil {
+		t.mu.Lock()
+		delete(t.topics, topic) // so that names which never existed do not gather here
+		t.mu.Unlock()
+	}
+	return r, current, err
+}
+
+// load returns the current route, and asks the server only if there is none or it has proved wrong.
+func (t *routeTable) load(ctx context.Context, r *topicRoute) (*route, error) {
+	if current := r.current.Load(); current != nil && !r.stale.Load() {
+		return current, nil
+	}
+	return t.fetch(ctx, r)
+}
+
+// fetch asks the server, or waits for the answer that another caller has asked for. The query does
+// not end with ctx, since others may wait for it.
+func (t *routeTable) fetch(ctx context.Context, r *topicRoute) (*route, error) {
+	r.mu.Lock()
+	f := r.flight
+	if f == nil {
+		f = &flight{done: make(chan struct{})}
+		if !t.client.spawn(func(ctx context.Context) { t.fly(ctx, r, f) }) {
+			r.mu.Unlock()
+			return nil, ErrClosed
+		}
+		r.flight = f
+	}
+	r.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.route, f.err
+	case <-ctx.Done():
+		return nil, t.client.unanswered(ctx, call{"query route of", r.topic})
+	}
+}
+
+func (t *routeTable) fly(ctx context.Context, r *topicRoute, f *flight) {
+	f.route, f.err = t.query(ctx, r.topic)
+	if f.err == nil {
+		r.current.Store(f.route)
+		r.stale.Store(false)
+	}
+	r.mu.Lock()
+	r.flight = nil
+	r.mu.Unlock()
+	close(f.done)
+}
+
+func (t *routeTable) query(ctx context.Context, topic string) (*route, error) {
+	access := t.client.access
+	q := &v2.QueryRouteRequest{Topic: t.client.resource(topic), Endpoints: access.endpoint.Proto()}
+	var found *route
+	attempt := func() error {
+		a, x, err := invoke(ctx, &t.client.identity, access, call{"query route of", topic},
+			v2.MessagingServiceClient.QueryRoute, q)
+		if err == nil {
+			found, err = t.build(x, a.GetMessageQueues())
+		}
+		if err != nil && !retryable(err) {
+			return backoff.Permanent(err)
+		}
+		return err
+	}
+	err := backoff.Retry(attempt, backoff.WithContext(backoff.WithMaxRetries(newRetryBackoff(), routeAttempts-1), ctx))
+	return found, err
+}
+
+// build makes a route of the queues that make sense.
+func (t *routeTable) build(x exchange, queues []*v2.MessageQueue) (*route, error) {
+	r := &route{}
+	for _, q := range queues {
+		e, err := endpoint.FromProto(q.GetBroker().GetEndpoints())
+		if err != nil {
+			t.client.cfg.log.Warn("route names a queue without a usable endpoint", "topic", x.target,
+				"broker", q.GetBroker().GetName(), "error", err)
+			continue
+		}
+		r.add(&queue{id: q.GetId(), broker: q.GetBroker().GetName(), conn: t.client.conns.conn(e), proto: q})
+	}
+	if len(r.conns) == 0 {
+		return nil, &StatusError{Op: x.op, Target: x.target, Endpoint: x.endpoint, RequestID: x.requestID,
+			Code: int32(v2.Code_OK), kind: ErrBadAnswer, advice: "it names no queue with a usable endpoint"}
+	}
+	return r, nil
+}
+
+func (r *route) add(q *queue) {
+	if !slices.Contains(r.conns, q.conn) {
+		r.conns = append(r.conns, q.conn)
+	}
+	for _, t := range q.proto.GetAcceptMessageTypes() {
+		if t > 0 && t < 32 {
+			r.types |= 1 << t
+		}
+	}
+	if q.proto.GetBroker().GetId() != 0 {
+		return // a slave: it answers for none of its queues
+	}
+	switch q.proto.GetPermission() {
+	case v2.Permission_READ:
+		r.readable = append(r.readable, q)
+	case v2.Permission_WRITE:
+		r.writable = append(r.writable, q)
+	case v2.Permission_READ_WRITE:
+		r.readable = append(r.readable, q)
+		r.writable = append(r.writable, q)
+	}
+}
+
+// run refreshes all routes for as long as the client lives.
+func (t *routeTable) run(ctx context.Context) {
+	ticker := time.NewTicker(routeRefresh)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			t.refresh(ctx)
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// refresh asks for all routes, several at a time, so that one slow answer does not delay the others.
+// A route that cannot be had stays as it is: an old one is better than none.
+func (t *routeTable) refresh(ctx context.Context) {
+	t.mu.Lock()
+	topics := make([]*topicRoute, 0, len(t.topics))
+	for _, r := range t.topics {
+		topics = append(topics, r)
+	}
+	t.mu.Unlock()
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, parallelRefreshes)
+	for _, r := range topics {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if _, err := t.fetch(ctx, r); err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
+				t.client.cfg.log.Warn("route not refreshed", slog.String("topic", r.topic), slog.Any("error", err))
+			}
+		})
+	}
+	wg.Wait()
+	t.client.routesRefreshed()
+}

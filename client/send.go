@@ -1,0 +1,206 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"github.com/rocketflow-io/rocketflow/client/internal/siphash"
+)
+
+// Send sends one message and returns when it is stored. A failure that may pass is tried again, with
+// another broker where there is one, up to [WithMaxAttempts] times.
+//
+// When ctx ends the call returns; whether the message is stored is then unknown. An error is a
+// [*StatusError], [*TransportError] or [*ArgumentError]; for the kinds see [ErrTopicNotFound] and its
+// neighbours.
+func (p *Producer) Send(ctx context.Context, m *Message) (Receipt, error) {
+	if err := p.begin(); err != nil {
+		return Receipt{}, err
+	}
+	defer p.pending.Done()
+	s, err := p.prepare(ctx, m)
+	if err != nil {
+		return Receipt{}, err
+	}
+	receipts, err := p.transmit(ctx, s)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return receipts[0], nil
+}
+
+// A shipment is what goes in one request: one message, or several NORMAL ones of the same topic.
+type shipment struct {
+	publication *publication
+	items       []*outgoing
+}
+
+func (s *shipment) first() *Message { return s.items[0].source }
+
+// prepare checks and encodes a message.
+func (p *Producer) prepare(ctx context.Context, m *Message) (*shipment, error) {
+	if m == nil {
+		return nil, illegal(nil, "message", "is nil")
+	}
+	pub, err := p.publication(ctx, m.Topic)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.check(p.settings.Load().maxBody); err != nil {
+		return nil, err
+	}
+	return &shipment{pub, []*outgoing{encode(m, pub.resource, p.client.ids.Next(), p.client.host)}}, nil
+}
+
+// transmit makes attempts until one succeeds or there is no point in another. The receipts are in the
+// order of the items. If some items of several failed, the error is a *partialError.
+func (p *Producer) transmit(ctx context.Context, s *shipment) ([]Receipt, error) {
+	choice := choice{start: int(s.publication.next.Add(1))}
+	for attempt := 1; ; attempt++ {
+		if p.givenUp() {
+			return nil, closedError("producer")
+		}
+		q, err := p.choose(ctx, s, &choice)
+		if err != nil {
+			return nil, err
+		}
+		receipts, err := p.attempt(ctx, s, q)
+		if err == nil || ctx.Err() != nil || !retryable(err) {
+			return receipts, err
+		}
+		if attempt >= p.cfg.maxAttempts {
+			return nil, p.exhausted(err, attempt)
+		}
+		if err := p.pause(ctx, err, attempt); err != nil {
+			return nil, err
+		}
+		for i, item := range s.items {
+			s.items[i] = item.again()
+		}
+	}
+}
+
+// givenUp says that Close has waited for as long as it does.
+func (p *Producer) givenUp() bool {
+	select {
+	case <-p.giveUp:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *Producer) exhausted(err error, attempts int) error {
+	if attempts == 1 {
+		return err
+	}
+	return fmt.Errorf("%w (%d attempts)", err, attempts)
+}
+
+// pause waits as the server wishes if it is busy, and not at all otherwise: there may be another
+// broker. A failure to wait is returned with what had failed before.
+func (p *Producer) pause(ctx context.Context, failed error, attempt int) error {
+	var wait time.Duration
+	if errors.Is(failed, ErrThrottled) {
+		wait = p.settings.Load().backoff.Delay(attempt)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-p.giveUp:
+		return fmt.Errorf("%w: %w", closedError("producer"), failed)
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", failed, context.Cause(ctx))
+	case <-timer.C:
+		return nil
+	}
+}
+
+// attempt makes one request.
+func (p *Producer) attempt(ctx context.Context, s *shipment, q *queue) ([]Receipt, error) {
+	request := &v2.SendMessageRequest{Messages: make([]*v2.Message, len(s.items))}
+	now := time.Now()
+	for i, item := range s.items {
+		request.Messages[i] = item.stamp(now, q.id)
+	}
+	what := call{"send", s.publication.resource.GetName()}
+	a, x, err := invoke(ctx, &p.member.identity, q.conn, what, v2.MessagingServiceClient.SendMessage, request)
+	p.learn(s, q, err)
+	return s.receipts(a, x, err)
+}
+
+// learn draws the conclusions for sends to come.
+func (p *Producer) learn(s *shipment, q *queue, err error) {
+	switch {
+	case err == nil:
+		if q.conn.isolated.Load() { // a load is cheaper than a store that all cores see
+			q.conn.isolated.Store(false)
+		}
+	case lostTouch(err):
+		q.conn.isolated.Store(true)
+	case errors.Is(err, ErrTopicNotFound), errors.Is(err, ErrMessageType), errors.Is(err, ErrForbidden):
+		s.publication.route.stale.Store(true) // the topic is not any more what the route says
+	}
+}
+
+// choice remembers, over the attempts of one send, which brokers have been tried.
+type choice struct {
+	start int
+	tried []string
+}
+
+// choose returns the queue for the next attempt. Of a message group it is always the same one, since
+// order holds within a queue only. The server chooses the queue by itself: what is chosen here is, in
+// effect, the broker.
+func (p *Producer) choose(ctx context.Context, s *shipment, c *choice) (*queue, error) {
+	r, err := p.client.routes.load(ctx, s.publication.route)
+	if err != nil {
+		return nil, err
+	}
+	topic, kind := s.publication.resource.GetName(), typeOf(s.first())
+	if p.settings.Load().validate && !r.types.takes(kind) {
+		s.publication.route.stale.Store(true)
+		return nil, illegal(ErrMessageType, "message", "is of type %v, which topic %q does not take: "+
+			"send it to another, or change the topic's message type", kind, topic)
+	}
+	if len(r.writable) == 0 {
+		s.publication.route.stale.Store(true)
+		return nil, illegal(ErrForbidden, "topic", "%q has no queue that may be written: check its permission", topic)
+	}
+	if group := s.first().MessageGroup; group != "" {
+		return r.writable[siphash.Slot(group, len(r.writable))], nil
+	}
+	return c.next(r.writable), nil
+}
+
+// next prefers a broker that answers and has not been tried, then one that has not been tried, and
+// begins again with all of them when there is none.
+func (c *choice) next(queues []*queue) *queue {
+	start := c.start % len(queues)
+	found := -1
+	for i := range queues {
+		at := (start + i) % len(queues)
+		q := queues[at]
+		if slices.Contains(c.tried, q.broker) {
+			continue
+		}
+		if !q.conn.isolated.Load() {
+			found = at
+			break
+		}
+		if found < 0 {
+			found = at
+		}
+	}
+	if found < 0 {
+		c.tried = c.tried[:0]
+		found = start
+	}
+	c.tried = append(c.tried, queues[found].broker)
+	return queues[found]
+}

@@ -1,0 +1,41 @@
+package client
+
+import (
+	"context"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+)
+
+// sleep waits for d, or returns the cause when ctx ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return context.Cause(ctx)
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// newReconnectBackoff paces the reopening of a stream, forever, and never so slowly that a server
+// which is back would wait for two seconds.
+func newReconnectBackoff() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(firstReconnect),
+		backoff.WithMaxInterval(lastReconnect),
+		backoff.WithRandomizationFactor(0.2),
+		backoff.WithMaxElapsedTime(0))
+}
+
+// newRetryBackoff paces the few retries of a request that does no harm when repeated.
+func newRetryBackoff() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(50*time.Millisecond),
+		backoff.WithMaxInterval(500*time.Millisecond),
+		backoff.WithMaxElapsedTime(0))
+}
