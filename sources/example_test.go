@@ -1,0 +1,48 @@
+package sources_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/sources"
+)
+
+// A source that redelivers gives a failed value again, and tells what became of each.
+func ExampleMemory_Redeliver() {
+	ctx := context.Background()
+	src := sources.Values("good", "bad").
+		Redeliver(2, func(int) time.Duration { return time.Millisecond })
+	reader, err := src.Open(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer reader.Close(ctx)
+
+	for {
+		batch, err := reader.Read(ctx)
+		if err != nil {
+			fmt.Println(err)
+			break
+		}
+		for i, v := range batch.Values {
+			outcome := stage.Outcome{Index: i}
+			if v == "bad" {
+				outcome.Err = errors.New("not today")
+			}
+			if err := batch.Settler.Settle(ctx, []stage.Outcome{outcome}); err != nil {
+				fmt.Println(err)
+			}
+		}
+	}
+	for _, o := range src.Outcomes() {
+		fmt.Println(o.Value, o.Done, o.Attempts, o.Err)
+	}
+	// Output:
+	// EOF
+	// good true 1 <nil>
+	// bad false 2 not today
+}
