@@ -30,6 +30,7 @@ const (
 type Broker struct {
 	endpoint  string
 	dial      func(context.Context) (net.Conn, error)
+	listener  *listener
 	server    *grpc.Server
 	store     *store
 	scheduler *scheduler
@@ -42,13 +43,14 @@ type Broker struct {
 // Start makes a broker and lets it serve, until [Broker.Close]. It fails if the broker cannot
 // listen, or with a [*ConfigError] if a topic or a group cannot be as it is described.
 func Start(opts Options) (*Broker, error) {
-	listener, dial, err := listen(opts)
+	l, dial, err := listen(opts)
 	if err != nil {
 		return nil, err
 	}
 	b := &Broker{
-		endpoint:  advertised(listener.Addr()),
+		endpoint:  advertised(l.Addr()),
 		dial:      dial,
+		listener:  newListener(l),
 		scheduler: newScheduler(),
 		logger:    opts.Logger,
 		served:    make(chan struct{}),
@@ -59,7 +61,7 @@ func Start(opts Options) (*Broker, error) {
 	limits := opts.Limits.withDefaults()
 	b.store = newStore(opts.AutoCreate, limits.RedeliveryDelay.Milliseconds(), b.scheduler)
 	b.server = b.newServer(opts.TLSConfig, limits)
-	go b.serve(listener)
+	go b.serve()
 	if err := b.create(opts.Topics, opts.Groups); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -120,9 +122,10 @@ func (b *Broker) newServer(tlsConfig *tls.Config, limits Limits) *grpc.Server {
 	return server
 }
 
-func (b *Broker) serve(l net.Listener) {
+// serve ends by the server's Stop.
+func (b *Broker) serve() {
 	defer close(b.served)
-	if err := b.server.Serve(l); err != nil {
+	if err := b.server.Serve(b.listener); err != nil {
 		b.logger.Error("broker: stopped serving", "endpoint", b.endpoint, "error", err)
 	}
 }
@@ -150,6 +153,7 @@ func (b *Broker) Dialer() func(ctx context.Context, addr string) (net.Conn, erro
 // always returns nil.
 func (b *Broker) Close() error {
 	b.closing.Do(func() {
+		b.listener.hangUp()
 		b.server.Stop()
 		<-b.served
 		b.scheduler.close()

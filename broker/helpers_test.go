@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -23,11 +24,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A rig is a broker in memory and the bare protocol to talk to it.
 type rig struct {
-	t      testing.TB
+	*require.Assertions
 	broker *broker.Broker
 	stub   v2.MessagingServiceClient
 	ctx    context.Context // of a client that is a simple consumer of group G
-	sent   int
 }
 
 // standard is the topics and groups that tests use.
@@ -53,17 +53,16 @@ func inBubble(t *testing.T, test func(r *rig)) {
 	synctest.Test(t, func(t *testing.T) { test(newRig(t, standard())) })
 }
 
-func newRig(t testing.TB, opts broker.Options) *rig {
-	t.Helper()
+func newRig(tb testing.TB, opts broker.Options) *rig {
+	tb.Helper()
 	b, err := broker.Start(opts)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, b.Close()) })
 	conn, err := grpc.NewClient("passthrough:///"+b.Endpoint(),
 		grpc.WithContextDialer(b.Dialer()), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, conn.Close()) })
-	r := &rig{t: t, broker: b, stub: v2.NewMessagingServiceClient(conn), ctx: as("client")}
-	return r
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, conn.Close()) })
+	return &rig{require.New(tb), b, v2.NewMessagingServiceClient(conn), as("client")}
 }
 
 // as gives the context of a client.
@@ -85,22 +84,22 @@ func consumer(group string) *v2.Settings {
 // tell sends settings and gives what the broker makes of them.
 func (r *rig) tell(ctx context.Context, settings *v2.Settings) (*v2.TelemetryCommand, error) {
 	stream, err := r.stub.Telemetry(ctx)
-	require.NoError(r.t, err)
-	require.NoError(r.t, stream.Send(&v2.TelemetryCommand{Command: &v2.TelemetryCommand_Settings{Settings: settings}}))
+	r.NoError(err)
+	r.NoError(stream.Send(&v2.TelemetryCommand{Command: &v2.TelemetryCommand_Settings{Settings: settings}}))
 	answer, err := stream.Recv()
 	if err != nil {
 		return nil, err
 	}
-	require.NoError(r.t, stream.CloseSend())
+	r.NoError(stream.CloseSend())
 	_, end := stream.Recv()
-	require.ErrorIs(r.t, end, io.EOF)
+	r.ErrorIs(end, io.EOF)
 	return answer, nil
 }
 
 // register makes r's client a consumer.
 func (r *rig) register() {
 	_, err := r.tell(r.ctx, consumer("G"))
-	require.NoError(r.t, err)
+	r.NoError(err)
 }
 
 func message(topic, id, body string) *v2.Message {
@@ -117,8 +116,8 @@ func (r *rig) send(topic, body string, change ...func(*v2.Message)) int64 {
 		c(m)
 	}
 	answer, err := r.stub.SendMessage(r.ctx, &v2.SendMessageRequest{Messages: []*v2.Message{m}})
-	require.NoError(r.t, err)
-	require.Equal(r.t, v2.Code_OK, answer.GetStatus().GetCode(), answer.GetStatus())
+	r.NoError(err)
+	r.Equal(v2.Code_OK, answer.GetStatus().GetCode(), answer.GetStatus())
 	return answer.GetEntries()[0].GetOffset()
 }
 
@@ -130,7 +129,7 @@ func withGroup(group string) func(*v2.Message) {
 	return func(m *v2.Message) { m.SystemProperties.MessageGroup = &group }
 }
 
-// A receive is a request that tests vary: the defaults are 10 s invisible and 5 s of polling.
+// request gives a receive that tests vary: the defaults are 10 s invisible and 5 s of polling.
 func (r *rig) request(group, topic string, change ...func(*v2.ReceiveMessageRequest)) *v2.ReceiveMessageRequest {
 	req := &v2.ReceiveMessageRequest{
 		Group: resource(group), MessageQueue: &v2.MessageQueue{Topic: resource(topic)}, BatchSize: 32,
@@ -171,11 +170,13 @@ func (r *rig) frames(ctx context.Context, req *v2.ReceiveMessageRequest) ([]*v2.
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	stream, err := r.stub.ReceiveMessage(ctx, req)
-	require.NoError(r.t, err)
+	if err != nil {
+		return nil, err
+	}
 	var all []*v2.ReceiveMessageResponse
 	for {
 		frame, err := stream.Recv()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
 		if err != nil {
@@ -188,27 +189,52 @@ func (r *rig) frames(ctx context.Context, req *v2.ReceiveMessageRequest) ([]*v2.
 // receive gives the status and the messages of a receive.
 func (r *rig) receive(req *v2.ReceiveMessageRequest) (v2.Code, []*v2.Message) {
 	all, err := r.frames(r.ctx, req)
-	require.NoError(r.t, err)
+	r.NoError(err)
+	return all[0].GetStatus().GetCode(), messagesOf(all)
+}
+
+func messagesOf(frames []*v2.ReceiveMessageResponse) []*v2.Message {
 	var messages []*v2.Message
-	for _, frame := range all {
+	for _, frame := range frames {
 		if m := frame.GetMessage(); m != nil {
 			messages = append(messages, m)
 		}
 	}
-	return all[0].GetStatus().GetCode(), messages
+	return messages
 }
 
 // pop receives, and gives "body/attempt" of each message and the messages.
 func (r *rig) pop(group, topic string, change ...func(*v2.ReceiveMessageRequest)) ([]string, []*v2.Message) {
 	code, messages := r.receive(r.request(group, topic, change...))
-	seen := []string{}
+	if len(messages) == 0 {
+		r.Equal(v2.Code_MESSAGE_NOT_FOUND, code)
+	}
+	return seen(messages), messages
+}
+
+func seen(messages []*v2.Message) []string {
+	all := []string{}
 	for _, m := range messages {
-		seen = append(seen, fmt.Sprintf("%s/%d", m.GetBody(), m.GetSystemProperties().GetDeliveryAttempt()))
+		all = append(all, fmt.Sprintf("%s/%d", m.GetBody(), m.GetSystemProperties().GetDeliveryAttempt()))
 	}
-	if len(seen) == 0 {
-		require.Equal(r.t, v2.Code_MESSAGE_NOT_FOUND, code)
-	}
-	return seen, messages
+	return all
+}
+
+// waiting starts a receive that waits for up to 20 s, and gives a channel with what it sees in the
+// end, be it an error.
+func (r *rig) waiting(group, topic string, change ...func(*v2.ReceiveMessageRequest)) <-chan []string {
+	result := make(chan []string, 1)
+	req := r.request(group, topic, append(change, polling(20*time.Second))...)
+	go func() {
+		all, err := r.frames(r.ctx, req)
+		if err != nil {
+			result <- []string{err.Error()}
+			return
+		}
+		result <- seen(messagesOf(all))
+	}()
+	synctest.Wait()
+	return result
 }
 
 // ack acknowledges messages and gives the code of each.
@@ -218,7 +244,7 @@ func (r *rig) ack(group, topic string, handles ...string) []v2.Code {
 		req.Entries = append(req.Entries, &v2.AckMessageEntry{MessageId: "m", ReceiptHandle: h})
 	}
 	answer, err := r.stub.AckMessage(r.ctx, req)
-	require.NoError(r.t, err)
+	r.NoError(err)
 	var codes []v2.Code
 	for _, e := range answer.GetEntries() {
 		codes = append(codes, e.GetStatus().GetCode())
@@ -240,7 +266,7 @@ func (r *rig) change(group, topic, handle string, d time.Duration, suspend bool)
 		Group: resource(group), Topic: resource(topic), ReceiptHandle: handle, MessageId: "m",
 		InvisibleDuration: durationpb.New(d), Suspend: &suspend,
 	})
-	require.NoError(r.t, err)
+	r.NoError(err)
 	return answer.GetStatus().GetCode(), answer.GetReceiptHandle()
 }
 
@@ -249,6 +275,6 @@ func (r *rig) forward(group, topic, handle string) v2.Code {
 	answer, err := r.stub.ForwardMessageToDeadLetterQueue(r.ctx, &v2.ForwardMessageToDeadLetterQueueRequest{
 		Group: resource(group), Topic: resource(topic), ReceiptHandle: handle, MessageId: "m",
 	})
-	require.NoError(r.t, err)
+	r.NoError(err)
 	return answer.GetStatus().GetCode()
 }

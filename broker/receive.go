@@ -63,6 +63,10 @@ func (s *service) receive(ctx context.Context, id string, req *v2.ReceiveMessage
 	if err := sub.poll(ctx, p, polling); err != nil {
 		return nil, nil, err
 	}
+	if p.dead > 0 {
+		s.logger.Info("broker: messages have gone to the dead letters",
+			"group", sub.group.Name, "topic", sub.topic.Name, "messages", p.dead)
+	}
 	switch {
 	case len(p.got) > 0:
 		return sub, p, nil
@@ -152,7 +156,7 @@ func (s *subscription) poll(ctx context.Context, p *pull, polling time.Duration)
 	if w == nil {
 		return nil
 	}
-	timer := time.NewTimer(polling - pollingEndsEarlier)
+	timer := time.NewTimer(polling - min(pollingEndsEarlier, polling/10))
 	defer timer.Stop()
 	select {
 	case <-w.served:

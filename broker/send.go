@@ -88,7 +88,7 @@ func typeOf(m *v2.Message) v2.MessageType {
 		return v2.MessageType_DELAY
 	case sp.GetMessageGroup() != "":
 		return v2.MessageType_FIFO
-	case sp.GetPriority() != 0 || sp != nil && sp.Priority != nil:
+	case sp.Priority != nil:
 		return v2.MessageType_PRIORITY
 	case sp.GetLiteTopic() != "":
 		return v2.MessageType_LITE

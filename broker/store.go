@@ -174,7 +174,16 @@ func (s *store) deadLetters(group string) *topic {
 	return s.ensureTopic(Topic{Name: deadLetterPrefix + group, Queues: 1})
 }
 
-// retries finds the topic through which a group's redeliveries of a topic go, or makes it.
-func (s *store) retries(group, topicName string) *topic {
-	return s.ensureTopic(Topic{Name: retryPrefix + group + "_" + topicName, Queues: 1})
+// retriesOf makes the topic of what a subscription redelivers. Its name, which is the server's, can
+// mean two subscriptions: "a_b" reading "c", and "a" reading "b_c". They share nothing all the same.
+func (s *store) retriesOf(sub *subscription) *topic {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cfg := Topic{Name: retryPrefix + sub.group.Name + "_" + sub.topic.Name, Queues: 1}
+	if _, taken := s.topics[cfg.Name]; taken {
+		cfg.Name = retryPrefix + sub.group.Name + "+" + sub.topic.Name
+	}
+	t := newTopic(cfg, &s.commit)
+	s.topics[cfg.Name] = t
+	return t
 }

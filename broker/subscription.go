@@ -10,9 +10,10 @@ type subscription struct {
 	topic *topic
 	alarm deadline // in the scheduler, for the earliest of due
 
-	mu        sync.Mutex // guards what follows and all in the lanes
-	lanes     []lane     // by queue id
-	retry     *sharedLane
+	mu        sync.Mutex  // guards what follows and all in the lanes
+	lanes     []lane      // by queue id
+	retries   *topic      // nil until there is a redelivery
+	retry     *sharedLane // likewise
 	due       deadlines
 	armed     int64 // when alarm is set to expire; 0 if it is not set
 	waiters   []*waiter
@@ -132,12 +133,12 @@ func (s *subscription) lane(h handle) (lane, bool) {
 
 // redeliver stores another copy of an entry where the group reads it again.
 func (s *subscription) redeliver(e entry, attempt int32) {
-	t := s.store.retries(s.group.Name, s.topic.Name)
 	if s.retry == nil {
-		s.retry = newSharedLane(s, t.logs[0], 0, kindRetry)
+		s.retries = s.store.retriesOf(s)
+		s.retry = newSharedLane(s, s.retries.logs[0], 0, kindRetry)
 	}
-	first := t.store(0, attempt, e.message)
-	s.news = append(s.news, arrival{t, 0, first})
+	first := s.retries.store(0, attempt, e.message)
+	s.tell(arrival{s.retries, 0, first})
 	s.wake(s.retry, first)
 }
 
@@ -145,7 +146,14 @@ func (s *subscription) redeliver(e entry, attempt int32) {
 func (s *subscription) bury(e entry) {
 	s.counts.DeadLettered++
 	t := s.store.deadLetters(s.group.Name)
-	s.news = append(s.news, arrival{t, 0, t.store(0, 0, e.message)})
+	s.tell(arrival{t, 0, t.store(0, 0, e.message)})
+}
+
+// tell lets unlock tell of an arrival, if anyone reads there. Who begins to after this finds it.
+func (s *subscription) tell(a arrival) {
+	if len(*a.topic.subs.Load()) > 0 {
+		s.news = append(s.news, a)
+	}
 }
 
 // all gives the lanes of the queues, and that of the redeliveries if there is one.

@@ -44,14 +44,14 @@ func OnTCP() Option {
 func With(change func(*broker.Options)) Option { return change }
 
 // New starts a broker that is closed when the test ends. The test fails if it does not start.
-func New(t testing.TB, opts ...Option) *broker.Broker {
-	t.Helper()
+func New(tb testing.TB, opts ...Option) *broker.Broker {
+	tb.Helper()
 	options := broker.Options{InMemory: true, AutoCreate: true}
 	for _, change := range opts {
 		change(&options)
 	}
 	b, err := broker.Start(options)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, b.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, b.Close()) })
 	return b
 }
