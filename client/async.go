@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"sync"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
 // A sendQueue holds the messages of SendAsync until a sender takes them. Its senders are goroutines
@@ -11,6 +13,7 @@ import (
 // Messages of one message group must not overtake each other, so they queue up per group, and a group
 // is in the hands of one sender at a time: work holds single jobs and groups that have any. Every
 // entry of work stands for at least one message that holds a slot, so a send on work never blocks.
+// Other messages have no order among each other, and go together when many wait.
 type sendQueue struct {
 	producer *Producer
 	slots    chan struct{} // one in it for each message accepted and not yet settled
@@ -47,8 +50,9 @@ func (q *sendQueue) init(p *Producer) {
 
 // SendAsync sends a message as [Producer.Send] does, without waiting for it: done is called once, with
 // what Send would have returned, from another goroutine or, if the message is refused at once, before
-// SendAsync returns. done should not block, since it holds up the sender that calls it. If done is
-// nil, failures are logged.
+// SendAsync returns. done must not block, since it holds up the sender that calls it; nor close the
+// producer, nor call SendAsync, which may wait for a place in the window that done itself keeps. If
+// done is nil, failures are logged.
 //
 // SendAsync blocks only while [WithWindow] is full or a topic's route is not known yet, and not longer
 // than ctx, which bounds the whole of the send. Messages of one message group are stored in the order of the calls; a failed one does not
@@ -150,15 +154,51 @@ func (q *sendQueue) enqueue(j job) {
 
 func (q *sendQueue) sender() {
 	for w := range q.work {
-		if w.group == nil {
-			q.do(w.job)
-			q.settled()
-			continue
+		switch {
+		case w.group != nil:
+			q.do([]job{q.head(w.group)})
+			q.advance(w)
+			q.settled(1)
+		default:
+			jobs := q.gather(w.job)
+			q.do(jobs)
+			q.settled(len(jobs))
 		}
-		q.do(q.head(w.group))
-		q.advance(w)
-		q.settled()
 	}
+}
+
+// gather adds to a job what is waiting and may go in the same request, so that requests grow with the
+// load and never wait for it.
+func (q *sendQueue) gather(first job) []job {
+	jobs := []job{first}
+	if typeOf(first.shipment.first()) != v2.MessageType_NORMAL {
+		return jobs
+	}
+	room := q.producer.room() - storedSize(first.shipment.first())
+	for len(jobs) < maxBatchMessages {
+		select {
+		case w := <-q.work: // which is not closed while there are jobs
+			if w.group == nil && w.job.joins(first) {
+				if room -= storedSize(w.job.shipment.first()); room >= 0 {
+					jobs = append(jobs, w.job)
+					continue
+				}
+			}
+			q.work <- w // does not block: there was room for it before
+			return jobs
+		default:
+			return jobs
+		}
+	}
+	return jobs
+}
+
+// joins says whether j may go in one request with first: a NORMAL message of the same topic, whose
+// caller would give up at the same moment.
+func (j job) joins(first job) bool {
+	return j.shipment.publication == first.shipment.publication &&
+		j.ctx.Done() == first.ctx.Done() &&
+		typeOf(j.shipment.first()) == v2.MessageType_NORMAL
 }
 
 func (q *sendQueue) head(group *groupKey) job {
@@ -181,23 +221,28 @@ func (q *sendQueue) advance(w work) {
 	q.work <- w
 }
 
-func (q *sendQueue) do(j job) {
-	receipts, err := q.producer.transmit(j.ctx, j.shipment)
-	if err != nil {
-		j.done(Receipt{}, err)
+func (q *sendQueue) do(jobs []job) {
+	if len(jobs) == 1 {
+		q.producer.sendAlone(jobs[0].ctx, jobs[0].shipment, jobs[0].done)
 		return
 	}
-	j.done(receipts[0], nil)
+	shipments := make([]*shipment, len(jobs))
+	for i, j := range jobs {
+		shipments[i] = j.shipment
+	}
+	q.producer.sendTogether(jobs[0].ctx, shipments, func(i int, r Receipt, err error) { jobs[i].done(r, err) })
 }
 
-func (q *sendQueue) settled() {
-	<-q.slots
+func (q *sendQueue) settled(n int) {
+	for range n {
+		<-q.slots
+	}
 	q.mu.Lock()
-	q.count--
+	q.count -= n
 	if q.count == 0 && q.idle != nil {
 		close(q.idle)
 		q.idle = nil
 	}
 	q.mu.Unlock()
-	q.producer.pending.Done()
+	q.producer.pending.Add(-n)
 }

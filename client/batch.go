@@ -8,14 +8,6 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
-const (
-	// maxBatchMessages bounds the messages of one request: more bring nothing, and cost latency.
-	maxBatchMessages = 128
-	// batchShare is how much of the server's limit for one body a whole batch may fill, in percent.
-	// The server encodes the batch into one such body, with fields of its own.
-	batchShare = 90
-)
-
 // SendBatch sends messages of one topic and returns when all are stored, or have failed. NORMAL
 // messages go many to a request, which is much faster than one by one; those with a message group or
 // a delivery time go one by one, in the order given.
@@ -98,11 +90,7 @@ func (b *batch) send(ctx context.Context) {
 			b.sendInOrder(ctx, broken, i)
 		}
 	}
-	for len(normal) > 0 {
-		n := b.fitting(normal)
-		b.sendTogether(ctx, normal[:n])
-		normal = normal[n:]
-	}
+	b.sendTogether(ctx, normal)
 }
 
 func (b *batch) breakGroup(broken map[string]int, group string, i int) {
@@ -126,77 +114,27 @@ func (b *batch) sendInOrder(ctx context.Context, broken map[string]int, i int) {
 }
 
 func (b *batch) sendAlone(ctx context.Context, i int) {
-	receipts, err := b.producer.transmit(ctx, b.shipments[i])
+	b.producer.sendAlone(ctx, b.shipments[i], func(r Receipt, err error) { b.settle(i, r, err) })
+}
+
+func (b *batch) settle(i int, r Receipt, err error) {
 	if err != nil {
 		b.failed[i] = err
 		return
 	}
-	delete(b.failed, i)
-	b.receipts[i] = receipts[0]
+	b.receipts[i] = r
 }
 
-// fitting returns how many of the messages fit into one request; at least one.
-func (b *batch) fitting(indexes []int) int {
-	room := b.producer.settings.Load().maxBody / 100 * batchShare
-	for n, i := range indexes {
-		room -= storedSize(b.messages[i])
-		if n == maxBatchMessages || (n > 0 && room < 0) {
-			return n
-		}
-	}
-	return len(indexes)
-}
-
-// sendTogether sends NORMAL messages in one request. If the server refuses the request for what may be
-// the fault of one of them, each is sent by itself, so that one does not take the others along.
+// sendTogether sends NORMAL messages in as few requests as they fit into.
 func (b *batch) sendTogether(ctx context.Context, indexes []int) {
-	all := &shipment{publication: b.shipments[indexes[0]].publication}
-	for _, i := range indexes {
-		all.items = append(all.items, b.shipments[i].items...)
-	}
-	receipts, err := b.producer.transmit(ctx, all)
-	var partial *partialError
-	switch {
-	case err == nil:
-		for n, i := range indexes {
-			b.receipts[i] = receipts[n]
-		}
-	case errors.As(err, &partial):
-		b.settlePartly(ctx, indexes, receipts, partial)
-	case len(indexes) > 1 && blamesMessage(err):
-		for _, i := range indexes {
-			b.sendAlone(ctx, i)
-		}
-	default:
-		for _, i := range indexes {
-			b.failed[i] = err
-		}
-	}
-}
-
-// settlePartly tries once more, by itself, what the server did not store for a reason that may pass.
-func (b *batch) settlePartly(ctx context.Context, indexes []int, receipts []Receipt, partial *partialError) {
+	shipments := make([]*shipment, len(indexes))
 	for n, i := range indexes {
-		switch err := partial.failed[n]; {
-		case err == nil:
-			b.receipts[i] = receipts[n]
-		case retryable(err):
-			b.sendAlone(ctx, i)
-		default:
-			b.failed[i] = err
-		}
+		shipments[n] = b.shipments[i]
 	}
-}
-
-// blamesMessage says whether a refusal may be due to one message among several.
-func blamesMessage(err error) bool {
-	for _, kind := range []error{
-		ErrBadRequest, ErrInternal, ErrBodyTooLarge, ErrBodyEmpty, ErrPropertiesTooLarge, ErrMessageType,
-		ErrIllegalTag, ErrIllegalKey, ErrIllegalProperty,
-	} {
-		if errors.Is(err, kind) {
-			return true
-		}
+	for len(shipments) > 0 {
+		n := b.producer.fitting(shipments)
+		part := indexes[:n]
+		b.producer.sendTogether(ctx, shipments[:n], func(at int, r Receipt, err error) { b.settle(part[at], r, err) })
+		shipments, indexes = shipments[n:], indexes[n:]
 	}
-	return false
 }

@@ -63,17 +63,26 @@ func (c *consumer) untilClosed(ctx context.Context) (context.Context, func()) {
 }
 
 // queue returns the queue of the topic whose turn it is, and makes sure that its server knows us: one
-// that does not answers every poll with an internal error.
+// that does not answers every poll with an internal error. A queue whose server is out of reach is
+// passed over while there is another.
 func (sc *SimpleConsumer) queue(ctx context.Context, t *subscription) (*queue, error) {
 	r, err := sc.routeOf(ctx, t)
 	if err != nil {
 		return nil, err
 	}
-	if len(r.readable) == 0 {
+	n := uint32(len(r.readable))
+	if n == 0 {
 		t.route.Load().stale.Store(true)
 		return nil, illegal(ErrForbidden, "topic", "%q has no queue that may be read: check its permission", t.topic)
 	}
-	q := r.readable[int(t.next.Add(1)-1)%len(r.readable)]
+	turn := t.next.Add(1) - 1
+	for i := range n {
+		q := r.readable[(turn+i)%n]
+		if s := sc.consumer.member.session(q.conn); s != nil && s.live.Load() {
+			return q, nil
+		}
+	}
+	q := r.readable[turn%n]
 	s := sc.consumer.member.session(q.conn)
 	if s == nil {
 		return nil, closedError("consumer")

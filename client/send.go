@@ -60,7 +60,7 @@ func (p *Producer) prepare(ctx context.Context, m *Message) (*shipment, error) {
 // transmit makes attempts until one succeeds or there is no point in another. The receipts are in the
 // order of the items. If some items of several failed, the error is a *partialError.
 func (p *Producer) transmit(ctx context.Context, s *shipment) ([]Receipt, error) {
-	choice := choice{start: int(s.publication.next.Add(1))}
+	choice := choice{start: s.publication.next.Add(1)}
 	for attempt := 1; ; attempt++ {
 		if p.givenUp() {
 			return nil, closedError("producer")
@@ -113,9 +113,9 @@ func (p *Producer) pause(ctx context.Context, failed error, attempt int) error {
 	defer timer.Stop()
 	select {
 	case <-p.giveUp:
-		return fmt.Errorf("%w: %w", closedError("producer"), failed)
+		return fmt.Errorf("%w: not tried again: producer is %w", failed, ErrClosed)
 	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", failed, context.Cause(ctx))
+		return fmt.Errorf("%w: not tried again: %w", failed, context.Cause(ctx))
 	case <-timer.C:
 		return nil
 	}
@@ -150,7 +150,7 @@ func (p *Producer) learn(s *shipment, q *queue, err error) {
 
 // choice remembers, over the attempts of one send, which brokers have been tried.
 type choice struct {
-	start int
+	start uint32
 	tried []string
 }
 
@@ -181,7 +181,7 @@ func (p *Producer) choose(ctx context.Context, s *shipment, c *choice) (*queue, 
 // next prefers a broker that answers and has not been tried, then one that has not been tried, and
 // begins again with all of them when there is none.
 func (c *choice) next(queues []*queue) *queue {
-	start := c.start % len(queues)
+	start := int(c.start % uint32(len(queues)))
 	found := -1
 	for i := range queues {
 		at := (start + i) % len(queues)

@@ -121,7 +121,7 @@ func (s *session) run() {
 // report logs that the stream broke: once as a warning, and while it fails again for debugging only.
 func (s *session) report(err error) {
 	log := s.member.client.cfg.log.Debug
-	if s.live.Load() || s.err == nil {
+	if s.err == nil {
 		log = s.member.client.cfg.log.Warn
 	}
 	log("session interrupted", "endpoint", s.conn.name, "client", s.member.id, "error", err)

@@ -128,7 +128,7 @@ func (sc *SimpleConsumer) turn() (*subscription, error) {
 	if len(topics) == 0 {
 		return nil, illegal(nil, "subscriptions", "there are none: name topics at NewSimpleConsumer, or call Subscribe")
 	}
-	return topics[int(sc.next.Add(1)-1)%len(topics)], nil
+	return topics[(sc.next.Add(1)-1)%uint32(len(topics))], nil
 }
 
 // Settings returns what the server lays down for the group, and asks it first if it has not said.
