@@ -200,7 +200,9 @@ func match(r *ackRequest, entries []*v2.AckMessageResultEntry, result func(i int
 		}
 	}
 	for i, d := range r.deliveries {
-		if e := exact[key{d.ID, r.handles[i]}]; e != nil {
+		k := key{d.ID, r.handles[i]}
+		if e := exact[k]; e != nil {
+			delete(exact, k) // an entry is about one delivery
 			result(i, e)
 			continue
 		}
