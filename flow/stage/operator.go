@@ -46,6 +46,9 @@ type Description struct {
 	// 0 if there is no bound in time.
 	Holds    bool
 	HoldsFor time.Duration
+	// Last says that Process emits at most once, as the last thing it does, and that the operator
+	// emits nowhere else. The engine then needs no guard against a panic of the stages below.
+	Last bool
 	// Async says that the operator works on goroutines of its own (see [Runtime.Go]), calls
 	// [Complete] once for each record it took, and emits only within [Runtime.Do].
 	Async bool

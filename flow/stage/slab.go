@@ -20,6 +20,26 @@ func (d Duty) Done() bool {
 	return d.slab.drop(d.ref)
 }
 
+// DoneAll settles duties as done, as Done does for each.
+func DoneAll(duties []Duty) {
+	for len(duties) > 0 {
+		s := duties[0].slab
+		n, ended := 0, 0
+		for n < len(duties) && duties[n].slab == s {
+			if s != nil {
+				if _, last := s.release(duties[n].ref); last {
+					ended++
+				}
+			}
+			n++
+		}
+		if ended > 0 {
+			s.settled(ended)
+		}
+		duties = duties[n:]
+	}
+}
+
 // Fail settles one duty as failed. A failure wins over what was or will be done, and the first
 // one stands (rule 4). It reports false if the record was settled before. A nil error is taken
 // for [ErrHandedBack].
@@ -66,6 +86,14 @@ func (d Duty) Expires() time.Time {
 	return d.slab.expires
 }
 
+// Owner gives who opened the slab that the duty belongs to; nil for the zero Duty.
+func (d Duty) Owner() SlabOwner {
+	if d.slab == nil {
+		return nil
+	}
+	return d.slab.owner
+}
+
 // Sequence gives the record's place in the order in which its source was read, from 1; 0 if it
 // has none.
 func (d Duty) Sequence() uint64 {
@@ -105,8 +133,9 @@ const (
 // SlabOwner is told when duties of its slab settle, and answers for its records.
 type SlabOwner interface {
 	// Settled is called when outcomes can be collected: with all true exactly once, when each
-	// record is settled and the hold released; before that at most once between two calls of
-	// Rearm.
+	// record is settled and the hold released, after which the slab may be opened again; with all
+	// false when there are outcomes since Release or the last Rearm. A call with all false may
+	// come late, and concern outcomes that were collected.
 	Settled(s *Slab, all bool)
 	Info(i int) Info
 	Origin(i int) any
@@ -139,20 +168,26 @@ func (s *Slab) Duty(i int) Duty { return Duty{slab: s, ref: uint64(s.gen)<<32 | 
 // Len gives the number of duties.
 func (s *Slab) Len() int { return len(s.slots) }
 
-// Release ends the hold of Open.
+// Release ends the hold of Open. From then on the slab belongs to its duties: it may be settled,
+// and opened again, before Release returns.
 func (s *Slab) Release() {
-	if left := s.left.Add(-1); left == 0 {
-		s.owner.Settled(s, true)
-		return
+	owner, n := s.owner, int32(len(s.slots))
+	s.told.Store(false)
+	left := s.left.Add(-1)
+	switch {
+	case left == 0:
+		owner.Settled(s, true)
+	case left < n && s.told.CompareAndSwap(false, true):
+		owner.Settled(s, false)
 	}
-	s.Rearm()
 }
 
-// Rearm asks to be told of outcomes again; it tells at once if there may be some.
-func (s *Slab) Rearm() {
+// Rearm asks to be told of outcomes again, by an owner that has collected a number of them and
+// has not been told of all; it tells at once if there are more.
+func (s *Slab) Rearm(collected int) {
 	s.told.Store(false)
-	left := s.left.Load()
-	if left > 0 && int(left) < len(s.slots) && s.told.CompareAndSwap(false, true) {
+	settled := len(s.slots) - int(s.left.Load())
+	if settled > collected && s.told.CompareAndSwap(false, true) {
 		s.owner.Settled(s, false)
 	}
 }
@@ -202,7 +237,7 @@ func (s *Slab) end(ref uint64) bool {
 			return false
 		}
 		if sl.state.CompareAndSwap(old.raw, old.word&^countMask) {
-			s.settled()
+			s.settled(1)
 			return true
 		}
 	}
@@ -232,17 +267,25 @@ func (s *Slab) live(ref uint64) bool {
 	return ok
 }
 
+// drop gives one duty up and reports whether it was held.
 func (s *Slab) drop(ref uint64) bool {
+	held, last := s.release(ref)
+	if last {
+		s.settled(1)
+	}
+	return held
+}
+
+// release gives one duty up without counting the record, and reports whether the duty was held
+// and whether it was the record's last.
+func (s *Slab) release(ref uint64) (held, last bool) {
 	for {
 		sl, old, ok := s.at(ref)
 		if !ok {
-			return false
+			return false, false
 		}
 		if sl.state.CompareAndSwap(old.raw, old.word-1) {
-			if old.word&countMask == 1 {
-				s.settled()
-			}
-			return true
+			return true, old.word&countMask == 1
 		}
 	}
 }
@@ -280,14 +323,15 @@ func (s *Slab) markFailed(ref uint64, err error) {
 	}
 }
 
-// settled counts a record that has no duty left.
-func (s *Slab) settled() {
-	left := s.left.Add(-1)
+// settled counts n records that have no duty left.
+func (s *Slab) settled(n int) {
+	owner := s.owner // after the count has dropped, the slab may be another read's
+	left := s.left.Add(int32(-n))
 	switch {
 	case left == 0:
-		s.owner.Settled(s, true)
+		owner.Settled(s, true)
 	case !s.told.Load() && s.told.CompareAndSwap(false, true):
-		s.owner.Settled(s, false)
+		owner.Settled(s, false)
 	}
 }
 

@@ -31,11 +31,16 @@ type Reader[T any] interface {
 type SourceTraits struct {
 	// Name is how Explain calls it; by default its type.
 	Name string
-	// Keyed says that Info.Key orders records and that rule 8 holds. A keyed source may not be
-	// followed by an operator that holds records: it would stall its own queue.
+	// Keyed says that Info.Key orders records and that rule 8 holds. After a failure of a key the
+	// reader hands out nothing of that key until each record of it that is out has been settled,
+	// and goes on with the failed one. An operator that holds records may not follow a keyed
+	// source: it would stall its own queue.
 	Keyed bool
 	// Lease is how long a record may be held before the source delivers it again; 0 if for ever.
 	Lease time.Duration
+	// Immediate says that Settle waits for nothing outside the process. It may then be called on
+	// the goroutine that settles a read's last record.
+	Immediate bool
 	// Redelivers says that a failed record comes again. Where none does, a record that fails for
 	// good makes Run return an error.
 	Redelivers bool

@@ -1,0 +1,186 @@
+package flow
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Explain describes the pipeline in text, a stage a line from each source down: where its
+// goroutines meet, whether order is kept, when records settle, and the error policy. The form is
+// for people and may change.
+func (p *Pipeline) Explain() string {
+	var b strings.Builder
+	name := p.name
+	if name == "" {
+		name = "pipeline"
+	}
+	fmt.Fprintf(&b, "%s\n", name)
+	g := p.graph()
+	for _, n := range g.order {
+		fmt.Fprintf(&b, "  %-14s %s\n", g.ids[n.identity()]+" "+kindNames[n.kind], g.line(n))
+	}
+	return b.String()
+}
+
+// Mermaid describes the pipeline as a Mermaid flow chart.
+func (p *Pipeline) Mermaid() string {
+	var b strings.Builder
+	b.WriteString("flowchart LR\n")
+	g := p.graph()
+	for _, n := range g.order {
+		fmt.Fprintf(&b, "  %s[\"%s\"]\n", g.ids[n.identity()], strings.ReplaceAll(n.name, `"`, "'"))
+	}
+	for _, n := range g.order {
+		for _, up := range g.inputs(n) {
+			fmt.Fprintf(&b, "  %s --> %s\n", g.ids[up.identity()], g.ids[n.identity()])
+		}
+	}
+	return b.String()
+}
+
+var kindNames = map[nodeKind]string{
+	kindSource: "source", kindOperator: "operator", kindMerge: "merge",
+	kindBroadcast: "broadcast", kindSink: "sink",
+}
+
+// graph is the shown nodes of a pipeline, upstream first, with their ids.
+type graph struct {
+	order []*node
+	ids   map[*node]string
+	below map[*node]*Policy // the next policy downstream
+}
+
+func (p *Pipeline) graph() *graph {
+	g := &graph{ids: make(map[*node]string), below: make(map[*node]*Policy)}
+	for _, e := range p.ends {
+		g.visit(e.n, nil)
+	}
+	return g
+}
+
+// visit adds a node after all that is upstream of it.
+func (g *graph) visit(n *node, below *Policy) {
+	id := n.identity()
+	if _, seen := g.below[id]; seen {
+		return
+	}
+	g.below[id] = below
+	switch n.kind {
+	case kindPolicy:
+		below = n.policy
+	case kindBroadcast, kindMerge, kindSink:
+		below = nil
+	}
+	for _, up := range n.ups {
+		g.visit(up, below)
+	}
+	if _, shown := kindNames[n.kind]; shown {
+		g.order = append(g.order, n)
+		g.ids[id] = fmt.Sprintf("s%d", len(g.order))
+	}
+}
+
+// inputs gives the shown nodes right above one.
+func (g *graph) inputs(n *node) []*node {
+	var in []*node
+	for _, up := range n.ups {
+		if _, shown := kindNames[up.kind]; shown {
+			in = append(in, up)
+		} else {
+			in = append(in, g.inputs(up)...)
+		}
+	}
+	return in
+}
+
+// line tells what there is to know of a node.
+func (g *graph) line(n *node) string {
+	facts := []string{n.name}
+	if len(n.ups) > 0 {
+		var from []string
+		for _, up := range g.inputs(n) {
+			from = append(from, g.ids[up.identity()])
+		}
+		facts = append(facts, "from "+strings.Join(from, ", "))
+	}
+	switch n.kind {
+	case kindSource:
+		facts = append(facts, sourceFacts(n)...)
+	case kindOperator:
+		facts = append(facts, operatorFacts(n)...)
+	case kindSink:
+		facts = append(facts, sinkFacts(n)...)
+	case kindBroadcast:
+		facts = append(facts, "settles when all branches have")
+	}
+	switch n.kind {
+	case kindSource, kindOperator, kindSink:
+		facts = append(facts, "on error: "+g.policyOf(n).String())
+	}
+	return strings.Join(facts, "; ")
+}
+
+// policyOf finds a stage's policy by the rule of OnError.
+func (g *graph) policyOf(n *node) Policy {
+	p := g.below[n.identity()]
+	if n.kind == kindSink {
+		p = n.policy
+	}
+	if p == nil {
+		p = n.policyAbove()
+	}
+	if p == nil {
+		return Policy{}
+	}
+	return *p
+}
+
+func sourceFacts(n *node) []string {
+	var facts []string
+	if n.source.Keyed {
+		facts = append(facts, "ordered by key")
+	}
+	if n.source.Lease > 0 {
+		facts = append(facts, fmt.Sprintf("lease %v", n.source.Lease))
+	}
+	if n.source.Redelivers {
+		facts = append(facts, "redelivers what fails")
+	}
+	return facts
+}
+
+func operatorFacts(n *node) []string {
+	facts := []string{"keeps order"}
+	if n.desc.Unordered {
+		facts[0] = "does not keep order"
+	}
+	if n.desc.Async {
+		facts = append(facts, fmt.Sprintf("on %d goroutines", max(n.desc.Parallel, 1)))
+	} else {
+		facts = append(facts, "fused")
+	}
+	if n.desc.Holds {
+		hold := "holds records until it is full"
+		if n.desc.HoldsFor > 0 {
+			hold = fmt.Sprintf("holds records for at most %v", n.desc.HoldsFor)
+		}
+		facts = append(facts, hold)
+	}
+	return facts
+}
+
+func sinkFacts(n *node) []string {
+	var facts []string
+	switch g := n.sinkOpts.gather; {
+	case g.Count > 0 && g.Age > 0:
+		facts = append(facts, fmt.Sprintf("batches of %d or %v", g.Count, g.Age))
+	case g.Count > 0:
+		facts = append(facts, fmt.Sprintf("batches of %d", g.Count))
+	}
+	if n.sink.Immediate {
+		facts = append(facts, "fused")
+	} else {
+		facts = append(facts, fmt.Sprintf("%d writes at once", max(n.sink.Concurrency, 1)))
+	}
+	return append(facts, "settles each value when it is written")
+}

@@ -1,0 +1,30 @@
+package flow
+
+import "github.com/rocketflow-io/rocketflow/internal/engine"
+
+// Snapshot is what a run has counted so far, stage by stage.
+type Snapshot = engine.Snapshot
+
+// StageStats is what one stage has counted so far.
+type StageStats = engine.StageStats
+
+// PolicyError tells that a stage whose policy is Stop ended the run.
+type PolicyError = engine.PolicyError
+
+// FailedError tells that records of a source that cannot redeliver failed for good.
+type FailedError = engine.FailedError
+
+// DrainError tells that a drain was cut short, and how many records were handed back.
+type DrainError = engine.DrainError
+
+// Snapshot gives the counters of the current run, or of the last one: the zero Snapshot if there
+// was none. It may be called at any time, from any goroutine.
+func (p *Pipeline) Snapshot() Snapshot {
+	p.mu.Lock()
+	run := p.run
+	p.mu.Unlock()
+	if run == nil {
+		return Snapshot{}
+	}
+	return run.Snapshot()
+}

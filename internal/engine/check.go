@@ -1,0 +1,78 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// check holds what each source declares against the stages below it.
+func (r *Run) check() error {
+	var errs []error
+	for _, s := range r.sources {
+		traits, from := s.declared(), s.base()
+		from.paths(nil, func(path []*Stage) {
+			errs = append(errs, checkKeyed(traits, path), checkLease(traits, path))
+		})
+	}
+	return errors.Join(errs...)
+}
+
+// paths calls f with each way from the stage down to a sink.
+func (s *Stage) paths(before []*Stage, f func(path []*Stage)) {
+	path := append(before[:len(before):len(before)], s)
+	if len(s.next) == 0 {
+		f(path)
+		return
+	}
+	for _, next := range s.next {
+		next.paths(path, f)
+	}
+}
+
+func checkKeyed(traits stage.SourceTraits, path []*Stage) error {
+	for _, st := range path {
+		if traits.Keyed && st.Desc.Holds {
+			return fmt.Errorf("flow: stage %q holds records, but source %q orders by key: while one is held its queue gives no other, and the pipeline stalls: batch at the sink with flow.Batched instead", st.Name, path[0].Name)
+		}
+	}
+	return nil
+}
+
+// checkLease adds up how long a record may be held on its way. A fifth of the lease is left for
+// the work itself: functions, writes, and the acknowledgement.
+func checkLease(traits stage.SourceTraits, path []*Stage) error {
+	if traits.Lease == 0 {
+		return nil
+	}
+	var held time.Duration
+	var terms []string
+	for _, st := range path {
+		if st.holdsFor > 0 {
+			held += st.holdsFor
+			terms = append(terms, fmt.Sprintf("%v in %q", st.holdsFor, st.Name))
+		}
+	}
+	budget := traits.Lease / 5 * 4
+	if held <= budget {
+		return nil
+	}
+	return fmt.Errorf("flow: records of source %q may be held for %v (%s), but of their lease of %v at most %v may be spent waiting: shorten the waits, or lengthen the lease",
+		path[0].Name, held, strings.Join(terms, " + "), traits.Lease, budget)
+}
+
+// tell prepares the stages below a source for its records, writers of dead letters among them.
+func (r *Run) tell(s reading) {
+	traits := s.declared()
+	s.base().paths(nil, func(path []*Stage) {
+		for _, st := range path {
+			st.expect(traits)
+			if dl, ok := r.buriers[st.policy.DeadLetter]; ok {
+				dl.(part).base().expect(traits)
+			}
+		}
+	})
+}

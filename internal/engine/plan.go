@@ -1,0 +1,177 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// Config is what a run needs to know beside its stages.
+type Config struct {
+	Name   string
+	Logger *slog.Logger
+	// DrainTimeout bounds the drain after the context of Run has ended.
+	DrainTimeout time.Duration
+}
+
+// Plan is the stages of one run, added from the sinks upwards.
+type Plan struct {
+	run     *Run
+	stages  []*Stage // downstream first
+	buriers map[*DeadLetterSink]burier
+}
+
+// burier is the sink of dead letters, as the stages see it.
+type burier interface {
+	bury(f stage.Failure, d stage.Duty, then func(err error))
+}
+
+// Outlet is where a stage emits to: the next stage, the segment that it belongs to, and what
+// lies downstream.
+type Outlet[T any] struct {
+	next   stage.Emitter[T]
+	seg    *Segment
+	stages []*Stage
+}
+
+// part is a stage as the run handles it.
+type part interface {
+	base() *Stage
+	start(ctx context.Context) error
+	drain(ctx context.Context) error
+	close(ctx context.Context) error
+}
+
+// StageSpec names a stage and gives its policy.
+type StageSpec struct {
+	Name   string
+	Policy *Policy
+}
+
+// NewPlan begins a plan.
+func NewPlan(cfg Config) *Plan {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Plan{run: newRun(cfg), buriers: make(map[*DeadLetterSink]burier)}
+}
+
+// Check says what is wrong with the stages that were added, as far as that can be known before
+// anything is opened.
+func (p *Plan) Check() error { return p.run.check() }
+
+// Run gives the run that the plan describes. Nothing may be added after it has started.
+func (p *Plan) Run() *Run { return p.run }
+
+func (p *Plan) newStage(spec StageSpec, kind Kind, seg *Segment) *Stage {
+	st := &Stage{
+		Name: spec.Name, Kind: kind, run: p.run, seg: seg, policy: spec.Policy,
+		log: p.run.cfg.Logger.With(slog.String("stage", spec.Name)),
+	}
+	if st.policy == nil {
+		st.policy = &Policy{}
+	}
+	return st
+}
+
+// add registers a stage; its policy's dead-letter sink is added before it.
+func (p *Plan) add(part part) {
+	st := part.base()
+	if dl := st.policy.DeadLetter; dl != nil && p.buriers[dl] == nil {
+		out := AddSink(p, StageSpec{Name: "dead letters"}, dl.Sink, SinkOptions{})
+		p.buriers[dl] = out.next.(*sink[stage.Failure])
+		p.run.buriers[dl] = p.buriers[dl]
+	}
+	st.seg.stages = append(st.seg.stages, st)
+	p.run.parts = append(p.run.parts, part)
+}
+
+// AddSink adds a sink.
+func AddSink[T any](p *Plan, spec StageSpec, s stage.Sink[T], opts SinkOptions) Outlet[T] {
+	seg := newSegment()
+	k := &sink[T]{Stage: p.newStage(spec, KindSink, seg), sink: s, opts: opts}
+	if d, ok := s.(stage.SinkDescriber); ok {
+		k.traits = d.SinkTraits()
+	}
+	if opts.Count > 0 {
+		k.holdsFor = opts.Age
+	}
+	p.add(k)
+	seg.flushes = append(seg.flushes, k.flush)
+	return Outlet[T]{next: k, seg: seg, stages: []*Stage{k.Stage}}
+}
+
+// AddOperator adds an operator that emits to out, and gives where it is fed.
+func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out Outlet[O]) Outlet[I] {
+	desc := op.Describe()
+	seg := out.seg
+	if desc.Async {
+		seg = newSegment()
+	}
+	if !desc.Last {
+		out = shielded(out)
+	}
+	g := &guard[I]{Stage: p.newStage(spec, KindOperator, seg)}
+	g.Desc, g.holdsFor, g.Stage.next, g.Stage.blame = desc, desc.HoldsFor, out.stages, g.blame
+	p.add(&operator[I, O]{guard: g, op: op, out: out})
+	return Outlet[I]{next: g, seg: seg, stages: []*Stage{g.Stage}}
+}
+
+// AddBroadcast adds a fan-out to several branches, which become one segment.
+func AddBroadcast[T any](outs []Outlet[T]) Outlet[T] {
+	b := &broadcast[T]{}
+	joined := Outlet[T]{next: b, seg: outs[0].seg}
+	for _, out := range outs {
+		joined.seg.fuse(out.seg)
+		b.branches = append(b.branches, shielded(out).next)
+		joined.stages = append(joined.stages, out.stages...)
+	}
+	return joined
+}
+
+// AddInput adds one of several inputs of what lies below out.
+func AddInput[T any](out Outlet[T]) Outlet[T] {
+	c := &confluence[T]{down: out.seg, next: shielded(out).next}
+	seg := newSegment()
+	seg.flushes = append(seg.flushes, c.flush)
+	return Outlet[T]{next: c, seg: seg, stages: out.stages}
+}
+
+// AddSource adds a source that feeds out.
+func AddSource[T any](p *Plan, spec StageSpec, src stage.Source[T], out Outlet[T]) {
+	s := &source[T]{Stage: p.newStage(spec, KindSource, out.seg), src: src, out: out.next}
+	s.Stage.next = out.stages
+	if d, ok := src.(stage.SourceDescriber); ok {
+		s.traits = d.SourceTraits()
+	}
+	p.add(s)
+	p.run.sources = append(p.run.sources, s)
+}
+
+// operator is an operator with its guard.
+type operator[I, O any] struct {
+	*guard[I]
+	op  stage.Operator[I, O]
+	out Outlet[O]
+}
+
+func (o *operator[I, O]) base() *Stage { return o.Stage }
+
+func (o *operator[I, O]) start(context.Context) error {
+	o.at, o.index = &o.seg.at, 1+slices.Index(o.seg.stages, o.Stage)
+	if o.Desc.Async {
+		o.detour.Store(true)
+	}
+	proc, err := o.op.Start(&runtime[I]{g: o.guard, down: o.out.seg.root()}, o.out.next)
+	if err != nil {
+		return fmt.Errorf("flow: start stage %q: %w", o.Name, err)
+	}
+	o.proc = proc
+	return nil
+}
+
+func (o *operator[I, O]) close(context.Context) error { return nil }

@@ -1,0 +1,290 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// closeTimeout bounds what follows the drain: the delivery of the last outcomes, and closing.
+const closeTimeout = 30 * time.Second
+
+// Run is one execution of a plan.
+type Run struct {
+	cfg     Config
+	parts   []part // downstream first
+	sources []reading
+	buriers map[*DeadLetterSink]burier
+
+	userCtx   context.Context // what users' functions get; ended by a hard stop alone
+	endUser   context.CancelCauseFunc
+	readCtx   context.Context // what readers get; ended by a drain
+	endReads  context.CancelFunc
+	settleCtx context.Context // what Settle gets; ended when the run gives up waiting
+	endSettle context.CancelFunc
+
+	hard     atomic.Bool   // nothing is begun any more; what is not settled is handed back
+	hardDone chan struct{} // closed when hard is set
+	timers
+	goes     sync.WaitGroup // goroutines of operators
+	settlers sync.WaitGroup
+	ended    chan struct{} // closed when the settlers may end
+
+	mu       sync.Mutex
+	stopErr  error // what ended the run before its sources did
+	draining bool
+	cut      *DrainError // set when the drain was cut short
+
+	tide tide
+}
+
+// reading is a source as the run handles it.
+type reading interface {
+	part
+	loop(ctx context.Context)
+	declared() stage.SourceTraits
+	settlement() *settler
+	ending() error
+}
+
+func newRun(cfg Config) *Run {
+	return &Run{
+		cfg: cfg, buriers: make(map[*DeadLetterSink]burier),
+		hardDone: make(chan struct{}), ended: make(chan struct{}),
+	}
+}
+
+// Do runs the plan until its sources have no more, ctx ends, or a failure ends it. A second
+// context, if not nil, cuts the drain short when it ends.
+func (r *Run) Do(ctx, cut context.Context) error {
+	detached := context.WithoutCancel(ctx)
+	r.userCtx, r.endUser = context.WithCancelCause(detached)
+	r.settleCtx, r.endSettle = context.WithCancel(detached)
+	r.readCtx, r.endReads = context.WithCancel(ctx)
+	defer r.endUser(nil)
+	defer r.endSettle()
+	defer r.endReads()
+
+	if err := r.open(ctx); err != nil {
+		r.endUser(nil)
+		r.goes.Wait()
+		return errors.Join(err, r.closeAll())
+	}
+	watched := r.watch(cut)
+	r.flow()
+	err := r.finish()
+	close(r.ended)
+	r.settlers.Wait()
+	<-watched
+	return err
+}
+
+// open opens sinks, then sources, then starts the operators between them.
+func (r *Run) open(ctx context.Context) error {
+	for _, seg := range r.segments() {
+		seg.ctx, seg.stop = r.userCtx, r.stop
+	}
+	start := func(kind Kind) error {
+		for _, p := range r.parts {
+			if st := p.base(); st.Kind == kind {
+				st.seg = st.seg.root()
+				if err := p.start(ctx); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	for _, kind := range []Kind{KindSink, KindSource} {
+		if err := start(kind); err != nil {
+			return err
+		}
+	}
+	if err := r.check(); err != nil {
+		return err
+	}
+	for _, s := range r.sources {
+		r.tell(s)
+	}
+	return start(KindOperator)
+}
+
+func (r *Run) segments() []*Segment {
+	var segs []*Segment
+	for _, p := range r.parts {
+		segs = append(segs, p.base().seg.root())
+	}
+	return segs
+}
+
+// watch begins the drain when the context of the run ends, and cuts it short when it must be.
+func (r *Run) watch(cut context.Context) (done <-chan struct{}) {
+	var cutDone <-chan struct{}
+	if cut != nil {
+		cutDone = cut.Done()
+	}
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		select {
+		case <-r.readCtx.Done():
+		case <-r.ended:
+			return
+		}
+		r.mu.Lock()
+		r.draining = true
+		r.mu.Unlock()
+		r.tide.turn()
+		deadline := time.NewTimer(r.cfg.DrainTimeout)
+		defer deadline.Stop()
+		select {
+		case <-deadline.C:
+			r.stopHard(&DrainError{Deadline: r.cfg.DrainTimeout})
+		case <-cutDone:
+			r.stopHard(&DrainError{})
+		case <-r.ended:
+		}
+	}()
+	return finished
+}
+
+// stop ends reading because of a failure; what is in flight is finished.
+func (r *Run) stop(err error) {
+	r.mu.Lock()
+	if r.stopErr == nil {
+		r.stopErr = err
+	}
+	r.mu.Unlock()
+	r.endReads()
+}
+
+// stopHard ends everything: waits are over, nothing is begun, and what is not settled is handed
+// back to its source.
+func (r *Run) stopHard(why *DrainError) {
+	r.mu.Lock()
+	r.cut = why
+	r.mu.Unlock()
+	r.hard.Store(true)
+	close(r.hardDone)
+	r.endUser(why)
+	for _, p := range r.parts {
+		p.base().detour.Store(true)
+		if s, ok := p.(interface{ unblock() }); ok {
+			s.unblock()
+		}
+	}
+	r.rush()
+	for _, s := range r.sources {
+		s.settlement().abandon(stage.ErrHandedBack)
+	}
+}
+
+// tooLate tells whether work on the record may not begin any more at a time, for its lease.
+func (r *Run) tooLate(d stage.Duty, at time.Time) bool {
+	last := d.Expires()
+	return !last.IsZero() && at.After(last)
+}
+
+// flow reads until all sources have ended. Each time none of them has more to read, the stages
+// emit what they hold; that may settle records as failed, which a source then reads again.
+func (r *Run) flow() {
+	r.tide.open(len(r.sources))
+	var loops sync.WaitGroup
+	for _, s := range r.sources {
+		r.settlers.Add(1)
+		go func() {
+			defer r.settlers.Done()
+			s.settlement().loop(r.ended)
+		}()
+		loops.Add(1)
+		go func() {
+			defer loops.Done()
+			defer r.tide.ebb(true)
+			s.loop(r.readCtx)
+			if s.ending() != nil {
+				r.stop(s.ending())
+			}
+		}()
+	}
+	for r.tide.awaitLow() {
+		r.drain()
+	}
+	loops.Wait()
+	r.drain()
+}
+
+// awaitMore is called by a source that has no more. It reports true when the source is to read
+// again, because a record of it failed.
+func (r *Run) awaitMore(s reading) bool {
+	if !s.declared().Redelivers {
+		return false
+	}
+	r.tide.ebb(false)
+	if !s.settlement().untilQuiet(r.readCtx) || !s.settlement().takeFailed() {
+		r.tide.flood()
+		return false
+	}
+	r.tide.flood()
+	return true
+}
+
+// drain has each stage emit what it holds, upstream first.
+func (r *Run) drain() {
+	for i := len(r.parts) - 1; i >= 0; i-- {
+		p := r.parts[i]
+		if err := p.drain(r.userCtx); err != nil {
+			r.stop(fmt.Errorf("flow: drain stage %q: %w", p.base().Name, err))
+		}
+	}
+}
+
+// finish delivers the last outcomes, closes what was opened, and says what went wrong.
+func (r *Run) finish() error {
+	giveUp := time.AfterFunc(closeTimeout, r.endSettle)
+	defer giveUp.Stop()
+	for _, s := range r.sources {
+		s.settlement().untilQuiet(r.settleCtx)
+	}
+	r.stopAll()
+	r.endUser(nil)
+	r.goes.Wait()
+	closeErr := r.closeAll()
+	return errors.Join(r.verdict(), closeErr)
+}
+
+func (r *Run) closeAll() error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.readCtx), closeTimeout)
+	defer cancel()
+	var errs []error
+	for i := len(r.parts) - 1; i >= 0; i-- {
+		errs = append(errs, r.parts[i].close(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// verdict is what went wrong, apart from closing.
+func (r *Run) verdict() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	errs := []error{r.stopErr}
+	handedBack := 0
+	for _, s := range r.sources {
+		report := s.settlement().snapshot()
+		handedBack += report.handedBack
+		if !s.declared().Redelivers && report.failed > 0 && r.stopErr == nil {
+			errs = append(errs, &FailedError{
+				Source: s.base().Name, Count: report.failed, First: report.first, Info: report.firstInfo,
+			})
+		}
+	}
+	if r.cut != nil {
+		r.cut.HandedBack = handedBack
+		errs = append(errs, r.cut)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// runtime is what an operator sees of the engine.
+type runtime[I any] struct {
+	g    *guard[I]
+	down *Segment // where the operator emits: its own segment, or the one below if asynchronous
+}
+
+var (
+	_ stage.Runtime        = (*runtime[int])(nil)
+	_ stage.Completer[int] = (*runtime[int])(nil)
+)
+
+func (r *runtime[I]) Logger() *slog.Logger { return r.g.log }
+
+func (r *runtime[I]) Now() time.Time { return time.Now() }
+
+func (r *runtime[I]) Keyed() bool { return r.g.keyed }
+
+func (r *runtime[I]) Count(name string, n int64) { r.g.counters.add(name, n) }
+
+func (r *runtime[I]) Do(f func(ctx context.Context)) { r.down.do(f) }
+
+func (r *runtime[I]) Go(f func(ctx context.Context)) {
+	r.g.run.goes.Add(1)
+	go func() {
+		defer r.g.run.goes.Done()
+		f(r.g.run.userCtx)
+	}()
+}
+
+// After runs f under the lock. A panic in f itself ends the run: no record is at hand that it
+// could be blamed on.
+func (r *runtime[I]) After(d time.Duration, f func(ctx context.Context)) func() bool {
+	return r.g.run.after(d, func() { r.down.do(f) })
+}
+
+// Complete takes the return of an asynchronous operator from a record.
+func (r *runtime[I]) Complete(ctx context.Context, rec stage.Record[I], err error) {
+	r.g.ended(ctx, rec, r.g.retried.take(rec.Duty), err)
+}
+
+// retried remembers the tries of records that an asynchronous operator has again. Records that
+// came of one source record share its duty; between them, tries may be mixed up but not lost.
+type retried struct {
+	n  atomic.Int64 // how many there are, to be looked at without the lock
+	mu sync.Mutex
+	m  map[stage.Duty][]*tries
+}
+
+func (r *retried) put(d stage.Duty, t *tries) {
+	if t == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.m == nil {
+		r.m = make(map[stage.Duty][]*tries)
+	}
+	r.m[d] = append(r.m[d], t)
+	r.n.Add(1)
+}
+
+func (r *retried) take(d stage.Duty) *tries {
+	if r.n.Load() == 0 {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	all := r.m[d]
+	if len(all) == 0 {
+		return nil
+	}
+	r.n.Add(-1)
+	if len(all) == 1 {
+		delete(r.m, d)
+	} else {
+		r.m[d] = all[1:]
+	}
+	return all[0]
+}

@@ -1,0 +1,126 @@
+package engine
+
+import (
+	"context"
+	"math/bits"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// sift leaves in a job what may be written now. The rest turns back, or waits for its key.
+func (s *sink[T]) sift(j *job[T]) *job[T] {
+	kept := newJob[T](j.len())
+	now := time.Now()
+	hard := s.run.hard.Load()
+	for i := range j.values {
+		e := j.at(i)
+		k, keyed := keyOf(e.duty)
+		keyed = keyed && s.keyed
+		switch {
+		case hard:
+			s.handBack(e.duty)
+			s.turned(e)
+		case s.run.tooLate(e.duty, now):
+			s.expire(e.duty)
+			s.turned(e)
+		case keyed && k.turnedBack():
+			s.handBack(e.duty)
+			s.turned(e)
+		case keyed && !s.admitted(k, e):
+			s.hold(1)
+		default:
+			if keyed && !s.ordered {
+				e.extra.holdsKey = true
+			}
+			kept.addEntry(e)
+		}
+	}
+	return kept
+}
+
+// admitted lets a value into a write (rule 8): the only one of its key, or, where the writer
+// keeps the order of keys, any that no failure of its key stands before. What is not let in
+// waits in line.
+func (s *sink[T]) admitted(k keyRef, e entry[T]) bool {
+	switch {
+	case e.extra.holdsKey:
+		return true
+	case s.ordered:
+		return s.gate.pass(k, e)
+	default:
+		return s.gate.enter(k, e)
+	}
+}
+
+// turned ends the way of a value that was not written.
+func (s *sink[T]) turned(e entry[T]) {
+	if s.keyed {
+		s.freed(e.duty, e.extra)
+	}
+	if e.extra.then != nil {
+		e.extra.then(stage.ErrHandedBack)
+	}
+}
+
+// freed lets the next value of the key in, if this one held it.
+func (s *sink[T]) freed(d stage.Duty, x extra) {
+	if !x.holdsKey {
+		return
+	}
+	k, ok := keyOf(d)
+	if !ok {
+		return
+	}
+	next, ok := s.gate.leave(k)
+	if !ok {
+		return
+	}
+	next.extra.holdsKey = true
+	s.run.after(0, func() {
+		s.seg.do(func(ctx context.Context) { s.gather(ctx, next) })
+		s.hold(-1)
+	})
+}
+
+// budget bounds the writes that the search for a poison value may cost. Failures use it up,
+// successes show that the search gets on and renew it; so a system that is down is not written
+// to for every value, and any number of poison values is found.
+type budget struct{ left, step int }
+
+func newBudget(n int) *budget {
+	step := 2 * bits.Len(uint(n))
+	return &budget{left: 2 * step, step: step}
+}
+
+func (b *budget) succeeded() { b.left += b.step }
+
+func (b *budget) spend() bool {
+	b.left--
+	return b.left >= 0
+}
+
+// isolate finds the values to blame for a failed write that named none, by writing each half of
+// the batch by itself, and so on. When the budget is used up, the rest is taken to have failed.
+func (s *sink[T]) isolate(ctx context.Context, j *job[T], err error, b *budget) {
+	if j.len() == 1 || b.left <= 0 || s.run.hard.Load() {
+		for i := range j.duties {
+			s.unwritten(j.at(i), err)
+		}
+		return
+	}
+	mid := j.len() / 2
+	for _, half := range []*job[T]{j.part(0, mid), j.part(mid, j.len())} {
+		if s.keyed || s.leased {
+			// A failure in the first half may have closed the way for values of the second.
+			if half = s.sift(half); half.len() == 0 {
+				continue
+			}
+		}
+		halfErr := err
+		if b.spend() {
+			halfErr = s.call(ctx, half)
+		}
+		s.outcome(ctx, half, halfErr, b)
+	}
+}

@@ -1,0 +1,314 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// SinkOptions is how values are gathered for the writes of a sink. The zero value writes what is
+// at hand, up to the sink's MaxBatch.
+type SinkOptions struct {
+	// Count and Age make batches of Count values, or of what came within Age of the first of
+	// them. Count 0 means no batching; Age 0 means that only the count matters.
+	Count int
+	Age   time.Duration
+}
+
+// sink gathers values, writes them, and settles each by itself (rule 5).
+type sink[T any] struct {
+	*Stage
+	sink   stage.Sink[T]
+	opts   SinkOptions
+	traits stage.SinkTraits
+	writer stage.Writer[T]
+	gate   gate[entry[T]]
+
+	max     int  // values of one write
+	ordered bool // the writer keeps the order of keys, so several values of one may share a write
+
+	pend    *job[T] // being gathered; under the segment's lock
+	stopAge func() bool
+
+	queue   *jobQueue[T] // nil if writes happen on the segment's goroutine
+	writers sync.WaitGroup
+	free    sync.Pool // of *job[T]
+}
+
+var _ stage.Emitter[int] = (*sink[int])(nil)
+
+func (s *sink[T]) base() *Stage { return s.Stage }
+
+// start opens the writer.
+func (s *sink[T]) start(ctx context.Context) error {
+	w, err := s.sink.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("flow: open sink %q: %w", s.Name, err)
+	}
+	s.writer = w
+	if d, ok := w.(stage.SinkDescriber); ok {
+		s.traits = d.SinkTraits()
+	}
+	concurrency := max(s.traits.Concurrency, 1)
+	s.ordered = s.traits.OrderedKeys && concurrency == 1
+	merge := s.traits.MaxBatch
+	if merge < 1 {
+		merge = stage.DefaultMaxBatch
+	}
+	s.max = merge
+	if s.opts.Count > 0 {
+		s.max, merge = s.opts.Count, 0
+	}
+	s.pend = s.newJob()
+	if s.traits.Immediate {
+		return nil
+	}
+	s.queue = newJobQueue[T](concurrency+1, merge)
+	for range concurrency {
+		s.writers.Add(1)
+		go s.write()
+	}
+	return nil
+}
+
+// Emit takes a record from the stage above. The segment's lock is held.
+func (s *sink[T]) Emit(ctx context.Context, r stage.Record[T]) {
+	s.in++
+	s.pend.add(r.Value, r.Duty)
+	if s.pend.len() >= s.max {
+		s.dispatch(ctx)
+	}
+}
+
+// bury takes a failure, as the writer of dead letters. It may be called under other locks.
+func (s *sink[T]) bury(value T, d stage.Duty, then func(err error)) {
+	s.seg.do(func(ctx context.Context) {
+		s.in++
+		s.gather(ctx, entry[T]{value: value, duty: d, extra: extra{then: then, holdsKey: true}})
+	})
+}
+
+// gather adds a value that is not an ordinary one.
+func (s *sink[T]) gather(ctx context.Context, e entry[T]) {
+	s.pend.addEntry(e)
+	if s.pend.len() >= s.max {
+		s.dispatch(ctx)
+	}
+}
+
+// flush ends a stretch of work: without batching what is at hand goes out, with it its age begins.
+func (s *sink[T]) flush(ctx context.Context) {
+	switch {
+	case s.pend.len() == 0:
+	case s.opts.Count == 0:
+		s.dispatch(ctx)
+	case s.opts.Age > 0 && s.stopAge == nil:
+		s.pend.begun = time.Now()
+		s.stopAge = s.run.after(s.opts.Age, func() { s.seg.do(s.aged) })
+	}
+}
+
+// aged dispatches the batch whose age it is. The timer of an earlier one may come late.
+func (s *sink[T]) aged(ctx context.Context) {
+	if s.pend.len() > 0 && time.Since(s.pend.begun) >= s.opts.Age {
+		s.dispatch(ctx)
+	}
+}
+
+// dispatch sends the gathered values on their way.
+func (s *sink[T]) dispatch(ctx context.Context) {
+	if s.stopAge != nil {
+		s.stopAge()
+		s.stopAge = nil
+	}
+	j := s.pend
+	s.pend = s.newJob()
+	if s.queue == nil {
+		s.process(ctx, j)
+		return
+	}
+	s.hold(j.len())
+	s.queue.put(j)
+}
+
+// write takes jobs from the queue until it is closed.
+func (s *sink[T]) write() {
+	defer s.writers.Done()
+	for {
+		j, ok := s.queue.take()
+		if !ok {
+			return
+		}
+		n := j.len()
+		s.process(s.run.userCtx, j)
+		s.hold(-n)
+	}
+}
+
+// process writes a job and sees to the outcome of each value.
+func (s *sink[T]) process(ctx context.Context, j *job[T]) {
+	s.processJob(ctx, j)
+	j.reset()
+	s.free.Put(j)
+}
+
+func (s *sink[T]) processJob(ctx context.Context, j *job[T]) {
+	if s.leased || s.detour.Load() {
+		if j = s.sift(j); j.len() == 0 {
+			return
+		}
+	}
+	s.outcome(ctx, j, s.call(ctx, j), newBudget(j.len()))
+}
+
+// call calls the writer. A panic is an error of unknown outcome.
+func (s *sink[T]) call(ctx context.Context, j *job[T]) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.panicked(p)
+		}
+	}()
+	return s.writer.Write(ctx, stage.Batch[T]{Values: j.values, Info: j.info})
+}
+
+// outcome settles what a write told about each value.
+func (s *sink[T]) outcome(ctx context.Context, j *job[T], err error, b *budget) {
+	var failed *stage.BatchError
+	switch {
+	case err == nil:
+		b.succeeded()
+		s.settled.Add(int64(j.len()))
+		if !s.keyed && len(j.extras) == 0 {
+			stage.DoneAll(j.duties)
+			return
+		}
+		for i := range j.duties {
+			s.written(j, i)
+		}
+	case errors.As(err, &failed) && named(failed, j.len()):
+		for i := range j.duties {
+			if e, ok := failed.Failed[i]; ok {
+				s.unwritten(j.at(i), e)
+				continue
+			}
+			s.settled.Add(1)
+			s.written(j, i)
+		}
+	default:
+		s.isolate(ctx, j, err, b)
+	}
+}
+
+// named tells whether the error says of which values of the batch it speaks. One that names none,
+// or others, is taken for one of unknown outcome, so that nothing is lost by a writer's mistake.
+func named(e *stage.BatchError, n int) bool {
+	for i := range e.Failed {
+		if i < 0 || i >= n {
+			return false
+		}
+	}
+	return len(e.Failed) > 0
+}
+
+func (s *sink[T]) written(j *job[T], i int) {
+	x, special := j.extras[i]
+	if s.keyed {
+		s.freed(j.duties[i], x)
+	}
+	j.duties[i].Done()
+	if special && x.then != nil {
+		x.then(nil)
+	}
+}
+
+// unwritten hands a value's failure to the policy.
+func (s *sink[T]) unwritten(e entry[T], err error) {
+	if k, ok := keyOf(e.duty); s.keyed && s.ordered && ok && !e.extra.holdsKey {
+		// The first failure of a key takes the key; what the writer left out behind it waits.
+		if !s.gate.enter(k, e) {
+			s.hold(1)
+			return
+		}
+		e.extra.holdsKey = true
+	}
+	s.failed(attempt{
+		duty:  e.duty,
+		value: func() any { return e.value },
+		tries: e.extra.tries,
+		again: func(t *tries) { s.again(e, t) },
+		settled: func() {
+			if s.keyed {
+				s.freed(e.duty, e.extra)
+			}
+			if e.extra.then != nil {
+				e.extra.then(err)
+			}
+		},
+	}, err)
+}
+
+// again gathers a value for another write.
+func (s *sink[T]) again(e entry[T], t *tries) {
+	if s.refuse(e.duty, t) {
+		if s.keyed {
+			s.freed(e.duty, e.extra)
+		}
+		if e.extra.then != nil {
+			e.extra.then(t.err)
+		}
+		return
+	}
+	s.retries.Add(1)
+	e.extra.tries = t
+	s.seg.do(func(ctx context.Context) { s.gather(ctx, e) })
+}
+
+// drain writes what was gathered, and what comes back from retries, until nothing is left.
+func (s *sink[T]) drain(context.Context) error {
+	for {
+		gathered := false
+		s.seg.do(func(ctx context.Context) {
+			if gathered = s.pend.len() > 0; gathered {
+				s.dispatch(ctx)
+			}
+		})
+		idle := s.untilIdle()
+		if idle != nil {
+			<-idle
+		} else if !gathered {
+			return nil
+		}
+	}
+}
+
+// close ends the writers and the writer.
+func (s *sink[T]) close(ctx context.Context) error {
+	if s.writer == nil {
+		return nil
+	}
+	if s.queue != nil {
+		s.queue.close()
+		s.writers.Wait()
+	}
+	if err := s.writer.Close(ctx); err != nil {
+		return fmt.Errorf("flow: close sink %q: %w", s.Name, err)
+	}
+	return nil
+}
+
+func (s *sink[T]) unblock() {
+	if s.queue != nil {
+		s.queue.unblock()
+	}
+}
+
+func (s *sink[T]) newJob() *job[T] {
+	if j, ok := s.free.Get().(*job[T]); ok {
+		return j
+	}
+	return newJob[T](min(s.max, 64))
+}

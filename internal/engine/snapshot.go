@@ -1,0 +1,91 @@
+package engine
+
+// Snapshot is the counters of a run at one time, upstream stages first.
+type Snapshot struct {
+	Name   string
+	Stages []StageStats
+}
+
+// Stage gives the counters of a stage by its name, and whether there is one.
+func (s Snapshot) Stage(name string) (StageStats, bool) {
+	for _, st := range s.Stages {
+		if st.Name == name {
+			return st, true
+		}
+	}
+	return StageStats{}, false
+}
+
+// StageStats is the counters of one stage since the run began.
+type StageStats struct {
+	Name string
+	Kind Kind
+	// In is how many records came in: read by a source, taken by an operator or a sink.
+	In int64
+	// Errors is how many tries failed, panics among them; Retries how many were tried again.
+	Errors, Panics, Retries int64
+	// What became of records that failed for good: handed back, dead-lettered, skipped.
+	Nacked, DeadLettered, Skipped int64
+	// HandedBack is how many were handed back unprocessed, LeaseExpired how many of those for
+	// want of time.
+	HandedBack, LeaseExpired int64
+	// Waiting is how many records wait in the stage: for a retry, their key, a write, or an
+	// asynchronous function.
+	Waiting int
+	// Written is how many values a sink has written.
+	Written int64
+	// Counters are those that an operator counts by itself.
+	Counters map[string]int64
+	// Source is set for sources.
+	Source *SourceStats
+}
+
+// SourceStats is how the records of a source have ended.
+type SourceStats struct {
+	// InFlight is how many records have no outcome that was given back to the source.
+	InFlight int
+	// Done, Failed and HandedBack are the outcomes that were given back.
+	Done, Failed, HandedBack int
+	// Lost is how many of them the source failed to take; their records may come again.
+	Lost int
+}
+
+// Snapshot gives the counters as of the last stretch of work of each stage.
+func (r *Run) Snapshot() Snapshot {
+	s := Snapshot{Name: r.cfg.Name}
+	for i := len(r.parts) - 1; i >= 0; i-- {
+		s.Stages = append(s.Stages, r.parts[i].base().stats())
+	}
+	for _, src := range r.sources {
+		stats := src.settlement().stats()
+		for i := range s.Stages {
+			if s.Stages[i].Name == src.base().Name {
+				s.Stages[i].Source = &stats
+			}
+		}
+	}
+	return s
+}
+
+func (s *Stage) stats() StageStats {
+	st := StageStats{
+		Name: s.Name, Kind: s.Kind, In: s.inSeen.Load(),
+		Errors: s.errors.Load(), Panics: s.panics.Load(), Retries: s.retries.Load(),
+		Nacked: s.nacked.Load(), DeadLettered: s.dead.Load(), Skipped: s.skipped.Load(),
+		HandedBack: s.back.Load(), LeaseExpired: s.expired.Load(), Written: s.settled.Load(),
+	}
+	s.mu.Lock()
+	st.Waiting = s.waiting
+	s.mu.Unlock()
+	st.Counters = s.counters.copy()
+	return st
+}
+
+func (s *settler) stats() SourceStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SourceStats{
+		InFlight: s.inflight, Done: s.report.done, Failed: s.report.failed,
+		HandedBack: s.report.handedBack, Lost: s.report.lost,
+	}
+}

@@ -1,0 +1,227 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// source reads records and pushes them into the pipeline.
+type source[T any] struct {
+	*Stage
+	src    stage.Source[T]
+	out    stage.Emitter[T]
+	traits stage.SourceTraits
+	reader stage.Reader[T]
+	ledger *ledger // nil if the source is not keyed
+	pace   pace
+	acks   settler
+
+	seq     uint64 // of the last record read; the reading goroutine's
+	readErr error  // what ended reading, if not io.EOF; read after the goroutine has ended
+
+	free sync.Pool // of *read[T]
+}
+
+// start opens the reader; its traits count more than its source's.
+func (s *source[T]) start(ctx context.Context) error {
+	reader, err := s.src.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("flow: open source %q: %w", s.Name, err)
+	}
+	s.reader = reader
+	if d, ok := reader.(stage.SourceDescriber); ok {
+		s.traits = d.SourceTraits()
+	}
+	if s.traits.Keyed {
+		s.ledger = &ledger{}
+	}
+	s.pace.open(s.traits.Lease)
+	s.acks.open(s.Stage, s.ledger, &s.pace)
+	s.acks.inline = s.traits.Immediate
+	return nil
+}
+
+func (s *source[T]) base() *Stage { return s.Stage }
+
+// declared gives the traits of the reader.
+func (s *source[T]) declared() stage.SourceTraits { return s.traits }
+
+func (s *source[T]) settlement() *settler { return &s.acks }
+
+// ending gives what ended reading, if not the end of the source; to be called after loop.
+func (s *source[T]) ending() error { return s.readErr }
+
+// drain waits for what the source's policy does with records that could not be decoded.
+func (s *source[T]) drain(context.Context) error {
+	if idle := s.untilIdle(); idle != nil {
+		<-idle
+	}
+	return nil
+}
+
+// loop reads until the source has no more, or reading is to end.
+func (s *source[T]) loop(ctx context.Context) {
+	retry := newReadBackOff()
+	for s.acks.untilRoom(ctx, s.pace.limit) {
+		var number uint64
+		if s.ledger != nil {
+			number = s.ledger.startRead()
+		}
+		b, err := s.read(ctx)
+		if len(b.Values) > 0 {
+			s.push(b, number)
+		}
+		switch {
+		case err == nil:
+			retry.Reset()
+		case errors.Is(err, io.EOF):
+			if !s.run.awaitMore(s) {
+				return
+			}
+		case ctx.Err() != nil:
+			return
+		case stage.IsPermanent(err):
+			s.readErr = fmt.Errorf("flow: read source %q: %w", s.Name, err)
+			return
+		default:
+			s.errors.Add(1)
+			s.log.WarnContext(ctx, "read failed, to be tried again", "error", err)
+			if !sleep(ctx, retry.NextBackOff()) {
+				return
+			}
+		}
+	}
+}
+
+// read calls the reader; a panic there ends the run as a permanent error would.
+func (s *source[T]) read(ctx context.Context) (b stage.Batch[T], err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = stage.Permanent(s.panicked(p))
+		}
+	}()
+	return s.reader.Read(ctx)
+}
+
+// push sends the records of one read down the pipeline.
+func (s *source[T]) push(b stage.Batch[T], number uint64) {
+	r := s.newRead(b, number)
+	s.acks.add(r)
+	s.seg.enter()
+	s.in += int64(len(b.Values))
+	if len(b.Faults) > 0 || s.run.hard.Load() || !b.Expires.IsZero() && s.run.tooLate(r.slab.Duty(0), time.Now()) {
+		s.pushWithCare(r)
+	} else {
+		for i := 0; i < len(r.batch.Values); {
+			i = s.emitFrom(r, i)
+		}
+	}
+	s.seg.leave()
+	r.slab.Release()
+}
+
+// emitFrom emits records from index i on and returns the index of the next. It stops early
+// behind one that a stage panicked at.
+func (s *source[T]) emitFrom(r *read[T], i int) (next int) {
+	defer s.seg.catch(0)
+	s.seg.at = 0
+	ctx := s.seg.ctx
+	for ; i < len(r.batch.Values); i++ {
+		next = i + 1
+		s.out.Emit(ctx, stage.Record[T]{Value: r.batch.Values[i], Duty: r.slab.Duty(i)})
+	}
+	return next
+}
+
+// pushWithCare is push for a read with records that turn back at once or never were records.
+func (s *source[T]) pushWithCare(r *read[T]) {
+	faults := make(map[int]stage.Fault, len(r.batch.Faults))
+	for _, f := range r.batch.Faults {
+		faults[f.Index] = f
+	}
+	for i := range r.batch.Values {
+		d := r.slab.Duty(i)
+		f, faulty := faults[i]
+		switch {
+		case s.run.hard.Load():
+			s.handBack(d)
+		case s.run.tooLate(d, time.Now()):
+			s.expire(d)
+		case faulty:
+			s.faulty(d, f)
+		default:
+			(&shield[T]{seg: s.seg, next: s.out}).Emit(s.seg.ctx, stage.Record[T]{Value: r.batch.Values[i], Duty: d})
+		}
+	}
+}
+
+// faulty applies the source's policy to a record that could not be decoded. To try again would
+// change nothing, so the policy's retries are skipped.
+func (s *source[T]) faulty(d stage.Duty, f stage.Fault) {
+	err := &stage.FaultError{Position: d.Info().Position, Raw: f.Raw, Err: f.Err}
+	s.failed(attempt{
+		duty:    d,
+		value:   func() any { return nil },
+		settled: func() {},
+	}, stage.Permanent(err))
+}
+
+// newRead takes a read from the pool and opens its slab. The hold on it keeps it open until it
+// has been pushed.
+func (s *source[T]) newRead(b stage.Batch[T], number uint64) *read[T] {
+	r, _ := s.free.Get().(*read[T])
+	if r == nil {
+		r = &read[T]{src: s}
+	}
+	r.batch, r.number, r.delivery = b, number, delivery{}
+	r.sent = append(r.sent[:0], make([]bool, len(b.Values))...)
+	r.unsent = len(b.Values)
+	opts := stage.SlabOptions{Expires: s.pace.lastStart(b.Expires)}
+	if s.ledger != nil {
+		opts.First = s.seq + 1
+		s.seq += uint64(len(b.Values))
+	}
+	r.slab.Open(len(b.Values), r, opts)
+	return r
+}
+
+// close ends the reader, after the last outcome.
+func (s *source[T]) close(ctx context.Context) error {
+	if s.reader == nil {
+		return nil
+	}
+	if err := s.reader.Close(ctx); err != nil {
+		return fmt.Errorf("flow: close source %q: %w", s.Name, err)
+	}
+	return nil
+}
+
+// newReadBackOff makes the delays between failed reads: 100 ms to 10 s.
+func newReadBackOff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = 100 * time.Millisecond
+	b.MaxInterval = 10 * time.Second
+	b.MaxElapsedTime = 0
+	b.Reset()
+	return b
+}
+
+// sleep waits for d and reports whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

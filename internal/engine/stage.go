@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// Kind tells sources, operators and sinks apart.
+type Kind string
+
+// The kinds of stage.
+const (
+	KindSource   Kind = "source"
+	KindOperator Kind = "operator"
+	KindSink     Kind = "sink"
+)
+
+// Stage is what all kinds of stage have in common: a name, counters, a policy, and the count of
+// records that wait in it.
+type Stage struct {
+	Name string
+	Kind Kind
+	Desc stage.Description
+
+	holdsFor time.Duration // how long a record may be held for others
+
+	run    *Run
+	seg    *Segment
+	policy *Policy
+	next   []*Stage                             // downstream neighbours
+	blame  func(ctx context.Context, err error) // fails the record that the stage is at
+	log    *slog.Logger
+
+	in       int64        // records taken; written under the segment's lock
+	inSeen   atomic.Int64 // in, as of the last stretch of work
+	keyed    bool         // a keyed source is upstream; set before the first record
+	leased   bool         // records may expire; likewise
+	detour   atomic.Bool  // records must pass admit: the stage is keyed, or the run stops hard
+	errors   atomic.Int64
+	retries  atomic.Int64
+	panics   atomic.Int64
+	skipped  atomic.Int64
+	dead     atomic.Int64
+	nacked   atomic.Int64
+	back     atomic.Int64 // handed back unprocessed
+	expired  atomic.Int64
+	settled  atomic.Int64 // sinks: values written
+	counters counters
+
+	mu      sync.Mutex
+	waiting int // records that wait for a retry, their key, a write or an asynchronous function
+	idle    chan struct{}
+}
+
+// expect prepares the stage for the records of a source.
+func (s *Stage) expect(traits stage.SourceTraits) {
+	if traits.Keyed {
+		s.keyed = true
+		s.detour.Store(true)
+	}
+	if traits.Lease > 0 {
+		s.leased = true
+	}
+}
+
+// publish makes the counters that are written under the lock readable without it.
+func (s *Stage) publish() {
+	if s.in != s.inSeen.Load() {
+		s.inSeen.Store(s.in)
+	}
+}
+
+// hold counts n records, possibly negative, that wait in the stage.
+func (s *Stage) hold(n int) {
+	s.mu.Lock()
+	s.waiting += n
+	if s.waiting == 0 && s.idle != nil {
+		close(s.idle)
+		s.idle = nil
+	}
+	s.mu.Unlock()
+}
+
+// untilIdle gives a channel that is closed when nothing waits in the stage; nil if nothing does.
+func (s *Stage) untilIdle() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waiting == 0 {
+		return nil
+	}
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	return s.idle
+}
+
+// counters are those that an operator names itself.
+type counters struct {
+	mu sync.Mutex
+	m  map[string]int64
+}
+
+func (c *counters) add(name string, n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.m == nil {
+		c.m = make(map[string]int64)
+	}
+	c.m[name] += n
+}
+
+// copy gives the counters as they are now; nil if there are none.
+func (c *counters) copy() map[string]int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.m)
+}

@@ -1,0 +1,13 @@
+// Package operators has the operators that turn one stream into another: map, filter, flat map,
+// batch, parallel map. Each is a value, a [stage.Operator], that can be used in any number of
+// pipelines and tested alone; the methods of flow.Stream are short forms of them.
+//
+// Functions come in two shapes: pure, func(T) R, and, for the Try forms and the parallel ones,
+// func(context.Context, T) (R, error). The context of the latter is not cancelled by a drain,
+// only by its deadline. An error, or a panic of either shape, goes by the error policy of the
+// stage.
+//
+// In the marble diagrams a letter is a value, x a failure, | the end of the input. "Settles" says
+// what becomes of the duty to settle the source's record, by the rules that package stage
+// numbers.
+package operators
