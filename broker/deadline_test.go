@@ -46,7 +46,6 @@ func TestDeadlines_GiveTheEarliestFirst(t *testing.T) {
 func TestScheduler_CallsWhoIsDueOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler()
-		defer s.close()
 		began := nowMillis()
 		late, early, never := &expiry{}, &expiry{}, &expiry{}
 		lateDeadline := &deadline{owner: late}
@@ -58,6 +57,7 @@ func TestScheduler_CallsWhoIsDueOnTime(t *testing.T) {
 		s.set(lateDeadline, began+7_200_000)
 		s.remove(neverDeadline)
 		time.Sleep(3 * time.Hour)
+		s.close()
 		require.Equal(t, []int64{began + 1000}, early.at)
 		require.Equal(t, []int64{began + 7_200_000}, late.at)
 		require.Empty(t, never.at)

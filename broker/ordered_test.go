@@ -98,6 +98,17 @@ func TestOrdered_ChangesWhenItIsFree(t *testing.T) {
 	}, "a")
 }
 
+func TestOrdered_TellsDeliveriesApartWithinAMillisecond(t *testing.T) {
+	inOrder(t, func(r *rig) {
+		_, first := r.pop("O", "F")
+		r.change("O", "F", handles(first...)[0], 0, false)
+		got, _ := r.pop("O", "F")
+		r.Equal([]string{"a/2"}, got)
+		r.Equal([]v2.Code{v2.Code_OK}, r.ack("O", "F", handles(first...)...), "stale, without effect")
+		r.Equal([]string{"a/3"}, r.later(11*time.Second, "O", "F"))
+	}, "a")
+}
+
 func TestOrdered_CountsAttemptsForEachMessage(t *testing.T) {
 	inOrder(t, func(r *rig) {
 		r.pop("O", "F")

@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -127,6 +128,27 @@ func TestRedelivery_KeepsGroupsOfSimilarNamesApart(t *testing.T) {
 		r.Equal([]string{"b_c/2"}, got)
 		got, _ = r.pop("a_b", "c")
 		r.Equal([]string{"c/2"}, got)
+		r.Len(r.broker.Messages("%RETRY%a_b_c"), 1)
+		r.Len(slices.Concat(r.broker.Messages("%RETRY%a+b_c"), r.broker.Messages("%RETRY%a_b+c")), 1)
+	})
+}
+
+func TestRedelivery_IsNotStarvedByNewMessages(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.register()
+		r.send("N", "old")
+		r.pop("G", "N")
+		for range 20 {
+			r.send("N", "new")
+		}
+		time.Sleep(12 * time.Second)
+		var all []string
+		for range 5 {
+			got, _ := r.pop("G", "N", batch(1))
+			all = append(all, got...)
+		}
+		r.Contains(all, "old/2")
+		r.Contains(all, "new/1")
 	})
 }
 
