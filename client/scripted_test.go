@@ -34,6 +34,7 @@ type scripted struct {
 	listener *bufconn.Listener
 	server   *grpc.Server
 
+	mu        sync.Mutex // guards what follows, once there is a client; see script
 	route     func(ctx context.Context, q *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error)
 	send      func(ctx context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error)
 	receive   func(q *v2.ReceiveMessageRequest, s grpc.ServerStreamingServer[v2.ReceiveMessageResponse]) error
@@ -81,8 +82,13 @@ func newScripted(addresses []string) *scripted {
 		}
 		return a, nil
 	}
+	s.heartbeat = wellHeartbeat
 	s.telemetry = answerSettings(func(s *v2.Settings) *v2.Settings { return s })
 	return s
+}
+
+func wellHeartbeat(context.Context, *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error) {
+	return &v2.HeartbeatResponse{Status: ok()}, nil
 }
 
 func (n *network) start(address string, s *scripted) {
@@ -135,6 +141,20 @@ func (n *network) consumer(topics ...string) *client.SimpleConsumer {
 	return c
 }
 
+// script changes what the server answers while it is in use.
+func (s *scripted) script(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
+// part returns one of the functions of the server.
+func part[F any](s *scripted, f *F) F {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return *f
+}
+
 func ok() *v2.Status { return &v2.Status{Code: v2.Code_OK, Message: "OK"} }
 
 func code(c v2.Code) *v2.Status { return &v2.Status{Code: c, Message: strings.ToLower(c.String())} }
@@ -178,37 +198,34 @@ func answerSettings(change func(*v2.Settings) *v2.Settings) func(telemetryServer
 }
 
 func (s *scripted) QueryRoute(ctx context.Context, q *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error) {
-	return s.route(ctx, q)
+	return part(s, &s.route)(ctx, q)
 }
 
 func (s *scripted) SendMessage(ctx context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
-	return s.send(ctx, q)
+	return part(s, &s.send)(ctx, q)
 }
 
 func (s *scripted) ReceiveMessage(q *v2.ReceiveMessageRequest, stream grpc.ServerStreamingServer[v2.ReceiveMessageResponse]) error {
-	return s.receive(q, stream)
+	return part(s, &s.receive)(q, stream)
 }
 
 func (s *scripted) AckMessage(ctx context.Context, q *v2.AckMessageRequest) (*v2.AckMessageResponse, error) {
-	return s.ack(ctx, q)
+	return part(s, &s.ack)(ctx, q)
 }
 
 func (s *scripted) ChangeInvisibleDuration(ctx context.Context, q *v2.ChangeInvisibleDurationRequest) (*v2.ChangeInvisibleDurationResponse, error) {
-	return s.change(ctx, q)
+	return part(s, &s.change)(ctx, q)
 }
 
 func (s *scripted) ForwardMessageToDeadLetterQueue(ctx context.Context, q *v2.ForwardMessageToDeadLetterQueueRequest) (*v2.ForwardMessageToDeadLetterQueueResponse, error) {
-	return s.forward(ctx, q)
+	return part(s, &s.forward)(ctx, q)
 }
 
 func (s *scripted) Heartbeat(ctx context.Context, q *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error) {
-	if s.heartbeat == nil {
-		return &v2.HeartbeatResponse{Status: ok()}, nil
-	}
-	return s.heartbeat(ctx, q)
+	return part(s, &s.heartbeat)(ctx, q)
 }
 
-func (s *scripted) Telemetry(stream telemetryServer) error { return s.telemetry(stream) }
+func (s *scripted) Telemetry(stream telemetryServer) error { return part(s, &s.telemetry)(stream) }
 
 func (s *scripted) NotifyClientTermination(context.Context, *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
 	return &v2.NotifyClientTerminationResponse{Status: ok()}, nil

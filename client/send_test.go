@@ -124,7 +124,7 @@ func TestSend_GoesToAnotherBrokerAndAvoidsTheSilentOne(t *testing.T) {
 			require.Equal(n, pair[0], receipt.Endpoint)
 		}
 		require.EqualValues(n, 1, silent.Load(), "isolated after the first")
-		n.at(pair[1]).heartbeat = nil
+		n.at(pair[1]).script(func() { n.at(pair[1]).heartbeat = wellHeartbeat })
 		time.Sleep(11 * time.Second) // a heartbeat is answered
 		_, err := p.Send(n.Context(), message("orders", "x"))
 		require.NoError(n, err)

@@ -141,13 +141,15 @@ func TestSession_AnnouncesAgainToAServerThatForgot(t *testing.T) {
 		c := n.consumer("orders")
 		_, err := c.Settings(n.Context())
 		require.NoError(n, err)
-		s.heartbeat = func(context.Context, *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error) {
-			return &v2.HeartbeatResponse{Status: code(v2.Code_UNRECOGNIZED_CLIENT_TYPE)}, nil
-		}
+		s.script(func() {
+			s.heartbeat = func(context.Context, *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error) {
+				return &v2.HeartbeatResponse{Status: code(v2.Code_UNRECOGNIZED_CLIENT_TYPE)}, nil
+			}
+		})
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
 		require.Equal(n, 2, seen.count())
-		s.receive = frames(nil, statusFrame(code(v2.Code_INTERNAL_SERVER_ERROR)))
+		s.script(func() { s.receive = frames(nil, statusFrame(code(v2.Code_INTERNAL_SERVER_ERROR))) })
 		_, err = c.Receive(n.Context(), 1, time.Minute)
 		require.ErrorIs(n, err, client.ErrInternal)
 		synctest.Wait()

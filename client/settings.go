@@ -25,10 +25,14 @@ func (p RetryPolicy) Delay(attempt int) time.Duration {
 		return max(0, p.Steps[min(attempt, n)-1])
 	}
 	wait := float64(p.Initial) * math.Pow(p.Multiplier, float64(attempt-1))
-	if !(wait > 0) { // not a number included
+	switch {
+	case wait >= float64(p.Max):
+		return max(p.Max, 0)
+	case wait > 0:
+		return time.Duration(wait)
+	default: // not a number included
 		return 0
 	}
-	return time.Duration(min(wait, float64(max(p.Max, 0))))
 }
 
 // retryPolicyOf reads what the server sent; an empty one gives the fallback.

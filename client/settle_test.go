@@ -22,7 +22,7 @@ func (n *network) lease(c *client.SimpleConsumer, ids ...string) []*client.Deliv
 	for _, id := range ids {
 		all = append(all, messageFrame(id))
 	}
-	n.at(single[0]).receive = frames(nil, all...)
+	n.at(single[0]).script(func() { n.at(single[0]).receive = frames(nil, all...) })
 	got, err := c.Receive(n.Context(), 32, time.Minute)
 	require.NoError(n, err)
 	require.Len(n, got, len(ids))
