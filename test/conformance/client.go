@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -111,7 +112,7 @@ func (c *Client) Telemetry(commands ...*v2.TelemetryCommand) (v2.MessagingServic
 	})
 	for _, command := range commands {
 		// io.EOF is the stream's end by the server; what it was is for Recv to tell.
-		if sendErr := stream.Send(command); sendErr != nil && sendErr != io.EOF {
+		if sendErr := stream.Send(command); sendErr != nil && !errors.Is(sendErr, io.EOF) {
 			return nil, sendErr
 		}
 	}

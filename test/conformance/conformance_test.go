@@ -3,27 +3,91 @@ package conformance
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/rocketflow-io/rocketflow/broker"
 	"github.com/rocketflow-io/rocketflow/test/internal/target"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// All rows run at once against a broker without a network, in virtual time: what takes minutes by
-// the clock is over as soon as it has been computed.
+// All rows run against a broker without a network, in virtual time: what takes minutes by the
+// clock is over as soon as it has been computed.
 func TestConformance(t *testing.T) {
+	for _, o := range runInMemory(t, broker.Options{}, Rows()) {
+		t.Log(o)
+		assert.NotEqual(t, Fail, o.Status, "%s: %s", o.ID, o.Reason)
+	}
+}
+
+// Rows that pass everywhere would say nothing.
+func TestConformance_FailsABrokerThatDiffers(t *testing.T) {
+	tests := map[string]struct {
+		options broker.Options
+		fail    []string
+	}{
+		"late redelivery":             {broker.Options{Limits: broker.Limits{RedeliveryDelay: 10 * time.Second}}, []string{"AC7", "CI1", "CI3", "DL1", "TM2"}},
+		"short polls":                 {broker.Options{Limits: broker.Limits{MinPolling: time.Second}}, []string{"RE2", "RE4"}},
+		"long polls":                  {broker.Options{Limits: broker.Limits{MaxPolling: 30 * time.Second}}, []string{"RE3"}},
+		"short invisible":             {broker.Options{Limits: broker.Limits{MinInvisible: time.Second}}, []string{"RE7"}},
+		"topics that make themselves": {broker.Options{AutoCreate: true}, []string{"RT3"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			failed := map[string]bool{}
+			for _, o := range runInMemory(t, test.options, Rows()) {
+				failed[o.ID] = o.Status == Fail
+			}
+			for _, id := range test.fail {
+				assert.True(t, failed[id], "row %s passes", id)
+			}
+		})
+	}
+}
+
+func TestRun_ReportsWhatBecameOfEachRow(t *testing.T) {
+	rows := []Row{
+		{"P", "", Equal, func(*Env) {}},
+		{"F", "", Equal, func(e *Env) { require.Equal(e, 1, 2, "sum") }},
+		{"S", "", Equal, func(e *Env) { e.Skip("no port") }},
+		{"B", "", Either, func(e *Env) { e.Saw("this") }},
+		{"N", "", Either, func(*Env) {}},
+		{"X", "", Equal, func(*Env) { panic("index out of range") }},
+		{"C", "", Equal, func(e *Env) { e.Cleanup(func() { e.Errorf("Error: late") }) }},
+	}
+	require.Equal(t, []Outcome{
+		{ID: "P", Status: Pass},
+		{ID: "F", Status: Fail, Reason: "Not equal: expected: 1 actual : 2 Messages: sum"},
+		{ID: "S", Status: Skip, Reason: "no port"},
+		{ID: "B", Status: Pass, Branch: "this"},
+		{ID: "N", Status: Fail, Reason: "the row did not say which behaviour it saw"},
+		{ID: "X", Status: Fail, Reason: "panic: index out of range"},
+		{ID: "C", Status: Fail, Reason: "late"},
+	}, runInMemory(t, broker.Options{}, rows))
+}
+
+func TestRows_HaveIDsOfTheirOwn(t *testing.T) {
+	seen := map[string]bool{}
+	for _, row := range Rows() {
+		require.False(t, seen[row.ID], "id %s", row.ID)
+		seen[row.ID] = true
+		require.NotEmpty(t, row.Doc, "doc of %s", row.ID)
+	}
+}
+
+func runInMemory(t *testing.T, o broker.Options, rows []Row) (outcomes []Outcome) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		server, err := target.StartInMemory()
+		o.InMemory = true
+		server, err := target.StartEmbedded(o)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, server.Close()) }()
-		outcomes, err := Run(t.Context(), server, Rows(), func(o Outcome) { t.Log(o) })
+		outcomes, err = Run(t.Context(), server, rows, func(Outcome) {})
 		require.NoError(t, err)
-		for _, o := range outcomes {
-			assert.NotEqual(t, Fail, o.Status, "%s: %s", o.ID, o.Reason)
-		}
 	})
+	return outcomes
 }

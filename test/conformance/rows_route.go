@@ -42,7 +42,17 @@ func routeRows() []Row {
 			illegalTopics(e, "", " ", "a b", "a.b", strings.Repeat("a", 128))
 		}},
 		{"RT5", "a system topic is ILLEGAL_TOPIC", Equal, func(e *Env) {
-			illegalTopics(e, "TBW102", "rmq_sys_x", "DefaultCluster", "SCHEDULE_TOPIC_XXXX")
+			illegalTopics(e, "TBW102", "rmq_sys_x", "SCHEDULE_TOPIC_XXXX")
+		}},
+		{"RT5b", "a topic with the name of the cluster", Either, func(e *Env) {
+			switch code := e.Client().Route("DefaultCluster").GetStatus().GetCode(); code {
+			case v2.Code_ILLEGAL_TOPIC:
+				e.Saw("illegal topic")
+			case v2.Code_OK:
+				e.Saw("routed")
+			default:
+				require.Failf(e, "other code", "%v", code)
+			}
 		}},
 		{"RT6", "a route needs no endpoints in the request", Equal, func(e *Env) {
 			topic, c := e.Topic("NORMAL", 4), e.Client()

@@ -29,6 +29,11 @@ func sendTypeRows() []Row {
 			require.Equal(e, conflict, c.Code(e.Message(e.Topic("DELAY", 4), "body")))
 		}},
 		{"SE17", "a delivery time may lie 24 h ahead; what lies ahead is kept for then, what is past comes at once", Either, delivered},
+		{"SE18", "a transactional message for a NORMAL topic, or another for a TRANSACTION one, conflicts", Equal, func(e *Env) {
+			c := e.Client()
+			require.Equal(e, conflict, c.Code(e.Message(e.Topic("NORMAL", 4), "body", ofType(v2.MessageType_TRANSACTION))))
+			require.Equal(e, conflict, c.Code(e.Message(e.Topic("TRANSACTION", 4), "body")))
+		}},
 		{"SE21", "a send to a missing topic", Either, func(e *Env) {
 			switch code := e.Client().Code(e.Message(e.Name("missing"), "body")); code {
 			case conflict:

@@ -29,10 +29,10 @@ func transportRows() []Row {
 			c.version, c.language = "", ""
 			require.Equal(e, v2.Code_OK, c.Code(e.Message(e.Topic("NORMAL", 4), "body")))
 		}},
-		{"TR6", "settings from a client in an unknown language", Either, func(e *Env) {
+		{"TR6", "settings of a producer in an unknown language", Either, func(e *Env) {
 			c := e.Client()
 			c.language = "KOTLIN"
-			stream, err := c.Telemetry(settingsCommand(producerSettings()))
+			stream, err := c.Telemetry(settingsCommand(producerSettings(e.Topic("NORMAL", 4))))
 			require.NoError(e, err)
 			command, err := stream.Recv()
 			if err != nil {

@@ -65,6 +65,7 @@ func Run(ctx context.Context, server target.Server, rows []Row, report func(Outc
 }
 
 // run runs a row, in a goroutine of its own since a failed requirement ends it, and its cleanups.
+// A row that panics, as over an answer without the entry that it looks for, has failed.
 func (e *Env) run(ctx context.Context, row Row) Outcome {
 	ctx, cancel := context.WithTimeout(ctx, rowTimeout)
 	defer cancel()
@@ -72,6 +73,11 @@ func (e *Env) run(ctx context.Context, row Row) Outcome {
 	var running sync.WaitGroup
 	running.Go(func() {
 		defer e.close()
+		defer func() {
+			if cause := recover(); cause != nil {
+				e.Errorf("Error: panic: %v", cause)
+			}
+		}()
 		row.Run(e)
 	})
 	running.Wait()

@@ -130,10 +130,8 @@ func (s *Server) await(ctx context.Context, what string, try func(context.Contex
 			return nil
 		}
 		for _, p := range s.processes {
-			select {
-			case <-p.done:
-				return fmt.Errorf("rocketmq: wait for the %s: the %s has ended: %v", what, p.name, p.err)
-			default:
+			if ended := p.ended(); ended != nil {
+				return fmt.Errorf("rocketmq: wait for the %s: the %s has ended: %w", what, p.name, ended)
 			}
 		}
 		select {

@@ -49,6 +49,19 @@ func start(name, dir, java string, args ...string) (*process, error) {
 	return p, nil
 }
 
+// ended returns how the process has ended, nil as long as it runs.
+func (p *process) ended() error {
+	select {
+	case <-p.done:
+		if p.err == nil {
+			return errors.New("exit status 0")
+		}
+		return p.err
+	default:
+		return nil
+	}
+}
+
 // kill ends the process group at once and waits until it is gone. What the server would save in
 // an orderly end goes with its folder.
 func (p *process) kill() error {

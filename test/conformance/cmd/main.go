@@ -20,6 +20,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/rocketflow-io/rocketflow/broker"
 	"github.com/rocketflow-io/rocketflow/test/conformance"
 	"github.com/rocketflow-io/rocketflow/test/internal/target"
 )
@@ -56,17 +57,23 @@ func run(ctx context.Context, args []string, out io.Writer) (_ int, err error) {
 	}
 	server, err := target.FromEnvironment()
 	if errors.Is(err, target.ErrNoServer) {
-		server, err = target.StartEmbedded()
+		server, err = target.StartEmbedded(broker.Options{})
 	}
 	if err != nil {
 		return 2, err
 	}
 	defer func() { err = errors.Join(err, server.Close()) }()
-	outcomes, err := conformance.Run(ctx, server, chosen(*only), func(o conformance.Outcome) { fmt.Fprintln(out, o) })
-	if err != nil {
+	var printErr error
+	outcomes, err := conformance.Run(ctx, server, chosen(*only), func(o conformance.Outcome) {
+		_, err := fmt.Fprintln(out, o)
+		printErr = errors.Join(printErr, err)
+	})
+	if err := errors.Join(err, printErr); err != nil {
 		return 2, err
 	}
-	fmt.Fprintf(out, "%s: %s\n", server.Mode(), conformance.Summary(outcomes))
+	if _, err := fmt.Fprintf(out, "%s: %s\n", server.Mode(), conformance.Summary(outcomes)); err != nil {
+		return 2, err
+	}
 	report := conformance.Report{Mode: server.Mode(), Outcomes: outcomes}
 	if *file != "" {
 		if err := report.WriteFile(*file); err != nil {
@@ -105,7 +112,9 @@ func diff(args []string, out io.Writer) (int, error) {
 	}
 	code := 0
 	for _, d := range differences {
-		fmt.Fprintln(out, d)
+		if _, err := fmt.Fprintln(out, d); err != nil {
+			return 2, err
+		}
 		if d.Why == "" {
 			code = 1
 		}

@@ -18,14 +18,9 @@ type embedded struct {
 	inMemory bool
 }
 
-// StartEmbedded starts the embedded broker on a port of its own. Close ends it.
-func StartEmbedded() (Server, error) { return startEmbedded(broker.Options{}) }
-
-// StartInMemory starts an embedded broker that is reached by [Server.Dial] alone, without a
-// network. With its connections it fits a bubble of testing/synctest.
-func StartInMemory() (Server, error) { return startEmbedded(broker.Options{InMemory: true}) }
-
-func startEmbedded(o broker.Options) (Server, error) {
+// StartEmbedded starts an embedded broker. Close ends it. With the option InMemory it has no
+// endpoint and is reached by [Server.Dial] alone, and it fits a bubble of testing/synctest.
+func StartEmbedded(o broker.Options) (Server, error) {
 	b, err := broker.Start(o)
 	if err != nil {
 		return nil, fmt.Errorf("target: start the embedded broker: %w", err)
@@ -33,9 +28,13 @@ func startEmbedded(o broker.Options) (Server, error) {
 	return &embedded{broker: b, inMemory: o.InMemory}, nil
 }
 
+// Mode implements Server.
 func (s *embedded) Mode() string { return Embedded }
+
+// Close implements Server.
 func (s *embedded) Close() error { return s.broker.Close() }
 
+// Endpoint implements Server.
 func (s *embedded) Endpoint() string {
 	if s.inMemory {
 		return ""
@@ -43,11 +42,13 @@ func (s *embedded) Endpoint() string {
 	return s.broker.Endpoint()
 }
 
+// Dial implements Server.
 func (s *embedded) Dial(creds credentials.TransportCredentials) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+s.broker.Endpoint(),
 		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(s.broker.Dialer()))
 }
 
+// CreateTopic implements Server.
 func (s *embedded) CreateTopic(_ context.Context, t Topic) error {
 	permission := broker.ReadWrite
 	switch t.Perm {
@@ -63,6 +64,7 @@ func (s *embedded) CreateTopic(_ context.Context, t Topic) error {
 	return s.broker.CreateTopic(broker.Topic{Name: t.Name, Queues: max(t.Queues, 1), Type: kind, Permission: permission})
 }
 
+// CreateGroup implements Server.
 func (s *embedded) CreateGroup(_ context.Context, g Group) error {
 	retries := g.RetryMaxTimes
 	if retries == 0 {
@@ -75,8 +77,8 @@ func (s *embedded) CreateGroup(_ context.Context, g Group) error {
 	return s.broker.CreateGroup(broker.Group{Name: g.Name, Ordered: g.Ordered, RetryMaxTimes: retries, Backoff: backoff})
 }
 
-// Backlog is all of the topic for a group that has read nothing, which the broker's statistics
-// do not list.
+// Backlog implements Server. It is all of the topic for a group that has read nothing, which the
+// broker's statistics do not list.
 func (s *embedded) Backlog(_ context.Context, group, topic string) (int64, error) {
 	stats, err := s.broker.GroupStats(group)
 	if err != nil {

@@ -36,19 +36,24 @@ func newReal(mode, endpoint, broker, names string) (*real, error) {
 	return r, nil
 }
 
-func (r *real) Mode() string     { return r.mode }
+// Mode implements Server.
+func (r *real) Mode() string { return r.mode }
+
+// Endpoint implements Server.
 func (r *real) Endpoint() string { return r.endpoint }
 
+// Dial implements Server.
 func (r *real) Dial(creds credentials.TransportCredentials) (*grpc.ClientConn, error) {
 	return grpc.NewClient(r.endpoint, grpc.WithTransportCredentials(creds))
 }
 
+// Close implements Server.
 func (r *real) Close() error {
 	return errors.Join(r.conn.Close(), r.broker.Close(), r.names.Close())
 }
 
-// CreateTopic waits for the name server before it asks the proxy, because the proxy remembers for
-// some 20 s that a topic has no route.
+// CreateTopic implements Server. It waits for the name server before it asks the proxy, because
+// the proxy remembers for some 20 s that a topic has no route.
 func (r *real) CreateTopic(ctx context.Context, t Topic) error {
 	if err := r.broker.CreateTopic(ctx, t); err != nil {
 		return err
@@ -74,8 +79,10 @@ func (r *real) CreateTopic(ctx context.Context, t Topic) error {
 	return nil
 }
 
+// CreateGroup implements Server.
 func (r *real) CreateGroup(ctx context.Context, g Group) error { return r.broker.CreateGroup(ctx, g) }
 
+// Backlog implements Server.
 func (r *real) Backlog(ctx context.Context, group, topic string) (int64, error) {
 	var backlog int64
 	for _, name := range []string{topic, retryTopic(group, topic)} {

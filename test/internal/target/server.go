@@ -25,11 +25,11 @@ const (
 	Cluster  = string(rocketmq.Cluster)
 )
 
-// Topic and Group describe what to create.
-type (
-	Topic = admin.Topic
-	Group = admin.Group
-)
+// Topic describes a topic to create.
+type Topic = admin.Topic
+
+// Group describes a consumer group to create.
+type Group = admin.Group
 
 // Server is a RocketMQ to test against. Topics and groups that it creates stay until it goes.
 type Server interface {

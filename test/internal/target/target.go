@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/rocketflow-io/rocketflow/broker"
 )
 
 // createTimeout bounds the creation of a topic or a group.
@@ -24,14 +26,14 @@ type Target struct {
 }
 
 // New returns the server of the environment, or an embedded broker that ends with the test.
-func New(t testing.TB) *Target {
-	t.Helper()
+func New(tb testing.TB) *Target {
+	tb.Helper()
 	server, err := FromEnvironment()
 	if errors.Is(err, ErrNoServer) {
-		server, err = StartEmbedded()
+		server, err = StartEmbedded(broker.Options{})
 	}
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, server.Close()) })
 	return &Target{Server: server, prefix: Prefix()}
 }
 
@@ -40,23 +42,23 @@ func (g *Target) IsReal() bool { return g.Mode() != Embedded }
 
 // CreateTopic creates a topic of the message type (NORMAL, FIFO, DELAY, TRANSACTION, PRIORITY)
 // with so many queues and returns its name, which is new.
-func (g *Target) CreateTopic(t testing.TB, messageType string, queues int) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), createTimeout)
+func (g *Target) CreateTopic(tb testing.TB, messageType string, queues int) string {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), createTimeout)
 	defer cancel()
 	name := g.name(strings.ToLower(messageType))
-	require.NoError(t, g.Server.CreateTopic(ctx, Topic{Name: name, Type: messageType, Queues: queues}))
+	require.NoError(tb, g.Server.CreateTopic(ctx, Topic{Name: name, Type: messageType, Queues: queues}))
 	return name
 }
 
 // CreateGroup creates a consumer group and returns its name, which is new. The server delivers a
 // message 1 + retryMaxTimes times before it moves it to the dead letters.
-func (g *Target) CreateGroup(t testing.TB, ordered bool, retryMaxTimes int) string {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), createTimeout)
+func (g *Target) CreateGroup(tb testing.TB, ordered bool, retryMaxTimes int) string {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), createTimeout)
 	defer cancel()
 	name := g.name("group")
-	require.NoError(t, g.Server.CreateGroup(ctx, Group{Name: name, Ordered: ordered, RetryMaxTimes: retryMaxTimes}))
+	require.NoError(tb, g.Server.CreateGroup(ctx, Group{Name: name, Ordered: ordered, RetryMaxTimes: retryMaxTimes}))
 	return name
 }
 

@@ -42,25 +42,30 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	log := slog.New(slog.NewTextHandler(errOut, nil))
 	server, err := rocketmq.Start(ctx, rocketmq.Options{Mode: rocketmq.Mode(*mode), Log: log})
 	if err != nil {
-		fmt.Fprintln(errOut, err)
+		report(errOut, err)
 		return 1
 	}
 	code, err := with(ctx, server, flags.Args(), out, errOut)
 	log.Info("taking the server down")
 	if err := errors.Join(err, server.Stop()); err != nil {
-		fmt.Fprintln(errOut, err)
+		report(errOut, err)
 		return 1
 	}
 	return code
+}
+
+// report writes the error as it is, with the lines of the server's logs that it has.
+func report(errOut io.Writer, err error) {
+	_, _ = fmt.Fprintln(errOut, err) // there is nowhere left to tell of a failure
 }
 
 // with runs the command and returns its exit code. When ctx ends, the command and its children
 // are asked to end, and killed if they have not after a while.
 func with(ctx context.Context, server *rocketmq.Server, command []string, out, errOut io.Writer) (int, error) {
 	if len(command) == 0 {
-		fmt.Fprintf(out, "export %s\n", strings.Join(server.Env(), " "))
+		_, err := fmt.Fprintf(out, "export %s\n", strings.Join(server.Env(), " "))
 		<-ctx.Done()
-		return 0, nil
+		return 0, err
 	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), server.Env()...)
