@@ -41,7 +41,7 @@ type filtering[T any] struct{ keep func(T) bool }
 var _ stage.Operator[int, int] = filtering[int]{}
 
 func (f filtering[T]) Describe() stage.Description {
-	return stage.Description{Name: "filter", Last: true, Problem: missing(f.keep == nil, "filter")}
+	return stage.Description{Name: "filter", Problem: missing(f.keep == nil, "filter")}
 }
 
 func (f filtering[T]) Start(_ stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {
@@ -63,6 +63,18 @@ func (f *filter[T]) Process(ctx context.Context, r stage.Record[T]) error {
 	return nil
 }
 
+func (f *filter[T]) ProcessChunk(_ context.Context, c *stage.Chunk[T, T]) error {
+	for i := c.At; i < len(c.In); i++ {
+		c.At = i
+		if r := c.In[i]; f.keep(r.Value) {
+			c.Out = append(c.Out, r)
+		} else {
+			c.Dropped = append(c.Dropped, r.Duty)
+		}
+	}
+	return nil
+}
+
 type tryFiltering[T any] struct {
 	keep func(context.Context, T) (bool, error)
 }
@@ -70,7 +82,7 @@ type tryFiltering[T any] struct {
 var _ stage.Operator[int, int] = tryFiltering[int]{}
 
 func (f tryFiltering[T]) Describe() stage.Description {
-	return stage.Description{Name: "filter", Last: true, Fallible: true, Problem: missing(f.keep == nil, "filter")}
+	return stage.Description{Name: "filter", Fallible: true, Problem: missing(f.keep == nil, "filter")}
 }
 
 func (f tryFiltering[T]) Start(_ stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {
@@ -92,6 +104,23 @@ func (f *tryFilter[T]) Process(ctx context.Context, r stage.Record[T]) error {
 		f.next.Emit(ctx, r)
 	default:
 		r.Done()
+	}
+	return nil
+}
+
+func (f *tryFilter[T]) ProcessChunk(ctx context.Context, c *stage.Chunk[T, T]) error {
+	for i := c.At; i < len(c.In); i++ {
+		c.At = i
+		r := c.In[i]
+		ok, err := f.keep(ctx, r.Value)
+		switch {
+		case err != nil:
+			return err
+		case ok:
+			c.Out = append(c.Out, r)
+		default:
+			c.Dropped = append(c.Dropped, r.Duty)
+		}
 	}
 	return nil
 }

@@ -97,7 +97,9 @@ func emitAll[I, O any](ctx context.Context, r stage.Record[I], outs []O, next st
 		return
 	}
 	r.Retain(len(outs) - 1)
-	for _, out := range outs {
-		next.Emit(ctx, r.With(out))
+	rs := make([]stage.Record[O], len(outs))
+	for i, out := range outs {
+		rs[i] = r.With(out)
 	}
+	next.EmitAll(ctx, rs)
 }

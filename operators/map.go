@@ -41,7 +41,7 @@ type mapping[I, O any] struct{ f func(I) O }
 var _ stage.Operator[int, string] = mapping[int, string]{}
 
 func (m mapping[I, O]) Describe() stage.Description {
-	return stage.Description{Name: "map", Last: true, Problem: missing(m.f == nil, "map")}
+	return stage.Description{Name: "map", Problem: missing(m.f == nil, "map")}
 }
 
 func (m mapping[I, O]) Start(_ stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {
@@ -59,6 +59,15 @@ func (m *mapper[I, O]) Process(ctx context.Context, r stage.Record[I]) error {
 	return nil
 }
 
+func (m *mapper[I, O]) ProcessChunk(_ context.Context, c *stage.Chunk[I, O]) error {
+	for i := c.At; i < len(c.In); i++ {
+		c.At = i
+		r := &c.In[i]
+		c.Out = append(c.Out, stage.Record[O]{Value: m.f(r.Value), Duty: r.Duty})
+	}
+	return nil
+}
+
 type tryMapping[I, O any] struct {
 	f func(context.Context, I) (O, error)
 }
@@ -66,7 +75,7 @@ type tryMapping[I, O any] struct {
 var _ stage.Operator[int, string] = tryMapping[int, string]{}
 
 func (m tryMapping[I, O]) Describe() stage.Description {
-	return stage.Description{Name: "map", Last: true, Fallible: true, Problem: missing(m.f == nil, "map")}
+	return stage.Description{Name: "map", Fallible: true, Problem: missing(m.f == nil, "map")}
 }
 
 func (m tryMapping[I, O]) Start(_ stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {
@@ -85,5 +94,18 @@ func (m *tryMapper[I, O]) Process(ctx context.Context, r stage.Record[I]) error 
 		return err
 	}
 	m.next.Emit(ctx, r.With(out))
+	return nil
+}
+
+func (m *tryMapper[I, O]) ProcessChunk(ctx context.Context, c *stage.Chunk[I, O]) error {
+	for i := c.At; i < len(c.In); i++ {
+		c.At = i
+		r := &c.In[i]
+		out, err := m.f(ctx, r.Value)
+		if err != nil {
+			return err
+		}
+		c.Out = append(c.Out, stage.Record[O]{Value: out, Duty: r.Duty})
+	}
 	return nil
 }

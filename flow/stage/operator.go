@@ -32,6 +32,29 @@ type Processor[I any] interface {
 // do not come back (rule 9).
 type Emitter[O any] interface {
 	Emit(ctx context.Context, r Record[O])
+	// EmitAll emits records in order, at a lower cost for each. The slice may be used again when
+	// it has returned.
+	EmitAll(ctx context.Context, rs []Record[O])
+}
+
+// Chunker is implemented by processors that can work on many records in one call, which costs a
+// fraction of as many calls of Process. It is for synchronous operators that emit at most one
+// record for each and hold none.
+type Chunker[I, O any] interface {
+	// ProcessChunk does for each record of c.In, from c.At on, what Process does, in order: it
+	// sets c.At to the record's index, and appends to c.Out instead of emitting. An error is the
+	// failure of the record at c.At; the engine deals with it, and calls again for those behind.
+	// A panic is taken likewise.
+	ProcessChunk(ctx context.Context, c *Chunk[I, O]) error
+}
+
+// Chunk is the records of one call of ProcessChunk.
+type Chunk[I, O any] struct {
+	In  []Record[I]
+	At  int
+	Out []Record[O]
+	// Dropped gathers duties that are to be settled as done, such as a filter's.
+	Dropped []Duty
 }
 
 // Description is what an operator declares about itself.
@@ -46,9 +69,6 @@ type Description struct {
 	// 0 if there is no bound in time.
 	Holds    bool
 	HoldsFor time.Duration
-	// Last says that Process emits at most once, as the last thing it does, and that the operator
-	// emits nowhere else. The engine then needs no guard against a panic of the stages below.
-	Last bool
 	// Async says that the operator works on goroutines of its own (see [Runtime.Go]), calls
 	// [Complete] once for each record it took, and emits only within [Runtime.Do].
 	Async bool

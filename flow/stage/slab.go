@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"math/bits"
 	"sync/atomic"
 	"time"
 )
@@ -20,21 +21,15 @@ func (d Duty) Done() bool {
 	return d.slab.drop(d.ref)
 }
 
-// DoneAll settles duties as done, as Done does for each.
+// DoneAll settles duties as done, as Done does for each, at a fraction of the cost.
 func DoneAll(duties []Duty) {
 	for len(duties) > 0 {
-		s := duties[0].slab
-		n, ended := 0, 0
+		s, n := duties[0].slab, 1
 		for n < len(duties) && duties[n].slab == s {
-			if s != nil {
-				if _, last := s.release(duties[n].ref); last {
-					ended++
-				}
-			}
 			n++
 		}
-		if ended > 0 {
-			s.settled(ended)
+		if s != nil {
+			s.dropAll(duties[:n])
 		}
 		duties = duties[n:]
 	}
@@ -109,17 +104,20 @@ func (d Duty) Sequence() uint64 {
 // A slab is opened with a hold of its own, so that it cannot end while records are still being
 // taken from it; Release ends the hold.
 type Slab struct {
+	gen     atomic.Uint32   // the use it is in; a duty of another is stale
+	done    []atomic.Uint64 // a bit for each record that is settled
 	slots   []slot
+	touched atomic.Bool  // a slot of this generation has been written to
+	left    atomic.Int32 // unsettled records, and 1 for the hold
+	told    atomic.Bool  // the owner knows of outcomes that it has not collected
+
 	owner   SlabOwner
 	expires time.Time
 	first   uint64
-	gen     uint32
-	left    atomic.Int32 // unsettled slots, and 1 for the hold
-	told    atomic.Bool  // the owner knows of outcomes that it has not collected
 }
 
-// slot is a record's state: generation (32 bits), failed (1), duties outstanding (31). A state of
-// an earlier generation stands for one duty, untouched, so that opening a slab writes to no slot.
+// slot is the state of a record that is not simply done by its one duty: generation (32 bits),
+// failed (1), duties outstanding (31). A state of an earlier generation stands for one duty.
 type slot struct {
 	state atomic.Uint64
 	err   atomic.Pointer[error] // stored by who sets the failed bit; counts only where that is set
@@ -128,6 +126,7 @@ type slot struct {
 const (
 	failedBit = uint64(1) << 31
 	countMask = failedBit - 1
+	wordBits  = 64
 )
 
 // SlabOwner is told when duties of its slab settle, and answers for its records.
@@ -150,20 +149,27 @@ type SlabOptions struct {
 
 // Open makes n unsettled duties. Each duty of an earlier use has been settled.
 func (s *Slab) Open(n int, owner SlabOwner, opts SlabOptions) {
-	s.gen++
 	if cap(s.slots) < n {
 		s.slots = make([]slot, n)
+		s.done = make([]atomic.Uint64, (n+wordBits-1)/wordBits)
 	}
 	if len(s.slots) != n {
 		s.slots = s.slots[:n]
 	}
+	for i := range s.done {
+		s.done[i].Store(0)
+	}
 	s.owner, s.expires, s.first = owner, opts.Expires, opts.First
+	s.touched.Store(false)
 	s.left.Store(int32(n) + 1)
 	s.told.Store(true)
+	s.gen.Add(1)
 }
 
 // Duty gives the duty of record i. It is to be given out once.
-func (s *Slab) Duty(i int) Duty { return Duty{slab: s, ref: uint64(s.gen)<<32 | uint64(uint32(i))} }
+func (s *Slab) Duty(i int) Duty {
+	return Duty{slab: s, ref: uint64(s.gen.Load())<<32 | uint64(uint32(i))}
+}
 
 // Len gives the number of duties.
 func (s *Slab) Len() int { return len(s.slots) }
@@ -194,12 +200,14 @@ func (s *Slab) Rearm(collected int) {
 
 // Outcome gives the error of record i, nil if it is done, and whether it is settled.
 func (s *Slab) Outcome(i int) (err error, settled bool) {
-	sl := &s.slots[i]
-	state := sl.state.Load()
-	switch {
-	case state>>32 != uint64(s.gen) || state&countMask != 0:
+	if s.done[i/wordBits].Load()&(1<<(i%wordBits)) == 0 {
 		return nil, false
-	case state&failedBit == 0:
+	}
+	if !s.touched.Load() {
+		return nil, true
+	}
+	sl := &s.slots[i]
+	if state := sl.state.Load(); state>>32 != uint64(s.gen.Load()) || state&failedBit == 0 {
 		return nil, true
 	}
 	if p := sl.err.Load(); p != nil {
@@ -209,94 +217,104 @@ func (s *Slab) Outcome(i int) (err error, settled bool) {
 	return ErrHandedBack, true
 }
 
+// AllDone tells whether every record is settled and none of them failed or was forked: what
+// Outcome would tell of each.
+func (s *Slab) AllDone() bool {
+	return s.left.Load() == 0 && !s.touched.Load()
+}
+
 // Abandon fails what is not settled, whoever holds it, and returns how many records that was.
 func (s *Slab) Abandon(err error) int {
 	n := 0
 	for i := range s.slots {
-		d := s.Duty(i)
-		if _, _, ok := s.at(d.ref); !ok {
-			continue
-		}
-		// A duty of our own keeps the record open until the failure stands.
-		if !s.retain(d.ref, 1) {
-			continue
-		}
-		s.markFailed(d.ref, err)
-		if s.end(d.ref) {
-			n++
+		ref := s.Duty(i).ref
+		if s.live(ref) {
+			s.markFailed(ref, err)
+			if s.end(i) {
+				n++
+			}
 		}
 	}
 	return n
 }
 
-// end drops all duties at once.
-func (s *Slab) end(ref uint64) bool {
-	for {
-		sl, old, ok := s.at(ref)
-		if !ok {
-			return false
-		}
-		if sl.state.CompareAndSwap(old.raw, old.word&^countMask) {
-			s.settled(1)
-			return true
-		}
-	}
-}
-
-// slotState is a slot's state as stored, and as it is to be read.
-type slotState struct{ raw, word uint64 }
-
-// at gives the slot and its state if the duty is outstanding. A stale generation or a count of 0
-// is a second settlement, which must change nothing (rule 1).
-func (s *Slab) at(ref uint64) (*slot, slotState, bool) {
-	i := int(uint32(ref))
-	if i >= len(s.slots) {
-		return nil, slotState{}, false
-	}
-	sl := &s.slots[i]
-	raw := sl.state.Load()
-	word := raw
-	if raw>>32 < ref>>32 {
-		word = ref>>32<<32 | 1
-	}
-	return sl, slotState{raw, word}, word>>32 == ref>>32 && word&countMask != 0
-}
-
+// live tells whether the duty is of this generation and its record not settled.
 func (s *Slab) live(ref uint64) bool {
-	_, _, ok := s.at(ref)
-	return ok
+	i := int(uint32(ref))
+	return ref>>32 == uint64(s.gen.Load()) && s.done[i/wordBits].Load()&(1<<(i%wordBits)) == 0
+}
+
+// at gives the slot of a live duty, its state as stored, and the state as it is to be read. It
+// reports false for a second settlement, which must change nothing (rule 1).
+func (s *Slab) at(ref uint64) (sl *slot, raw, state uint64, ok bool) {
+	if !s.live(ref) {
+		return nil, 0, 0, false
+	}
+	sl = &s.slots[uint32(ref)]
+	raw = sl.state.Load()
+	if raw>>32 != ref>>32 {
+		return sl, raw, ref>>32<<32 | 1, true
+	}
+	return sl, raw, raw, raw&countMask != 0
 }
 
 // drop gives one duty up and reports whether it was held.
 func (s *Slab) drop(ref uint64) bool {
-	held, last := s.release(ref)
-	if last {
-		s.settled(1)
+	for {
+		sl, raw, state, ok := s.at(ref)
+		switch {
+		case !ok:
+			return false
+		case state&countMask == 1 && raw != state:
+			return s.end(int(uint32(ref))) // the one duty of an untouched record
+		case sl.state.CompareAndSwap(raw, state-1):
+			return state&countMask > 1 || s.end(int(uint32(ref)))
+		}
 	}
-	return held
 }
 
-// release gives one duty up without counting the record, and reports whether the duty was held
-// and whether it was the record's last.
-func (s *Slab) release(ref uint64) (held, last bool) {
-	for {
-		sl, old, ok := s.at(ref)
-		if !ok {
-			return false, false
+// dropAll drops duties of this slab. Where no record was touched, a word of bits takes them all.
+func (s *Slab) dropAll(duties []Duty) {
+	if s.touched.Load() {
+		for _, d := range duties {
+			s.drop(d.ref)
 		}
-		if sl.state.CompareAndSwap(old.raw, old.word-1) {
-			return true, old.word&countMask == 1
-		}
+		return
 	}
+	gen := uint64(s.gen.Load())
+	for len(duties) > 0 {
+		word, mask, n := uint32(duties[0].ref)/wordBits, uint64(0), 0
+		for n < len(duties) && uint32(duties[n].ref)/wordBits == word {
+			if duties[n].ref>>32 == gen {
+				mask |= 1 << (uint32(duties[n].ref) % wordBits)
+			}
+			n++
+		}
+		if old := s.done[word].Or(mask); old&mask != mask {
+			s.settled(bits.OnesCount64(mask &^ old))
+		}
+		duties = duties[n:]
+	}
+}
+
+// end settles a record; false if it was settled before.
+func (s *Slab) end(i int) bool {
+	bit := uint64(1) << (i % wordBits)
+	if s.done[i/wordBits].Or(bit)&bit != 0 {
+		return false
+	}
+	s.settled(1)
+	return true
 }
 
 func (s *Slab) retain(ref uint64, n int) bool {
+	s.touched.Store(true)
 	for {
-		sl, old, ok := s.at(ref)
+		sl, raw, state, ok := s.at(ref)
 		if !ok {
 			return false
 		}
-		if sl.state.CompareAndSwap(old.raw, old.word+uint64(n)) {
+		if sl.state.CompareAndSwap(raw, state+uint64(n)) {
 			return true
 		}
 	}
@@ -311,12 +329,13 @@ func (s *Slab) fail(ref uint64, err error) bool {
 
 // markFailed sets the failed bit, once: the first failure stands.
 func (s *Slab) markFailed(ref uint64, err error) {
+	s.touched.Store(true)
 	for {
-		sl, old, ok := s.at(ref)
-		if !ok || old.word&failedBit != 0 {
+		sl, raw, state, ok := s.at(ref)
+		if !ok || state&failedBit != 0 {
 			return
 		}
-		if sl.state.CompareAndSwap(old.raw, old.word|failedBit) {
+		if sl.state.CompareAndSwap(raw, state|failedBit) {
 			sl.err.Store(&err)
 			return
 		}

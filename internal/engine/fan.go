@@ -22,6 +22,16 @@ func (b *broadcast[T]) Emit(ctx context.Context, r stage.Record[T]) {
 // maxPending bounds, in records, what a confluence keeps.
 const maxPending = 256
 
+// EmitAll keeps the order of a branch, not that between branches.
+func (b *broadcast[T]) EmitAll(ctx context.Context, rs []stage.Record[T]) {
+	for _, r := range rs {
+		r.Retain(len(b.branches) - 1)
+	}
+	for _, branch := range b.branches {
+		branch.EmitAll(ctx, rs)
+	}
+}
+
 // confluence is one of several inputs that flow into one segment. Records wait for the end of
 // the stretch of work that brought them, so that the lock below is taken once for all of them.
 type confluence[T any] struct {
@@ -37,16 +47,20 @@ func (c *confluence[T]) Emit(ctx context.Context, r stage.Record[T]) {
 	}
 }
 
+// EmitAll is Emit for each.
+func (c *confluence[T]) EmitAll(ctx context.Context, rs []stage.Record[T]) {
+	c.pending = append(c.pending, rs...)
+	if len(c.pending) >= maxPending {
+		c.flush(ctx)
+	}
+}
+
 // flush is called with the upper segment's lock held.
 func (c *confluence[T]) flush(context.Context) {
 	if len(c.pending) == 0 {
 		return
 	}
-	c.down.root().do(func(ctx context.Context) {
-		for _, r := range c.pending {
-			c.next.Emit(ctx, r)
-		}
-	})
+	c.down.root().do(func(ctx context.Context) { c.next.EmitAll(ctx, c.pending) })
 	clear(c.pending)
 	c.pending = c.pending[:0]
 }

@@ -9,73 +9,32 @@ import (
 
 // guard stands before an operator: it counts, turns panics into errors, and applies the stage's
 // error policy, so that neither the stages above nor those below see its failures (rule 9).
-//
-// A recover in every guard would cost more than all the rest. So a panic unwinds to the nearest
-// shield above, and the segment's cursor tells which stage it belongs to. Unwinding harms no
-// operator between the two: only those that emit as their last act have no shield below them.
 type guard[I any] struct {
 	*Stage
 	proc    stage.Processor[I]
 	gate    gate[stage.Record[I]]
 	retried retried
-	at      *int            // the segment's cursor
-	index   int             // what the cursor is when it is at this stage
-	current stage.Record[I] // what Process was last called with, from Emit
 }
-
-var _ stage.Emitter[int] = (*guard[int])(nil)
 
 // Emit takes a record from the stage above. The segment's lock is held.
 func (g *guard[I]) Emit(ctx context.Context, r stage.Record[I]) {
 	g.in++
 	if g.detour.Load() {
 		g.admit(ctx, r)
-		return
-	}
-	g.current = r
-	*g.at = g.index
-	if err := g.proc.Process(ctx, r); err != nil {
+	} else if err := g.process(ctx, r); err != nil {
 		g.ended(ctx, r, nil, err)
 	}
 }
 
-// blame fails the current record, after a panic that unwound to a shield.
-func (g *guard[I]) blame(ctx context.Context, err error) { g.ended(ctx, g.current, nil, err) }
-
-// process calls the operator, for records that do not come straight from Emit. It is a shield.
+// process calls the operator. A panic is an error of this stage alone: the stages below have
+// guards of their own.
 func (g *guard[I]) process(ctx context.Context, r stage.Record[I]) (err error) {
-	before := *g.at
-	g.current = r
-	*g.at = g.index
 	defer func() {
 		if p := recover(); p != nil {
-			if *g.at != g.index {
-				at := g.seg.stages[*g.at-1]
-				at.blame(ctx, at.panicked(p))
-			} else {
-				err = g.panicked(p)
-			}
+			err = g.panicked(p)
 		}
-		*g.at = before
 	}()
 	return g.proc.Process(ctx, r)
-}
-
-// shield stops what unwinds from the stages below, so that who emits goes on.
-type shield[T any] struct {
-	seg  *Segment
-	next stage.Emitter[T]
-}
-
-// shielded puts a shield before an outlet.
-func shielded[T any](out Outlet[T]) Outlet[T] {
-	out.next = &shield[T]{seg: out.seg, next: out.next}
-	return out
-}
-
-func (s *shield[T]) Emit(ctx context.Context, r stage.Record[T]) {
-	defer s.seg.root().catch(s.seg.root().at)
-	s.next.Emit(ctx, r)
 }
 
 func (s *Stage) panicked(value any) error {

@@ -43,6 +43,15 @@ func (j *job[T]) add(value T, d stage.Duty) {
 	j.duties = append(j.duties, d)
 }
 
+func (j *job[T]) addAll(rs []stage.Record[T]) {
+	values, duties := j.values, j.duties
+	for i := range rs {
+		values = append(values, rs[i].Value)
+		duties = append(duties, rs[i].Duty)
+	}
+	j.values, j.duties = values, duties
+}
+
 func (j *job[T]) addEntry(e entry[T]) {
 	if x := e.extra; x.tries != nil || x.holdsKey || x.then != nil {
 		j.setExtra(len(j.values), e.extra)

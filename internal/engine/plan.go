@@ -2,9 +2,7 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -112,13 +110,11 @@ func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out
 	if desc.Async {
 		seg = newSegment()
 	}
-	if !desc.Last {
-		out = shielded(out)
-	}
 	g := &guard[I]{Stage: p.newStage(spec, KindOperator, seg)}
-	g.Desc, g.holdsFor, g.Stage.next, g.Stage.blame = desc, desc.HoldsFor, out.stages, g.blame
-	p.add(&operator[I, O]{guard: g, op: op, out: out})
-	return Outlet[I]{next: g, seg: seg, stages: []*Stage{g.Stage}}
+	g.Desc, g.holdsFor, g.Stage.next = desc, desc.HoldsFor, out.stages
+	o := &operator[I, O]{guard: g, op: op, out: out}
+	p.add(o)
+	return Outlet[I]{next: o, seg: seg, stages: []*Stage{g.Stage}}
 }
 
 // AddBroadcast adds a fan-out to several branches, which become one segment.
@@ -127,7 +123,7 @@ func AddBroadcast[T any](outs []Outlet[T]) Outlet[T] {
 	joined := Outlet[T]{next: b, seg: outs[0].seg}
 	for _, out := range outs {
 		joined.seg.fuse(out.seg)
-		b.branches = append(b.branches, shielded(out).next)
+		b.branches = append(b.branches, out.next)
 		joined.stages = append(joined.stages, out.stages...)
 	}
 	return joined
@@ -135,7 +131,7 @@ func AddBroadcast[T any](outs []Outlet[T]) Outlet[T] {
 
 // AddInput adds one of several inputs of what lies below out.
 func AddInput[T any](out Outlet[T]) Outlet[T] {
-	c := &confluence[T]{down: out.seg, next: shielded(out).next}
+	c := &confluence[T]{down: out.seg, next: out.next}
 	seg := newSegment()
 	seg.flushes = append(seg.flushes, c.flush)
 	return Outlet[T]{next: c, seg: seg, stages: out.stages}
@@ -151,27 +147,3 @@ func AddSource[T any](p *Plan, spec StageSpec, src stage.Source[T], out Outlet[T
 	p.add(s)
 	p.run.sources = append(p.run.sources, s)
 }
-
-// operator is an operator with its guard.
-type operator[I, O any] struct {
-	*guard[I]
-	op  stage.Operator[I, O]
-	out Outlet[O]
-}
-
-func (o *operator[I, O]) base() *Stage { return o.Stage }
-
-func (o *operator[I, O]) start(context.Context) error {
-	o.at, o.index = &o.seg.at, 1+slices.Index(o.seg.stages, o.Stage)
-	if o.Desc.Async {
-		o.detour.Store(true)
-	}
-	proc, err := o.op.Start(&runtime[I]{g: o.guard, down: o.out.seg.root()}, o.out.next)
-	if err != nil {
-		return fmt.Errorf("flow: start stage %q: %w", o.Name, err)
-	}
-	o.proc = proc
-	return nil
-}
-
-func (o *operator[I, O]) close(context.Context) error { return nil }

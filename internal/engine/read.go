@@ -17,6 +17,7 @@ type read[T any] struct {
 	sent     []bool // outcomes given back; written by who delivers
 	unsent   int
 	outcomes []stage.Outcome
+	emitted  []stage.Record[T] // for records, to be used again
 }
 
 var (
@@ -40,9 +41,26 @@ func (r *read[T]) progress() *delivery { return &r.delivery }
 
 func (r *read[T]) readNumber() uint64 { return r.number }
 
+// records gives the records with their duties. The slice is the read's.
+func (r *read[T]) records() []stage.Record[T] {
+	rs := r.emitted[:0]
+	for i, v := range r.batch.Values {
+		rs = append(rs, stage.Record[T]{Value: v, Duty: r.slab.Duty(i)})
+	}
+	r.emitted = rs
+	return rs
+}
+
 // collect gathers the outcomes that were not given back yet.
 func (r *read[T]) collect() []stage.Outcome {
 	r.outcomes = r.outcomes[:0]
+	if r.unsent == len(r.sent) && r.slab.AllDone() {
+		for i := range r.sent {
+			r.outcomes = append(r.outcomes, stage.Outcome{Index: i})
+		}
+		r.unsent = 0
+		return r.outcomes
+	}
 	for i := range r.sent {
 		if r.sent[i] {
 			continue
@@ -93,5 +111,6 @@ func (r *read[T]) abandon(err error) int { return r.slab.Abandon(err) }
 // recycle returns the read to its source. No duty of it is alive.
 func (r *read[T]) recycle() {
 	r.batch = stage.Batch[T]{}
+	clear(r.emitted)
 	r.src.free.Put(r)
 }

@@ -18,7 +18,6 @@ type Segment struct {
 	stages  []*Stage
 	flushes []func(ctx context.Context) // run at the end of each stretch of work
 	ctx     context.Context             // the users' functions' context; set before the first stretch
-	at      int                         // the cursor: 1 and the index of the stage that was last given a record; 0 for none
 	stop    func(err error)             // ends the run; for panics that no record is to blame for
 }
 
@@ -58,25 +57,15 @@ func (s *Segment) leave() {
 	<-s.lock
 }
 
-// do runs f as a stretch of work.
+// do runs f as a stretch of work. A panic that gets here is no stage's and no record's: it ends
+// the run.
 func (s *Segment) do(f func(ctx context.Context)) {
 	s.enter()
 	defer s.leave()
-	defer s.catch(0)
-	s.at = 0
-	f(s.ctx)
-}
-
-// catch is deferred where a panic of a stage is to stop. The stage that the cursor is at gets the
-// blame, and the cursor goes back to where it was before.
-func (s *Segment) catch(before int) {
-	if p := recover(); p != nil {
-		if s.at > 0 {
-			at := s.stages[s.at-1]
-			at.blame(s.ctx, at.panicked(p))
-		} else {
+	defer func() {
+		if p := recover(); p != nil {
 			s.stop(&stage.PanicError{Value: p, Stack: debug.Stack()})
 		}
-	}
-	s.at = before
+	}()
+	f(s.ctx)
 }

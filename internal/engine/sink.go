@@ -84,6 +84,18 @@ func (s *sink[T]) Emit(ctx context.Context, r stage.Record[T]) {
 	}
 }
 
+// EmitAll takes records from the stage above. The segment's lock is held.
+func (s *sink[T]) EmitAll(ctx context.Context, rs []stage.Record[T]) {
+	s.in += int64(len(rs))
+	for len(rs) > 0 {
+		n := min(len(rs), s.max-s.pend.len())
+		s.pend.addAll(rs[:n])
+		if rs = rs[n:]; s.pend.len() >= s.max {
+			s.dispatch(ctx)
+		}
+	}
+}
+
 // bury takes a failure, as the writer of dead letters. It may be called under other locks.
 func (s *sink[T]) bury(value T, d stage.Duty, then func(err error)) {
 	s.seg.do(func(ctx context.Context) {

@@ -69,7 +69,7 @@ func (s *source[T]) drain(context.Context) error {
 
 // loop reads until the source has no more, or reading is to end.
 func (s *source[T]) loop(ctx context.Context) {
-	retry := newReadBackOff()
+	var retry *backoff.ExponentialBackOff
 	for s.acks.untilRoom(ctx, s.pace.limit) {
 		var number uint64
 		if s.ledger != nil {
@@ -81,7 +81,7 @@ func (s *source[T]) loop(ctx context.Context) {
 		}
 		switch {
 		case err == nil:
-			retry.Reset()
+			retry = nil
 		case errors.Is(err, io.EOF):
 			if !s.run.awaitMore(s) {
 				return
@@ -93,6 +93,9 @@ func (s *source[T]) loop(ctx context.Context) {
 			return
 		default:
 			s.errors.Add(1)
+			if retry == nil {
+				retry = newReadBackOff()
+			}
 			s.log.WarnContext(ctx, "read failed, to be tried again", "error", err)
 			if !sleep(ctx, retry.NextBackOff()) {
 				return
@@ -120,25 +123,10 @@ func (s *source[T]) push(b stage.Batch[T], number uint64) {
 	if len(b.Faults) > 0 || s.run.hard.Load() || !b.Expires.IsZero() && s.run.tooLate(r.slab.Duty(0), time.Now()) {
 		s.pushWithCare(r)
 	} else {
-		for i := 0; i < len(r.batch.Values); {
-			i = s.emitFrom(r, i)
-		}
+		s.out.EmitAll(s.seg.ctx, r.records())
 	}
 	s.seg.leave()
 	r.slab.Release()
-}
-
-// emitFrom emits records from index i on and returns the index of the next. It stops early
-// behind one that a stage panicked at.
-func (s *source[T]) emitFrom(r *read[T], i int) (next int) {
-	defer s.seg.catch(0)
-	s.seg.at = 0
-	ctx := s.seg.ctx
-	for ; i < len(r.batch.Values); i++ {
-		next = i + 1
-		s.out.Emit(ctx, stage.Record[T]{Value: r.batch.Values[i], Duty: r.slab.Duty(i)})
-	}
-	return next
 }
 
 // pushWithCare is push for a read with records that turn back at once or never were records.
@@ -158,7 +146,7 @@ func (s *source[T]) pushWithCare(r *read[T]) {
 		case faulty:
 			s.faulty(d, f)
 		default:
-			(&shield[T]{seg: s.seg, next: s.out}).Emit(s.seg.ctx, stage.Record[T]{Value: r.batch.Values[i], Duty: d})
+			s.out.Emit(s.seg.ctx, stage.Record[T]{Value: r.batch.Values[i], Duty: d})
 		}
 	}
 }

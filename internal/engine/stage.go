@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"context"
 	"log/slog"
 	"maps"
 	"sync"
@@ -33,8 +32,7 @@ type Stage struct {
 	run    *Run
 	seg    *Segment
 	policy *Policy
-	next   []*Stage                             // downstream neighbours
-	blame  func(ctx context.Context, err error) // fails the record that the stage is at
+	next   []*Stage // downstream neighbours
 	log    *slog.Logger
 
 	in       int64        // records taken; written under the segment's lock

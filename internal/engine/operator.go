@@ -1,0 +1,117 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// operator is an operator with its guard. Where the operator can, it works on chunks: the calls
+// between stages, the counting and the recover of panics then cost a chunk and not a record.
+type operator[I, O any] struct {
+	*guard[I]
+	op  stage.Operator[I, O]
+	out Outlet[O]
+
+	chunker stage.Chunker[I, O] // nil if the operator takes records one by one
+	chunk   stage.Chunk[I, O]
+	limit   int // records of the next chunk, if the stage may be slow
+}
+
+var (
+	_ stage.Emitter[int] = (*operator[int, string])(nil)
+	_ part               = (*operator[int, string])(nil)
+)
+
+func (o *operator[I, O]) base() *Stage { return o.Stage }
+
+func (o *operator[I, O]) start(context.Context) error {
+	proc, err := o.op.Start(&runtime[I]{g: o.guard, down: o.out.seg.root()}, o.out.next)
+	if err != nil {
+		return fmt.Errorf("flow: start stage %q: %w", o.Name, err)
+	}
+	o.proc = proc
+	if o.Desc.Async {
+		o.detour.Store(true)
+	}
+	o.chunker, _ = proc.(stage.Chunker[I, O])
+	return nil
+}
+
+func (o *operator[I, O]) close(context.Context) error { return nil }
+
+// EmitAll takes records from the stage above. The segment's lock is held.
+func (o *operator[I, O]) EmitAll(ctx context.Context, rs []stage.Record[I]) {
+	switch {
+	case o.chunker == nil || o.detour.Load():
+		for _, r := range rs {
+			o.Emit(ctx, r)
+		}
+	case o.Desc.Fallible:
+		o.emitPaced(ctx, rs)
+	default:
+		o.emitChunk(ctx, rs)
+	}
+}
+
+const (
+	// maxChunk is the most records of one chunk of a stage that may be slow.
+	maxChunk = 1024
+	// chunkTime is how long a chunk may take before the next are made smaller.
+	chunkTime = time.Millisecond
+)
+
+// emitPaced works on chunks that are short in time: a function that may fail often calls another
+// system, and the first record is not to wait for the last of many such calls.
+func (o *operator[I, O]) emitPaced(ctx context.Context, rs []stage.Record[I]) {
+	for len(rs) > 0 {
+		if o.detour.Load() {
+			o.EmitAll(ctx, rs)
+			return
+		}
+		n := min(len(rs), max(o.limit, 1))
+		begun := time.Now()
+		o.emitChunk(ctx, rs[:n])
+		if time.Since(begun) > chunkTime {
+			o.limit = n / 4
+		} else if n >= o.limit {
+			o.limit = min(2*n, maxChunk)
+		}
+		rs = rs[n:]
+	}
+}
+
+// emitChunk works on records as one chunk. Failures cut it in parts.
+func (o *operator[I, O]) emitChunk(ctx context.Context, rs []stage.Record[I]) {
+	o.in += int64(len(rs))
+	c := &o.chunk
+	for c.In = rs; len(c.In) > 0; c.At = 0 {
+		err := o.processChunk(ctx, c)
+		if err == nil {
+			break
+		}
+		o.ended(ctx, c.In[c.At], nil, err)
+		c.In = c.In[c.At+1:]
+	}
+	c.In, c.At = nil, 0
+	if len(c.Dropped) > 0 {
+		stage.DoneAll(c.Dropped)
+		c.Dropped = c.Dropped[:0]
+	}
+	if len(c.Out) > 0 {
+		o.out.next.EmitAll(ctx, c.Out)
+		clear(c.Out)
+		c.Out = c.Out[:0]
+	}
+}
+
+func (o *operator[I, O]) processChunk(ctx context.Context, c *stage.Chunk[I, O]) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = o.panicked(p)
+		}
+	}()
+	return o.chunker.ProcessChunk(ctx, c)
+}
