@@ -1,0 +1,52 @@
+# Every target runs on a machine with Go, make and git; those that need more say so.
+export GOTOOLCHAIN = go1.27.3
+
+MODULES   := . examples test test/bench
+GOFMT      = $(shell go env GOROOT)/bin/gofmt
+LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+RACE      ?=
+SEEDS     ?= 5000
+ROCKETMQ   = go run ./rocketmq/cmd
+
+# in_each runs a command in each module, and stops at the first that fails.
+define in_each
+	@set -e; for m in $(MODULES); do (cd $$m && echo "== $$m: $(1)" && $(1)); done
+endef
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | expand -t 24
+
+.PHONY: demo
+demo: ## run the main job: 27,004 flights through the embedded broker
+	cd examples && go run ./pipelines/flights
+
+.PHONY: test
+test: ## run all tests that need nothing but Go
+	$(call in_each,go vet ./... && go test $(RACE) ./...)
+
+.PHONY: test-race
+test-race: ## run the tests under the race detector (needs a C compiler)
+	cd . && CGO_ENABLED=1 go test -race ./... -args
+	cd examples && CGO_ENABLED=1 go test -race ./...
+	cd test && CGO_ENABLED=1 go test -race ./...
+
+.PHONY: property
+property: ## run the property test of settlement with SEEDS seeds (5,000)
+	go test ./flow -run TestPipelines_SettleEachRecordOnce -count=1 -timeout 30m -seeds $(SEEDS)
+
+.PHONY: test-rocketmq
+test-rocketmq: ## run clients, sources, sinks and the flights job on a real RocketMQ, in both modes (needs Java 17 and Maven)
+	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- sh -c 'go test -count=1 -timeout 20m ./integration/... && cd ../examples && go test -count=1 -timeout 20m ./pipelines/flights/...' || exit 1; done
+
+.PHONY: bench-flow
+bench-flow: ## measure the engine against go-streams and a plain loop
+	cd test/bench && go run ./flow
+
+.PHONY: lint
+lint: ## run vet and golangci-lint over all modules
+	$(call in_each,go vet ./... && go run $(LINTER) run ./...)
+
+.PHONY: fmt
+fmt: ## format all Go code
+	$(GOFMT) -w $$(git ls-files '*.go')
