@@ -70,20 +70,17 @@ func (s *service) settle(topicName, groupName *v2.Resource, handles []string) []
 // ack is called with the lock held. A delivery that the broker extends by itself outlives the time
 // in its handle.
 func (s *subscription) ack(h handle, now int64) error {
-	l, ok := s.lane(h)
-	if !ok || h.offset < 0 || h.offset >= l.log().end() {
-		if h.expired(now) {
-			return errExpired()
-		}
-		return errAbnormal("ack failed")
-	}
-	f, ok := l.find(h)
+	f, ok := s.inFlight(h)
 	if h.expired(now) && (!ok || f.renewing() == nil) {
 		return errExpired()
 	}
 	if ok {
 		f.settle()
 		s.counts.Acked++
+		return nil
+	}
+	if _, stored := s.stored(h); !stored {
+		return errAbnormal("ack failed")
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,34 +11,12 @@ import (
 
 // CreateTopic makes a topic. It fails with a [*ConfigError] if the description is at fault, and
 // with [ErrExists] if a topic of this name exists.
-func (b *Broker) CreateTopic(t Topic) error {
-	if err := t.normalize(); err != nil {
-		return err
-	}
-	return b.store.createTopic(t)
-}
+func (b *Broker) CreateTopic(t Topic) error { return b.store.createTopic(t) }
 
 // CreateGroup makes a consumer group, which reads every topic from its beginning. It fails with a
 // [*ConfigError] if the description is at fault, and with [ErrExists] if a group of this name
 // exists.
-func (b *Broker) CreateGroup(g Group) error {
-	if err := g.normalize(); err != nil {
-		return err
-	}
-	return b.store.createGroup(g)
-}
-
-// create makes what can be made, and reports all that cannot.
-func (b *Broker) create(topics []Topic, groups []Group) error {
-	var errs []error
-	for _, t := range topics {
-		errs = append(errs, b.CreateTopic(t))
-	}
-	for _, g := range groups {
-		errs = append(errs, b.CreateGroup(g))
-	}
-	return errors.Join(errs...)
-}
+func (b *Broker) CreateGroup(g Group) error { return b.store.createGroup(g) }
 
 // Topics lists all topics by name, also those of retries (%RETRY%group_topic) and dead letters
 // (%DLQ%group).

@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -43,6 +42,12 @@ type Broker struct {
 // Start makes a broker and lets it serve, until [Broker.Close]. It fails if the broker cannot
 // listen, or with a [*ConfigError] if a topic or a group cannot be as it is described.
 func Start(opts Options) (*Broker, error) {
+	limits := opts.Limits.withDefaults()
+	sch := newScheduler()
+	st := newStore(opts.AutoCreate, limits.RedeliveryDelay.Milliseconds(), sch)
+	if err := st.create(opts.Topics, opts.Groups); err != nil {
+		return nil, err
+	}
 	l, dial, err := listen(opts)
 	if err != nil {
 		return nil, err
@@ -51,20 +56,17 @@ func Start(opts Options) (*Broker, error) {
 		endpoint:  advertised(l.Addr()),
 		dial:      dial,
 		listener:  newListener(l),
-		scheduler: newScheduler(),
+		store:     st,
+		scheduler: sch,
 		logger:    opts.Logger,
 		served:    make(chan struct{}),
 	}
 	if b.logger == nil {
 		b.logger = slog.New(slog.DiscardHandler)
 	}
-	limits := opts.Limits.withDefaults()
-	b.store = newStore(opts.AutoCreate, limits.RedeliveryDelay.Milliseconds(), b.scheduler)
 	b.server = b.newServer(opts.TLSConfig, limits)
+	b.scheduler.start()
 	go b.serve()
-	if err := b.create(opts.Topics, opts.Groups); err != nil {
-		return nil, errors.Join(err, b.Close())
-	}
 	b.logger.Info("broker: started", "endpoint", b.endpoint, "in_memory", opts.InMemory)
 	return b, nil
 }

@@ -48,15 +48,14 @@ func (s *subscription) changeInvisible(h handle, invisible int64, suspend bool) 
 	s.mu.Lock()
 	defer s.unlock()
 	now := nowMillis()
-	l, ok := s.lane(h)
-	if !ok || h.offset < 0 || h.offset >= l.log().end() {
-		return handle{}, errAbnormal("changeInvisibleDuration failed")
-	}
-	f, ok := l.find(h)
-	switch {
-	case h.expired(now) && (!ok || f.renewing() == nil):
+	f, ok := s.inFlight(h)
+	if h.expired(now) && (!ok || f.renewing() == nil) {
 		return handle{}, errExpired()
-	case !ok:
+	}
+	if !ok {
+		if _, stored := s.stored(h); !stored {
+			return handle{}, errAbnormal("changeInvisibleDuration failed")
+		}
 		return handle{}, errNotInFlight()
 	}
 	h.popTime, h.invisible = f.change(now, invisible, suspend)

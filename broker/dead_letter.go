@@ -42,15 +42,11 @@ func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLette
 func (s *subscription) forward(h handle) error {
 	s.mu.Lock()
 	defer s.unlock()
-	l, ok := s.lane(h)
-	if !ok {
-		return errNotStored(h)
-	}
-	e, ok := l.log().at(h.offset)
+	e, ok := s.stored(h)
 	if !ok || e.commit != h.commit {
 		return errNotStored(h)
 	}
-	if f, ok := l.find(h); ok {
+	if f, ok := s.inFlight(h); ok {
 		f.settle()
 	}
 	if !s.forwarded[e.commit] {

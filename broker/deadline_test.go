@@ -46,6 +46,7 @@ func TestDeadlines_GiveTheEarliestFirst(t *testing.T) {
 func TestScheduler_CallsWhoIsDueOnTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newScheduler()
+		s.start()
 		began := nowMillis()
 		late, early, never := &expiry{}, &expiry{}, &expiry{}
 		lateDeadline := &deadline{owner: late}

@@ -14,10 +14,15 @@ type orderedLane struct {
 	id        int
 	base      int64           // all below are settled
 	settled   map[int64]bool  // above base
-	attempts  map[int64]int32 // deliveries so far of what is not settled
+	tries     map[int64]tries // of what is not settled
 	out       []*outstanding  // what was handed out last and is not settled, by offset
-	lastPop   int64           // the latest pop time given out
 	attemptID string          // of the pull that got out
+}
+
+// tries is what is known of the deliveries of one message.
+type tries struct {
+	count   int32
+	popTime int64 // the latest
 }
 
 // An outstanding is a delivery in flight from an ordered lane.
@@ -31,7 +36,7 @@ type outstanding struct {
 
 func newOrderedLane(s *subscription, l *queueLog, id int) *orderedLane {
 	lane := &orderedLane{sub: s, queue: l, id: id,
-		settled: make(map[int64]bool), attempts: make(map[int64]int32)}
+		settled: make(map[int64]bool), tries: make(map[int64]tries)}
 	lane.owner = lane
 	return lane
 }
@@ -67,7 +72,6 @@ func (l *orderedLane) blocked(now int64) bool {
 // take hands out from the first message that is not settled on.
 func (l *orderedLane) take(p *pull) {
 	l.out, l.attemptID = nil, p.attemptID
-	l.lastPop = max(p.now, l.lastPop+1)
 	taken, skipped, start := 0, 0, int64(-1)
 	for offset := l.base; skipped < maxSkip; offset++ {
 		e, ok := l.queue.at(offset)
@@ -97,13 +101,14 @@ func (l *orderedLane) take(p *pull) {
 
 // hand gives an entry to p, or to the dead letters if it has been delivered enough.
 func (l *orderedLane) hand(e entry, offset, start int64, p *pull) {
-	if l.attempts[offset] >= l.sub.group.maxAttempts() {
+	t := l.tries[offset]
+	if t.count >= l.sub.group.maxAttempts() {
 		l.sub.bury(e)
 		l.settle(offset)
 		p.dead++
 		return
 	}
-	l.attempts[offset]++
+	l.tries[offset] = tries{t.count + 1, t.popTime}
 	o := &outstanding{lane: l, offset: offset}
 	l.out = append(l.out, o)
 	l.deliver(o, e, start, p)
@@ -111,7 +116,6 @@ func (l *orderedLane) hand(e entry, offset, start int64, p *pull) {
 
 // repeat hands out again what the same attempt has got already; the earlier handles are void.
 func (l *orderedLane) repeat(p *pull) {
-	l.lastPop = max(p.now, l.lastPop+1)
 	for _, o := range l.out {
 		if p.full() {
 			break
@@ -123,8 +127,11 @@ func (l *orderedLane) repeat(p *pull) {
 }
 
 func (l *orderedLane) deliver(o *outstanding, e entry, start int64, p *pull) {
-	o.popTime, o.visible, o.renewal = l.lastPop, l.lastPop+p.invisible, newRenewal(p)
-	p.got = append(p.got, delivery{entry: e, attempt: l.attempts[o.offset], handle: handle{
+	t := l.tries[o.offset]
+	t.popTime = max(p.now, t.popTime+1) // never the same handle again, even within a millisecond
+	l.tries[o.offset] = t
+	o.popTime, o.visible, o.renewal = t.popTime, t.popTime+p.invisible, newRenewal(p)
+	p.got = append(p.got, delivery{entry: e, attempt: t.count, handle: handle{
 		start: start, popTime: o.popTime, invisible: p.invisible, revive: reviveOrdered,
 		kind: kindTopic, queue: int64(l.id), offset: o.offset, commit: e.commit,
 	}})
@@ -132,7 +139,7 @@ func (l *orderedLane) deliver(o *outstanding, e entry, start int64, p *pull) {
 
 // settle takes a message out for good.
 func (l *orderedLane) settle(offset int64) {
-	delete(l.attempts, offset)
+	delete(l.tries, offset)
 	l.settled[offset] = true
 	for l.settled[l.base] {
 		delete(l.settled, l.base)
@@ -173,10 +180,8 @@ func (l *orderedLane) expire(now int64) {
 		if o.renewal == nil || o.visible-renewAhead > now {
 			continue
 		}
-		extension, ok := o.renewal.next(now)
-		if !ok {
-			o.renewal = nil
-		}
+		var extension int64
+		extension, o.renewal = l.sub.extend(o.renewal, now)
 		o.visible = now + extension
 	}
 	if l.blocked(now) {
@@ -218,7 +223,8 @@ func (o *outstanding) change(now, invisible int64, _ bool) (popTime, invisibleFo
 }
 
 func (o *outstanding) handBack() {
-	o.lane.attempts[o.offset]--
+	t := o.lane.tries[o.offset]
+	o.lane.tries[o.offset] = tries{t.count - 1, t.popTime}
 	o.visible, o.renewal = 0, nil
 	o.lane.changed(nowMillis())
 }

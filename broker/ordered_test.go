@@ -109,6 +109,23 @@ func TestOrdered_TellsDeliveriesApartWithinAMillisecond(t *testing.T) {
 	}, "a")
 }
 
+func TestOrdered_IsFreeInTimeHoweverFastItIsRead(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.register()
+		for range 200 {
+			r.send("F", "x", withGroup("g"))
+			_, got := r.pop("O", "F", batch(1))
+			r.ack("O", "F", handles(got...)...)
+		}
+		r.send("F", "last", withGroup("g"))
+		r.pop("O", "F")
+		began := time.Now()
+		got, _ := r.pop("O", "F", polling(20*time.Second))
+		r.Equal([]string{"last/2"}, got)
+		r.InDelta(10, time.Since(began).Seconds(), 0.01)
+	})
+}
+
 func TestOrdered_CountsAttemptsForEachMessage(t *testing.T) {
 	inOrder(t, func(r *rig) {
 		r.pop("O", "F")

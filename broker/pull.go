@@ -16,7 +16,6 @@ type pull struct {
 	invisible int64  // milliseconds
 	attemptID string // of a client of an ordered group: the same again gets the same again
 	renewFor  string // the client for which deliveries are extended until they settle; "" for none
-	renewLast int64  // for how long, in milliseconds, when they have been extended often enough
 	now       int64  // Unix milliseconds
 
 	got  []delivery

@@ -2,11 +2,9 @@ package broker
 
 import (
 	"context"
-	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -25,21 +23,30 @@ func (s *service) ReceiveMessage(req *v2.ReceiveMessageRequest, stream receiveSt
 	}
 	sub, p, err := s.receive(stream.Context(), id, req)
 	if err != nil {
-		return s.answer(stream, err, nil)
+		if err := stream.Send(statusFrame(err)); err != nil {
+			return err
+		}
+		return stream.Send(timeFrame())
 	}
-	sent := 0
-	if stream.Context().Err() == nil {
-		err = s.answer(stream, nil, func() error {
-			for ; sent < len(p.got); sent++ {
-				if err := stream.Send(messageFrame(s.delivered(req.GetMessageQueue().GetTopic(), &p.got[sent]))); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	sub.handBack(p.got[sent:]) // what the client did not wait for
+	sent, err := s.deliver(stream, req.GetMessageQueue().GetTopic(), p.got)
+	sub.handBack(p.got[sent:]) // the client is gone: it goes to another at once
 	return err
+}
+
+// deliver answers with messages, and tells how many of them have been sent.
+func (s *service) deliver(stream receiveStream, topic *v2.Resource, got []delivery) (sent int, err error) {
+	if err := stream.Context().Err(); err != nil {
+		return 0, err
+	}
+	if err := stream.Send(statusFrame(nil)); err != nil {
+		return 0, err
+	}
+	for i := range got {
+		if err := stream.Send(messageFrame(s.delivered(topic, &got[i]))); err != nil {
+			return i, err
+		}
+	}
+	return len(got), stream.Send(timeFrame())
 }
 
 // receive checks the request, and pops or waits. It gives at least one message, or an error.
@@ -56,7 +63,7 @@ func (s *service) receive(ctx context.Context, id string, req *v2.ReceiveMessage
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := s.pull(req, id, sub.group)
+	p, err := s.pull(req, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -95,7 +102,7 @@ func (s *service) readable(topic, group *v2.Resource) (*subscription, error) {
 	return s.store.subscription(g, t), nil
 }
 
-func (s *service) pull(req *v2.ReceiveMessageRequest, id string, g *group) (*pull, error) {
+func (s *service) pull(req *v2.ReceiveMessageRequest, id string) (*pull, error) {
 	p := &pull{
 		max:       min(int(req.GetBatchSize()), maxBatch),
 		invisible: req.GetInvisibleDuration().AsDuration().Milliseconds(),
@@ -106,65 +113,13 @@ func (s *service) pull(req *v2.ReceiveMessageRequest, id string, g *group) (*pul
 		return nil, refusef(v2.Code_BAD_REQUEST, "the batch size must not be negative, but is %d", req.GetBatchSize())
 	}
 	if req.GetAutoRenew() {
-		p.invisible, p.renewFor, p.renewLast = renewedInvisible, id, g.firstBackoff().Milliseconds()
+		p.invisible, p.renewFor = renewedInvisible, id
 	} else if err := checkInvisible(req.GetInvisibleDuration(), s.limits.MinInvisible); err != nil {
 		return nil, err
 	}
 	var err error
 	p.filter, err = parseFilter(req.GetFilterExpression())
 	return p, err
-}
-
-// polling tells for how long to wait: what was asked for within the limits, but not beyond the
-// deadline of the call. Who names no time gets the deadline less half a request timeout.
-func (s *service) polling(ctx context.Context, req *v2.ReceiveMessageRequest, settings *v2.Settings) (time.Duration, error) {
-	deadline, bounded := ctx.Deadline()
-	remaining := s.limits.MaxPolling // without a deadline
-	if bounded {
-		remaining = time.Until(deadline)
-	}
-	asked := remaining - settings.GetRequestTimeout().AsDuration()/2
-	if req.LongPollingTimeout != nil {
-		asked = req.GetLongPollingTimeout().AsDuration()
-	}
-	asked = min(max(asked, s.limits.MinPolling), s.limits.MaxPolling)
-	if asked <= remaining {
-		return asked, nil
-	}
-	if remaining < s.limits.MinPolling {
-		return 0, refuse(pollingCode(ctx), "The deadline time remaining is not enough for polling, please check network condition")
-	}
-	return remaining, nil
-}
-
-// pollingCode is what the client's version knows of a deadline that is too short. The server
-// compares versions as text.
-func pollingCode(ctx context.Context) v2.Code {
-	version := metadata.ValueFromIncomingContext(ctx, "x-mq-client-version")
-	if len(version) > 0 && version[0] < "5.0.3" {
-		return v2.Code_BAD_REQUEST
-	}
-	return v2.Code_ILLEGAL_POLLING_TIME
-}
-
-// poll pops for p, and waits until that gives something, the time is over, or ctx ends.
-func (s *subscription) poll(ctx context.Context, p *pull, polling time.Duration) error {
-	w, ok := s.receive(p, time.Now().Add(polling).UnixMilli())
-	if !ok {
-		return refuse(v2.Code_TOO_MANY_REQUESTS, "polling full")
-	}
-	if w == nil {
-		return nil
-	}
-	timer := time.NewTimer(polling - min(pollingEndsEarlier, polling/10))
-	defer timer.Stop()
-	select {
-	case <-w.served:
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	s.leave(w)
-	return nil
 }
 
 // handBack makes deliveries visible at once that did not reach the client. They do not count as
@@ -176,27 +131,10 @@ func (s *subscription) handBack(all []delivery) {
 	s.mu.Lock()
 	defer s.unlock()
 	for i := range all {
-		if l, ok := s.lane(all[i].handle); ok {
-			if f, ok := l.find(all[i].handle); ok {
-				f.handBack()
-			}
+		if f, ok := s.inFlight(all[i].handle); ok {
+			f.handBack()
 		}
 	}
-}
-
-// answer sends the status, what body sends, and the time.
-func (s *service) answer(stream receiveStream, refused error, body func() error) error {
-	if err := stream.Send(statusFrame(refused)); err != nil {
-		return err
-	}
-	if body != nil {
-		if err := body(); err != nil {
-			return err
-		}
-	}
-	return stream.Send(&v2.ReceiveMessageResponse{
-		Content: &v2.ReceiveMessageResponse_DeliveryTimestamp{DeliveryTimestamp: timestamppb.Now()},
-	})
 }
 
 func statusFrame(err error) *v2.ReceiveMessageResponse {
@@ -205,4 +143,10 @@ func statusFrame(err error) *v2.ReceiveMessageResponse {
 
 func messageFrame(m *v2.Message) *v2.ReceiveMessageResponse {
 	return &v2.ReceiveMessageResponse{Content: &v2.ReceiveMessageResponse_Message{Message: m}}
+}
+
+func timeFrame() *v2.ReceiveMessageResponse {
+	return &v2.ReceiveMessageResponse{
+		Content: &v2.ReceiveMessageResponse_DeliveryTimestamp{DeliveryTimestamp: timestamppb.Now()},
+	}
 }

@@ -17,27 +17,27 @@ type renewal struct {
 	client string
 	since  int64 // Unix milliseconds
 	times  int
-	last   int64 // how long the message stays invisible when the renewals end
 }
 
 func newRenewal(p *pull) *renewal {
 	if p.renewFor == "" {
 		return nil
 	}
-	return &renewal{client: p.renewFor, since: p.now, last: p.renewLast}
+	return &renewal{client: p.renewFor, since: p.now}
 }
 
-// next gives by how many milliseconds the delivery is extended, and false if for the last time.
-func (r *renewal) next(now int64) (int64, bool) {
+// extend gives how long, in milliseconds, a delivery stays invisible from now on, and what extends
+// it after that: nothing, if it has been held for too long.
+func (s *subscription) extend(r *renewal, now int64) (int64, *renewal) {
 	if now-r.since >= renewFor {
-		return r.last, false
+		return s.group.firstBackoff().Milliseconds(), nil
 	}
 	steps := [...]time.Duration{
 		time.Minute, 3 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,
 	}
 	step := steps[min(r.times, len(steps)-1)]
 	r.times++
-	return step.Milliseconds(), true
+	return step.Milliseconds(), r
 }
 
 // abandon brings back soon what is extended for a client that has gone.

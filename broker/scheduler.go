@@ -17,16 +17,17 @@ type scheduler struct {
 }
 
 func newScheduler() *scheduler {
-	s := &scheduler{
+	return &scheduler{
 		kick: make(chan struct{}, 1),
 		stop: make(chan struct{}),
 		done: make(chan struct{}),
 	}
-	go s.run()
-	return s
 }
 
-// close ends the goroutine and waits for it. It is called once.
+// start starts the goroutine, which ends by close.
+func (s *scheduler) start() { go s.run() }
+
+// close ends the goroutine and waits for it. It is called once, after start.
 func (s *scheduler) close() {
 	close(s.stop)
 	<-s.done

@@ -58,7 +58,7 @@ func (l *sharedLane) hand(e *entry, start int64, p *pull) {
 	}
 	ls := &lease{lane: l, offset: l.next, popTime: p.now, renewal: newRenewal(p)}
 	ls.owner = ls
-	ls.visibleAt(p.now + p.invisible)
+	ls.hide(p.now + p.invisible)
 	l.leases[l.next] = ls
 	p.got = append(p.got, delivery{entry: *e, attempt: e.attempt + 1, handle: handle{
 		start: start, popTime: p.now, invisible: p.invisible, revive: l.next % reviveQueues,
@@ -92,15 +92,15 @@ type lease struct {
 	renewal  *renewal // nil if nothing extends it
 }
 
-// visibleAt lets the message come back after the given time: as on the server a little later,
-// since an expired lease has to be found first.
-func (ls *lease) visibleAt(at int64) {
+// hide keeps the message invisible until the given time. It comes back a little later, as on the
+// server, where an expired lease has to be found first.
+func (ls *lease) hide(until int64) {
 	if ls.renewal != nil {
-		at -= renewAhead
+		until -= renewAhead
 	} else {
-		at += ls.lane.sub.store.revive
+		until += ls.lane.sub.store.revive
 	}
-	ls.lane.sub.due.set(&ls.deadline, at)
+	ls.lane.sub.due.set(&ls.deadline, until)
 }
 
 // expire brings the message back, unless its lease is to be extended.
@@ -109,11 +109,9 @@ func (ls *lease) expire(now int64) {
 		ls.bringBack(ls.free)
 		return
 	}
-	extension, ok := ls.renewal.next(now)
-	if !ok {
-		ls.renewal = nil
-	}
-	ls.visibleAt(now + extension)
+	var extension int64
+	extension, ls.renewal = ls.lane.sub.extend(ls.renewal, now)
+	ls.hide(now + extension)
 }
 
 func (ls *lease) bringBack(free bool) {
@@ -135,7 +133,7 @@ func (ls *lease) change(now, invisible int64, free bool) (popTime, invisibleFor 
 	ls.popTime = max(now, ls.popTime+1) // never the same handle again, even within a millisecond
 	ls.free = free
 	ls.renewal = nil
-	ls.visibleAt(ls.popTime + invisible)
+	ls.hide(ls.popTime + invisible)
 	return ls.popTime, invisible
 }
 
@@ -145,5 +143,5 @@ func (ls *lease) renewing() *renewal { return ls.renewal }
 
 func (ls *lease) abandon(now int64) {
 	ls.renewal = nil
-	ls.visibleAt(now + abandonedAfter)
+	ls.hide(now + abandonedAfter)
 }

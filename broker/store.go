@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -37,6 +38,18 @@ func newStore(autoCreate bool, revive int64, sch *scheduler) *store {
 	}
 }
 
+// create makes what can be made, and reports all that cannot.
+func (s *store) create(topics []Topic, groups []Group) error {
+	var errs []error
+	for _, t := range topics {
+		errs = append(errs, s.createTopic(t))
+	}
+	for _, g := range groups {
+		errs = append(errs, s.createGroup(g))
+	}
+	return errors.Join(errs...)
+}
+
 // lookUp finds a topic.
 func (s *store) lookUp(name string) (*topic, bool) {
 	s.mu.RLock()
@@ -70,7 +83,11 @@ func (s *store) ensureTopic(cfg Topic) *topic {
 	return t
 }
 
+// createTopic makes a topic of which nobody has spoken yet.
 func (s *store) createTopic(cfg Topic) error {
+	if err := cfg.normalize(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.topics[cfg.Name]; ok {
@@ -107,7 +124,11 @@ func (s *store) group(name string) (*group, bool) {
 	return g, true
 }
 
+// createGroup makes a group of which nobody has spoken yet.
 func (s *store) createGroup(cfg Group) error {
+	if err := cfg.normalize(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, ok := s.groups[cfg.Name]; ok {

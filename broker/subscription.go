@@ -131,6 +131,24 @@ func (s *subscription) lane(h handle) (lane, bool) {
 	return s.lanes[h.queue], true
 }
 
+// inFlight finds the delivery in flight that a handle names.
+func (s *subscription) inFlight(h handle) (flight, bool) {
+	l, ok := s.lane(h)
+	if !ok {
+		return nil, false
+	}
+	return l.find(h)
+}
+
+// stored finds the message that a handle names, whatever became of it.
+func (s *subscription) stored(h handle) (entry, bool) {
+	l, ok := s.lane(h)
+	if !ok {
+		return entry{}, false
+	}
+	return l.log().at(h.offset)
+}
+
 // redeliver stores another copy of an entry where the group reads it again.
 func (s *subscription) redeliver(e entry, attempt int32) {
 	if s.retry == nil {

@@ -12,22 +12,20 @@ import (
 
 // The server's limits.
 const (
-	maxTopicLength      = 127
-	maxGroupLength      = 120
-	maxBodySize         = 4 << 20
-	maxProperties       = 128
-	maxPropertyBytes    = 16384
-	maxMessageGroup     = 63 // the server says 64 and means this
-	maxLiteTopic        = 64
-	maxDelay            = 24 * time.Hour
-	maxRecovery         = time.Hour
-	maxInvisible        = 12 * time.Hour
-	nameCharacters      = "^[%|a-zA-Z0-9_-]+$"
-	systemTopicPrefix   = "rmq_sys_"
-	systemGroupPrefix   = "CID_RMQ_SYS_"
-	minDeadlineToPoll   = 5 * time.Second
-	pollingEndsEarlier  = 50 * time.Millisecond
-	defaultPollDeadline = 20 * time.Second
+	maxTopicLength   = 127
+	maxGroupLength   = 120
+	maxBodySize      = 4 << 20
+	maxProperties    = 128
+	maxPropertyBytes = 16384
+	maxMessageGroup  = 63 // the server says 64 and means this
+	maxLiteTopic     = 64
+	maxDelay         = 24 * time.Hour
+	maxRecovery      = time.Hour
+	maxInvisible     = 12 * time.Hour
+
+	nameCharacters    = "^[%|a-zA-Z0-9_-]+$"
+	systemTopicPrefix = "rmq_sys_"
+	systemGroupPrefix = "CID_RMQ_SYS_"
 )
 
 // isSystemTopic tells of the names that the server keeps to itself.
