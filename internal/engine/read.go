@@ -108,9 +108,9 @@ func (r *read[T]) info(i int) stage.Info { return r.batch.At(i) }
 
 func (r *read[T]) abandon(err error) int { return r.slab.Abandon(err) }
 
-// recycle returns the read to its source. No duty of it is alive.
+// recycle keeps the read for the source's next. No duty of it is alive.
 func (r *read[T]) recycle() {
 	r.batch = stage.Batch[T]{}
 	clear(r.emitted)
-	r.src.free.Put(r)
+	r.src.free = append(r.src.free, r)
 }

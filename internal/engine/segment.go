@@ -3,25 +3,46 @@ package engine
 import (
 	"context"
 	"runtime/debug"
+	"sync/atomic"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
 // Segment is a run of stages that one goroutine at a time pushes records through.
-//
-// The lock is a channel and not a sync.Mutex, because it is held while a full sink blocks: in a
-// testing/synctest bubble, who waits for a channel lets virtual time pass, who waits for a mutex
-// does not.
 type Segment struct {
 	parent  *Segment // set when fused into another, by Plan; root follows it
-	lock    chan struct{}
+	lock    durableMutex
 	stages  []*Stage
 	flushes []func(ctx context.Context) // run at the end of each stretch of work
 	ctx     context.Context             // the users' functions' context; set before the first stretch
 	stop    func(err error)             // ends the run; for panics that no record is to blame for
 }
 
-func newSegment() *Segment { return &Segment{lock: make(chan struct{}, 1)} }
+func newSegment() *Segment { return &Segment{lock: newDurableMutex()} }
+
+// durableMutex is a lock that may be held for long, such as while a full sink blocks. In a
+// testing/synctest bubble, who waits for a channel lets virtual time pass and who waits for a
+// sync.Mutex does not; so here one waits for a channel.
+type durableMutex struct {
+	wanted *atomic.Int32 // who holds the lock and who waits for it
+	passed chan struct{} // the lock, on its way from one to the next
+}
+
+func newDurableMutex() durableMutex {
+	return durableMutex{wanted: new(atomic.Int32), passed: make(chan struct{})}
+}
+
+func (m durableMutex) Lock() {
+	if m.wanted.Add(1) > 1 {
+		<-m.passed
+	}
+}
+
+func (m durableMutex) Unlock() {
+	if m.wanted.Add(-1) > 0 {
+		m.passed <- struct{}{}
+	}
+}
 
 // root gives the segment that s was fused into.
 func (s *Segment) root() *Segment {
@@ -43,7 +64,7 @@ func (s *Segment) fuse(other *Segment) {
 	b.stages, b.flushes = nil, nil
 }
 
-func (s *Segment) enter() { s.lock <- struct{}{} }
+func (s *Segment) enter() { s.lock.Lock() }
 
 // leave ends a stretch of work: flushes what stages kept for its end, publishes the counters and
 // opens the lock.
@@ -54,7 +75,7 @@ func (s *Segment) leave() {
 	for _, st := range s.stages {
 		st.publish()
 	}
-	<-s.lock
+	s.lock.Unlock()
 }
 
 // do runs f as a stretch of work. A panic that gets here is no stage's and no record's: it ends

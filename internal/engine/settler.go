@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,10 +31,11 @@ type settler struct {
 	wake chan struct{} // something is ready, or partial for the first time
 	room chan struct{} // outcomes were delivered, for who waits in untilRoom or untilQuiet
 
-	mu       sync.Mutex // guards what follows
-	reads    map[deliverable]struct{}
+	mu       sync.Mutex    // guards what follows
+	reads    []deliverable // those not over, in no order
 	queue    []deliverable // to be delivered
 	partial  []deliverable // to be delivered after the linger
+	awaited  bool          // someone waits for room
 	inflight int           // records whose outcome was not delivered
 	failed   bool          // an outcome was a failure, since the last takeFailed
 	helpers  int
@@ -59,7 +61,7 @@ type deliverable interface {
 	size() int
 	info(i int) stage.Info
 	abandon(err error) int
-	recycle()
+	recycle() // called under the settler's lock
 }
 
 // delivery is where a read stands with its settler, under the settler's lock.
@@ -67,6 +69,7 @@ type delivery struct {
 	state deliveryState
 	again bool // outcomes came while busy
 	all   bool // every record is settled and the slab is ours
+	place int  // in settler.reads
 }
 
 type deliveryState int
@@ -82,13 +85,13 @@ func (s *settler) open(st *Stage, l *ledger, p *pace) {
 	s.stage, s.run, s.ledger, s.pace = st, st.run, l, p
 	s.wake = make(chan struct{}, 1)
 	s.room = make(chan struct{}, 1)
-	s.reads = make(map[deliverable]struct{})
 }
 
 // add counts the records of a new read.
 func (s *settler) add(d deliverable) {
 	s.mu.Lock()
-	s.reads[d] = struct{}{}
+	d.progress().place = len(s.reads)
+	s.reads = append(s.reads, d)
 	s.inflight += d.size()
 	s.mu.Unlock()
 	s.pace.began()
@@ -231,18 +234,20 @@ func (s *settler) deliver(d deliverable) {
 	all := p.all
 	over := all && !p.again
 	if over {
-		delete(s.reads, d)
+		s.removeLocked(p.place)
 		s.forgetLocked()
-	}
-	s.mu.Unlock()
-	if over {
 		if !s.run.hard.Load() {
 			d.recycle()
 		}
+	}
+	awaited := s.awaited
+	s.mu.Unlock()
+	if awaited {
 		signal(s.room)
+	}
+	if over {
 		return
 	}
-	signal(s.room)
 	if !all {
 		d.rearm()
 	}
@@ -255,13 +260,22 @@ func (s *settler) deliver(d deliverable) {
 	signal(s.wake)
 }
 
+// removeLocked drops the read at a place.
+func (s *settler) removeLocked(place int) {
+	last := len(s.reads) - 1
+	moved := s.reads[last]
+	s.reads[place], s.reads[last] = moved, nil
+	moved.progress().place = place
+	s.reads = s.reads[:last]
+}
+
 // forgetLocked lets the ledger forget what no open read can run into.
 func (s *settler) forgetLocked() {
 	if s.ledger == nil || !s.ledger.any() {
 		return
 	}
 	oldest := uint64(open)
-	for d := range s.reads {
+	for _, d := range s.reads {
 		oldest = min(oldest, d.readNumber())
 	}
 	s.ledger.forget(oldest)
@@ -308,6 +322,7 @@ func (s *settler) until(ctx context.Context, cond func() bool) bool {
 	for {
 		s.mu.Lock()
 		ok := cond()
+		s.awaited = !ok
 		s.mu.Unlock()
 		if ok {
 			return ctx.Err() == nil
@@ -339,10 +354,7 @@ func (s *settler) takeFailed() bool {
 // abandon fails what is not settled of all reads, and returns how many records that was.
 func (s *settler) abandon(err error) int {
 	s.mu.Lock()
-	reads := make([]deliverable, 0, len(s.reads))
-	for d := range s.reads {
-		reads = append(reads, d)
-	}
+	reads := slices.Clone(s.reads)
 	s.mu.Unlock()
 	n := 0
 	for _, d := range reads {

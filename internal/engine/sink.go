@@ -174,7 +174,11 @@ func (s *sink[T]) processJob(ctx context.Context, j *job[T]) {
 			return
 		}
 	}
-	s.outcome(ctx, j, s.call(ctx, j), newBudget(j.len()))
+	if err := s.call(ctx, j); err != nil {
+		s.outcome(ctx, j, err, newBudget(j.len()))
+		return
+	}
+	s.allWritten(j)
 }
 
 // call calls the writer. A panic is an error of unknown outcome.
@@ -193,14 +197,7 @@ func (s *sink[T]) outcome(ctx context.Context, j *job[T], err error, b *budget) 
 	switch {
 	case err == nil:
 		b.succeeded()
-		s.settled.Add(int64(j.len()))
-		if !s.keyed && len(j.extras) == 0 {
-			stage.DoneAll(j.duties)
-			return
-		}
-		for i := range j.duties {
-			s.written(j, i)
-		}
+		s.allWritten(j)
 	case errors.As(err, &failed) && named(failed, j.len()):
 		for i := range j.duties {
 			if e, ok := failed.Failed[i]; ok {
@@ -212,6 +209,17 @@ func (s *sink[T]) outcome(ctx context.Context, j *job[T], err error, b *budget) 
 		}
 	default:
 		s.isolate(ctx, j, err, b)
+	}
+}
+
+func (s *sink[T]) allWritten(j *job[T]) {
+	s.settled.Add(int64(j.len()))
+	if !s.keyed && len(j.extras) == 0 {
+		stage.DoneAll(j.duties)
+		return
+	}
+	for i := range j.duties {
+		s.written(j, i)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -27,7 +26,7 @@ type source[T any] struct {
 	seq     uint64 // of the last record read; the reading goroutine's
 	readErr error  // what ended reading, if not io.EOF; read after the goroutine has ended
 
-	free sync.Pool // of *read[T]
+	free []*read[T] // to be used again; under the settler's lock
 }
 
 // start opens the reader; its traits count more than its source's.
@@ -165,10 +164,7 @@ func (s *source[T]) faulty(d stage.Duty, f stage.Fault) {
 // newRead takes a read from the pool and opens its slab. The hold on it keeps it open until it
 // has been pushed.
 func (s *source[T]) newRead(b stage.Batch[T], number uint64) *read[T] {
-	r, _ := s.free.Get().(*read[T])
-	if r == nil {
-		r = &read[T]{src: s}
-	}
+	r := s.spare()
 	r.batch, r.number, r.delivery = b, number, delivery{}
 	r.sent = append(r.sent[:0], make([]bool, len(b.Values))...)
 	r.unsent = len(b.Values)
@@ -179,6 +175,17 @@ func (s *source[T]) newRead(b stage.Batch[T], number uint64) *read[T] {
 	}
 	r.slab.Open(len(b.Values), r, opts)
 	return r
+}
+
+func (s *source[T]) spare() *read[T] {
+	s.acks.mu.Lock()
+	defer s.acks.mu.Unlock()
+	if last := len(s.free) - 1; last >= 0 {
+		r := s.free[last]
+		s.free = s.free[:last]
+		return r
+	}
+	return &read[T]{src: s}
 }
 
 // close ends the reader, after the last outcome.
