@@ -84,26 +84,23 @@ func (r *real) CreateGroup(ctx context.Context, g Group) error { return r.broker
 
 // Backlog implements Server.
 func (r *real) Backlog(ctx context.Context, group, topic string) (int64, error) {
-	var backlog int64
-	for _, name := range []string{topic, retryTopic(group, topic)} {
-		queues, err := r.names.ReadQueues(ctx, name)
-		var refused *admin.Error
-		if name != topic && errors.As(err, &refused) && refused.Code == admin.CodeTopicNotExist {
-			continue // made by the first redelivery
-		}
-		if err != nil {
-			return 0, err
-		}
-		n, err := r.broker.Backlog(ctx, group, name, queues)
-		if err != nil {
-			return 0, err
-		}
-		backlog += n
+	queues, err := r.names.ReadQueues(ctx, topic)
+	if err != nil {
+		return 0, err
 	}
-	return backlog, nil
+	fresh, err := r.broker.Backlog(ctx, group, topic, queues)
+	if err != nil {
+		return 0, err
+	}
+	again, err := r.broker.Backlog(ctx, group, retryTopic(group, topic), admin.RetryQueues)
+	if err != nil {
+		return 0, err
+	}
+	return fresh + again, nil
 }
 
-// retryTopic is where the server puts what it redelivers to a group that is not ordered.
+// retryTopic is where the server puts what it redelivers to a group that is not ordered. It makes
+// the topic at the first redelivery and tells the name server of it much later.
 func retryTopic(group, topic string) string { return "%RETRY%" + group + "_" + topic }
 
 // poll tries until it succeeds, or ctx ends.

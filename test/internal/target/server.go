@@ -43,9 +43,10 @@ type Server interface {
 	CreateTopic(ctx context.Context, t Topic) error
 	// CreateGroup creates the group.
 	CreateGroup(ctx context.Context, g Group) error
-	// Backlog counts the topic's messages that the group has not passed, those that wait for
-	// their redelivery included. On the real server a group that is not ordered passes a message
-	// when it is handed out; the embedded broker counts it until it is acknowledged.
+	// Backlog counts the topic's messages that the group has not passed, those that wait to be
+	// delivered again included. On the real server a group that is not ordered passes a message
+	// when it is handed out, and what was sent counts some milliseconds later; the embedded broker
+	// counts a message until it is acknowledged.
 	Backlog(ctx context.Context, group, topic string) (int64, error)
 	// Close ends what the server holds here. It does not stop a real server.
 	Close() error

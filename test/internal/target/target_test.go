@@ -39,9 +39,10 @@ func TestTarget_CountsTheBacklogOfAGroupThatHasReadNothing(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, v2.Code_OK, resp.GetStatus().GetCode())
 	}
-	backlog, err := server.Backlog(t.Context(), group, topic)
-	require.NoError(t, err)
-	require.EqualValues(t, 3, backlog)
+	require.Eventually(t, func() bool {
+		backlog, err := server.Backlog(t.Context(), group, topic)
+		return err == nil && backlog == 3
+	}, 10*time.Second, 20*time.Millisecond)
 }
 
 func TestFromEnvironment_WantsAllOfTheAddresses(t *testing.T) {

@@ -9,6 +9,9 @@ import (
 
 const codeCreateGroup = 200
 
+// RetryQueues is the number of queues of the topic that holds a group's redeliveries.
+const RetryQueues = 1
+
 // Group describes a consumer group to create.
 type Group struct {
 	Name          string
@@ -57,7 +60,7 @@ type exponentialPolicy struct {
 func groupConfigOf(g Group) groupConfig {
 	config := groupConfig{
 		GroupName: g.Name, ConsumeEnable: true, ConsumeMessageOrderly: g.Ordered,
-		RetryMaxTimes: g.RetryMaxTimes, RetryQueueNums: 1,
+		RetryMaxTimes: g.RetryMaxTimes, RetryQueueNums: RetryQueues,
 	}
 	if g.Retry != nil {
 		config.RetryPolicy = &retryPolicy{Type: "EXPONENTIAL", Exponential: exponentialPolicy{
