@@ -125,7 +125,7 @@ func (a *acks) settle(ctx context.Context, r *ackRequest) {
 	pause := newRetryBackoff()
 	for attempt := 1; ; attempt++ {
 		errs := a.consumer.tryAck(ctx, r)
-		last := attempt == settleAttempts || ctx.Err() != nil
+		last := attempt == settleAttempts || ctx.Err() != nil || a.consumer.polls.Err() != nil
 		again := &ackRequest{conn: r.conn, topic: r.topic}
 		for i, d := range r.deliveries {
 			switch {

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -96,7 +97,7 @@ func (p *Producer) Flush(ctx context.Context) error {
 	case <-idle:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return fmt.Errorf("client: flush: messages are still under way: %w", context.Cause(ctx))
 	}
 }
 
@@ -111,7 +112,7 @@ func (q *sendQueue) accept(ctx context.Context, m *Message, done func(Receipt, e
 		case <-q.producer.giveUp:
 			return closedError("producer")
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return fmt.Errorf("client: send: the window of %d messages is full: %w", cap(q.slots), context.Cause(ctx))
 		}
 	}
 	s, err := q.producer.prepare(ctx, m)

@@ -129,7 +129,7 @@ func (c *Client) routesRefreshed() {
 
 // unanswered is the error of a call that was waiting for another's request when ctx ended.
 func (c *Client) unanswered(ctx context.Context, what call) error {
-	return &TransportError{Op: what.op, Target: what.target, Endpoint: c.access.name, cause: context.Cause(ctx)}
+	return exchange{op: what.op, target: what.target, endpoint: c.access.name}.interrupted(ctx)
 }
 
 func closedError(what string) error { return fmt.Errorf("client: %s is %w", what, ErrClosed) }

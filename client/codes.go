@@ -99,7 +99,7 @@ func (x exchange) statusError(st *v2.Status) error {
 // request's own timeout, into the error to return.
 func (x exchange) transportError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return x.withoutAnswer(nil, context.Cause(ctx))
+		return x.interrupted(ctx)
 	}
 	if errors.Is(err, ErrClosed) {
 		return closedError("client")
@@ -127,6 +127,15 @@ func (x exchange) transportError(ctx context.Context, err error) error {
 	default:
 		return x.withoutAnswer(ErrUnavailable, err)
 	}
+}
+
+// interrupted is the error of a request that ended because ctx did.
+func (x exchange) interrupted(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if errors.Is(cause, ErrClosed) {
+		return cause
+	}
+	return x.withoutAnswer(nil, cause)
 }
 
 func (x exchange) withoutAnswer(kind, cause error) error {

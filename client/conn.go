@@ -24,7 +24,8 @@ import (
 // leases, sessions and transactions live in the server that a connection leads to, so requests about
 // one of them must not be spread over several.
 //
-// It exists from the time a route names the endpoint; the connection is made with its first request.
+// It exists from the time a route names the endpoint; the connection is made with its first request,
+// and grpc closes it when it has been idle for long, as when the endpoint has left all routes.
 type conn struct {
 	name     string
 	endpoint endpoint.Endpoint
@@ -153,6 +154,7 @@ func dialer(c *config) ConnectFunc {
 			},
 			MinConnectTimeout: connectTimeout,
 		}),
+		grpc.WithDisableServiceConfig(),
 		grpc.WithDisableRetry(), // what may be repeated is decided here, by RocketMQ's own codes
 		grpc.WithInitialWindowSize(streamWindow),
 		grpc.WithInitialConnWindowSize(connectionWindow),

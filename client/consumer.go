@@ -15,7 +15,7 @@ type consumer struct {
 	member   *member
 	group    *v2.Resource
 	settings atomic.Pointer[ConsumerSettings] // stored by the sessions; nil until the first answer
-	polls    context.Context                  // ended by close, which so ends polls
+	polls    context.Context                  // ended by close, which so ends polls, and retries of all else
 	endPolls context.CancelCauseFunc
 
 	mu      sync.Mutex // guards what follows

@@ -135,12 +135,14 @@ type TransportError struct {
 
 // Error names what was asked, of whom, and why there is no answer.
 func (e *TransportError) Error() string {
-	if e.kind == nil {
-		return fmt.Sprintf("client: %s %q: ended by the caller before %s answered (request %s): %v",
-			e.Op, e.Target, e.Endpoint, e.RequestID, e.cause)
+	from := e.Endpoint
+	if e.RequestID != "" {
+		from += ", request " + e.RequestID
 	}
-	text := fmt.Sprintf("client: %s %q: %v (%s, request %s): %s",
-		e.Op, e.Target, e.kind, e.Endpoint, e.RequestID, describe(e.cause))
+	if e.kind == nil {
+		return fmt.Sprintf("client: %s %q: ended by the caller before the answer (%s): %v", e.Op, e.Target, from, e.cause)
+	}
+	text := fmt.Sprintf("client: %s %q: %v (%s): %s", e.Op, e.Target, e.kind, from, describe(e.cause))
 	if errors.Is(e.kind, ErrUnavailable) {
 		text += ": check the address, that the server is up, and that both sides use TLS" +
 			" (WithTLSConfig) or neither (WithPlaintext)"

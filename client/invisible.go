@@ -66,7 +66,7 @@ func (c *consumer) change(ctx context.Context, d *Delivery, to change) error {
 	pause := newRetryBackoff()
 	for attempt := 1; ; attempt++ {
 		err = c.tryChange(ctx, d, handle, to)
-		if err == nil || attempt == settleAttempts || ctx.Err() != nil || !retryable(err) {
+		if err == nil || !retryable(err) || attempt == settleAttempts || ctx.Err() != nil || c.polls.Err() != nil {
 			break
 		}
 		_ = sleep(ctx, pause.NextBackOff()) // cut short, the next attempt says so

@@ -11,7 +11,10 @@ import (
 // choose the first. grpc then stays with one as long as it answers.
 type fixedAddresses []string
 
-var _ resolver.Builder = fixedAddresses(nil)
+var (
+	_ resolver.Builder            = fixedAddresses(nil)
+	_ resolver.AuthorityOverrider = fixedAddresses(nil)
+)
 
 // Scheme returns the scheme of targets that this resolves.
 func (fixedAddresses) Scheme() string { return "rocketmq" }
@@ -32,6 +35,9 @@ func (f fixedAddresses) Build(_ resolver.Target, cc resolver.ClientConn, _ resol
 	})
 	return f, cc.UpdateState(state)
 }
+
+// OverrideAuthority names one address to the server: a list is not the name of a host.
+func (f fixedAddresses) OverrideAuthority(resolver.Target) string { return f[0] }
 
 // ResolveNow does nothing: the addresses do not change.
 func (fixedAddresses) ResolveNow(resolver.ResolveNowOptions) {}

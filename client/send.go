@@ -151,7 +151,8 @@ func (p *Producer) learn(s *shipment, q *queue, err error) {
 // choice remembers, over the attempts of one send, which brokers have been tried.
 type choice struct {
 	start uint32
-	tried []string
+	last  *queue   // of the attempt before; nil at the first, so that a send which succeeds records nothing
+	tried []string // brokers
 }
 
 // choose returns the queue for the next attempt. Of a message group it is always the same one, since
@@ -181,6 +182,9 @@ func (p *Producer) choose(ctx context.Context, s *shipment, c *choice) (*queue, 
 // next prefers a broker that answers and has not been tried, then one that has not been tried, and
 // begins again with all of them when there is none.
 func (c *choice) next(queues []*queue) *queue {
+	if c.last != nil {
+		c.tried = append(c.tried, c.last.broker)
+	}
 	start := int(c.start % uint32(len(queues)))
 	found := -1
 	for i := range queues {
@@ -201,6 +205,6 @@ func (c *choice) next(queues []*queue) *queue {
 		c.tried = c.tried[:0]
 		found = start
 	}
-	c.tried = append(c.tried, queues[found].broker)
-	return queues[found]
+	c.last = queues[found]
+	return c.last
 }

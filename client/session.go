@@ -74,7 +74,7 @@ func (s *session) await(ctx context.Context) error {
 	select {
 	case <-outcome:
 	case <-ctx.Done():
-		return s.exchange("").withoutAnswer(nil, context.Cause(ctx))
+		return s.exchange("").interrupted(ctx)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
