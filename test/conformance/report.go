@@ -2,10 +2,9 @@ package conformance
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
+	"path/filepath"
 )
 
 // Report is the outcome of a run, as it is kept in a file.
@@ -14,11 +13,14 @@ type Report struct {
 	Outcomes []Outcome `json:"outcomes"`
 }
 
-// WriteFile writes the report as JSON.
+// WriteFile writes the report as JSON, and makes the folder if there is none.
 func (r Report) WriteFile(path string) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("conformance: write the report %q: %w", path, err)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("conformance: write the report: %w", err)
 	}
 	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
 		return fmt.Errorf("conformance: write the report: %w", err)
@@ -27,16 +29,12 @@ func (r Report) WriteFile(path string) error {
 }
 
 // ReadReport reads a report that WriteFile has written.
-func ReadReport(path string) (r Report, err error) {
-	f, err := os.Open(path)
+func ReadReport(path string) (Report, error) {
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return Report{}, fmt.Errorf("conformance: read a report: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	text, err := io.ReadAll(f)
-	if err != nil {
-		return Report{}, fmt.Errorf("conformance: read a report: %w", err)
-	}
+	var r Report
 	if err := json.Unmarshal(text, &r); err != nil {
 		return Report{}, fmt.Errorf("conformance: read the report %q: %w", path, err)
 	}

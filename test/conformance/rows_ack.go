@@ -86,6 +86,16 @@ func ackRows() []Row {
 			}
 			e.Saw("stays acknowledged")
 		}},
+		{"AC10", "an acknowledgement needs no settings before it", Equal, func(e *Env) {
+			r := e.popped("body")
+			e.Client().Acked(r.group, r.topic, r.messages...)
+			r.c.Silent(r.group, r.topic, r.at.Add(minInvisible+reviveDelay))
+		}},
+		{"AC11", "an acknowledgement in the name of another group is OK and does nothing", Equal, func(e *Env) {
+			r := e.popped("body")
+			r.c.Acked(e.Group(), r.topic, r.messages...)
+			r.again(minInvisible, minInvisible+reviveDelay)
+		}},
 	}
 }
 

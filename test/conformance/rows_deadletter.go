@@ -74,6 +74,10 @@ func deadLetterRows() []Row {
 			queues := e.route(deadLetterTopic(r.group))
 			require.Equal(e, []v2.MessageType{v2.MessageType_NORMAL}, queues[0].GetAcceptMessageTypes())
 		}},
+		{"DL7", "a forward by a client that has sent no settings", Either, func(e *Env) {
+			r := e.popped("body")
+			e.Saw(e.Client().Forward(r.group, r.topic, r.messages[0]).GetCode().String())
+		}},
 	}
 }
 

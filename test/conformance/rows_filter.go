@@ -16,6 +16,12 @@ func filterRows() []Row {
 		{"FL3", "tags of the same hash code are told apart", Equal, func(e *Env) {
 			e.newFilter("Aa", "BB").requires(map[string][]string{"Aa": {"Aa"}, "BB": {"BB"}})
 		}},
+		{"FL10", "what a filter has passed over does not come to the group again", Equal, func(e *Env) {
+			f, group := e.newFilter("A", "B"), e.Group()
+			c := e.Consumer(group)
+			require.Len(e, c.Receive(group, f.topic, matching("B")).Messages, 1)
+			require.Empty(e, c.Receive(group, f.topic, matching("A")).Messages)
+		}},
 	}
 }
 

@@ -63,6 +63,10 @@ func invisibleRows() []Row {
 			r.c.Acked(r.group, r.topic, r.messages...)
 			sawAgain(e, r, 75*time.Second+50*time.Second)
 		}},
+		{"CI10", "a change by a client that has sent no settings", Either, func(e *Env) {
+			r := e.popped("body")
+			e.Saw(e.Client().Change(r.group, r.topic, r.messages[0], minInvisible).GetStatus().GetCode().String())
+		}},
 	}
 }
 

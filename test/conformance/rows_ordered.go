@@ -82,6 +82,14 @@ func orderedRows() []Row {
 			r.c.Acked(r.group, r.topic, stale...)
 			require.Empty(e, r.c.Receive(r.group, r.topic, attempt("two")).Messages)
 		}},
+		{"FI13", "while a message is out, those of other message groups in its queue wait as well", Equal, func(e *Env) {
+			r := e.ordered(1)
+			r.receive(1)
+			r.c.Store(e.Message(r.topic, "neighbour", inGroup(r.neighbour())))
+			require.Empty(e, r.c.Receive(r.group, r.topic).Messages)
+			r.c.Acked(r.group, r.topic, r.messages...)
+			require.Equal(e, []string{"neighbour"}, bodiesOf(r.c.Receive(r.group, r.topic).Messages))
+		}},
 		{"FI10", "a group that is not ordered is not held up by a FIFO topic", Equal, func(e *Env) {
 			r := e.fifo(e.Group(), 4)
 			r.receive(2, atMost(2))
@@ -106,6 +114,20 @@ func orderedExpiryRows() []Row {
 			r.receive(1)
 			r.c.Changed(r.group, r.topic, r.messages[0], 2*time.Second)
 			require.EqualValues(e, 2, attemptOf(r.again(2*time.Second, 2*time.Second+unlockDelay)))
+		}},
+		{"FI14", "with suspend, it comes again as another attempt all the same", Near, func(e *Env) {
+			r := e.ordered(1)
+			r.receive(1)
+			r.c.Changed(r.group, r.topic, r.messages[0], 2*time.Second, suspended())
+			require.EqualValues(e, 2, attemptOf(r.again(2*time.Second, 2*time.Second+unlockDelay)))
+		}},
+		{"FI15", "after the first of two was acknowledged, the second comes again alone", Equal, func(e *Env) {
+			r := e.ordered(2)
+			r.receive(2)
+			r.c.Acked(r.group, r.topic, r.messages[0])
+			again := r.again(minInvisible, minInvisible+unlockDelay)
+			require.Equal(e, "1", string(again.GetBody()))
+			require.EqualValues(e, 2, attemptOf(again))
 		}},
 		{"FI11", "the attempts of a message that comes again together with a new one", Either, func(e *Env) {
 			r := e.ordered(1)
@@ -155,13 +177,19 @@ func (e *Env) fifo(group string, n int) popped {
 }
 
 // elsewhere returns a message group that shares no queue with that of the messages.
-func (p *popped) elsewhere() string {
+func (p *popped) elsewhere() string { return p.messageGroup(false) }
+
+// neighbour returns a message group that shares the queue of the messages.
+func (p *popped) neighbour() string { return p.messageGroup(true) }
+
+func (p *popped) messageGroup(sameQueue bool) string {
+	queue := jumpHash(javaHash(messageGroup), fifoQueues)
 	for i := range 100 {
 		name := fmt.Sprintf("other-%d", i)
-		if jumpHash(javaHash(name), fifoQueues) != jumpHash(javaHash(messageGroup), fifoQueues) {
+		if (jumpHash(javaHash(name), fifoQueues) == queue) == sameQueue {
 			return name
 		}
 	}
-	require.Fail(p.e, "all message groups share a queue")
+	require.Fail(p.e, "no such message group")
 	return ""
 }

@@ -126,5 +126,11 @@ func receiveLimitRows() []Row {
 			code := e.Consumer(group).Receive(group, topic, matching("||")).Status.GetCode()
 			require.Equal(e, v2.Code_ILLEGAL_FILTER_EXPRESSION, code)
 		}},
+		{"RE23", "a receive for a group that does not exist, by a client of another", Either, func(e *Env) {
+			topic := e.Topic("NORMAL", 4)
+			c := e.Consumer(e.Group())
+			c.Store(e.Message(topic, "body"))
+			e.Saw(c.Receive(e.Name("unknown"), topic).Status.GetCode().String())
+		}},
 	}
 }

@@ -45,7 +45,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		report(errOut, err)
 		return 1
 	}
-	code, err := with(ctx, server, flags.Args(), out, errOut)
+	code, err := with(ctx, server.Env(), flags.Args(), out, errOut)
 	log.Info("taking the server down")
 	if err := errors.Join(err, server.Stop()); err != nil {
 		report(errOut, err)
@@ -59,16 +59,16 @@ func report(errOut io.Writer, err error) {
 	_, _ = fmt.Fprintln(errOut, err) // there is nowhere left to tell of a failure
 }
 
-// with runs the command and returns its exit code. When ctx ends, the command and its children
-// are asked to end, and killed if they have not after a while.
-func with(ctx context.Context, server *rocketmq.Server, command []string, out, errOut io.Writer) (int, error) {
+// with runs the command with env added to its environment and returns its exit code. When ctx
+// ends, the command and its children are asked to end, and killed if they have not after a while.
+func with(ctx context.Context, env, command []string, out, errOut io.Writer) (int, error) {
 	if len(command) == 0 {
-		_, err := fmt.Fprintf(out, "export %s\n", strings.Join(server.Env(), " "))
+		_, err := fmt.Fprintf(out, "export %s\n", strings.Join(env, " "))
 		<-ctx.Done()
 		return 0, err
 	}
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), server.Env()...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, out, errOut
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rocketflow-io/rocketflow/test/conformance"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq"
+)
+
+func TestRun_PrintsALineForEachRowAndWritesTheReport(t *testing.T) {
+	t.Setenv(rocketmq.EndpointVariable, "")
+	t.Setenv(rocketmq.BrokerVariable, "")
+	file := filepath.Join(t.TempDir(), "out", "report.json")
+	var out strings.Builder
+	code, err := command(t.Context(), []string{"run", "-rows", "TR1,TR2,SE23", "-out", file}, &out)
+	require.NoError(t, err)
+	require.Zero(t, code)
+	require.Contains(t, out.String(), "TR2   pass\n")
+	require.Contains(t, out.String(), "SE23  pass two entries\n")
+	require.True(t, strings.HasSuffix(out.String(), "embedded: 3 passed, 0 failed, 0 skipped\n"), out.String())
+	report, err := conformance.ReadReport(file)
+	require.NoError(t, err)
+	require.Len(t, report.Outcomes, 3)
+}
+
+func TestDiff_FailsOnADifferenceWithoutAReason(t *testing.T) {
+	dir := t.TempDir()
+	embedded, real := filepath.Join(dir, "embedded.json"), filepath.Join(dir, "local.json")
+	known := "../../../docs/fidelity.md"
+	write := func(file, mode, branch string) {
+		report := conformance.Report{Mode: mode, Outcomes: []conformance.Outcome{{ID: "SE23", Status: conformance.Pass, Branch: branch}}}
+		require.NoError(t, report.WriteFile(file))
+	}
+	write(embedded, "embedded", "two entries")
+	write(real, "local", "one entry")
+	var out strings.Builder
+	code, err := command(t.Context(), []string{"diff", "-known", known, embedded, real}, &out)
+	require.NoError(t, err)
+	require.Zero(t, code)
+	require.Contains(t, out.String(), "SE23  embedded: two entries; local: one entry; ")
+
+	write(real, "local", "none")
+	code, err = command(t.Context(), []string{"diff", "-known", known, embedded, real}, &out)
+	require.NoError(t, err)
+	require.Equal(t, 1, code)
+	require.Contains(t, out.String(), "not in the list of known differences")
+}
+
+func TestCommand_SaysWhatItWants(t *testing.T) {
+	for _, args := range [][]string{{}, {"walk"}, {"diff", "one"}} {
+		code, err := command(t.Context(), args, &strings.Builder{})
+		require.Equal(t, 2, code)
+		require.ErrorContains(t, err, "want")
+	}
+}
