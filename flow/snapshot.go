@@ -17,6 +17,9 @@ type FailedError = engine.FailedError
 // DrainError tells that a drain was cut short, and how many records were handed back.
 type DrainError = engine.DrainError
 
+// DroppedError tells that an operator lost records, against the contract of package stage.
+type DroppedError = engine.DroppedError
+
 // Snapshot gives the counters of the current run, or of the last one: the zero Snapshot if there
 // was none. It may be called at any time, from any goroutine.
 func (p *Pipeline) Snapshot() Snapshot {

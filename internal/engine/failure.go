@@ -169,3 +169,16 @@ func (e *FailedError) Error() string {
 
 // Unwrap gives the first failure.
 func (e *FailedError) Unwrap() error { return e.First }
+
+// DroppedError tells that an operator neither emitted nor settled records, and held nothing after
+// its drain. They were handed back.
+type DroppedError struct {
+	// Source is the name of the source's stage; Count is how many of its records were dropped.
+	Source string
+	Count  int
+}
+
+// Error names the source and the count.
+func (e *DroppedError) Error() string {
+	return fmt.Sprintf("flow: %d records of source %q were dropped by an operator, and handed back: each record that Process takes must be emitted, joined or settled", e.Count, e.Source)
+}

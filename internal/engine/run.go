@@ -39,6 +39,7 @@ type Run struct {
 	stopErr  error // what ended the run before its sources did
 	draining bool
 	cut      *DrainError // set when the drain was cut short
+	dropped  []error     // of reclaim
 
 	tide tide
 }
@@ -213,9 +214,30 @@ func (r *Run) flow() {
 	}
 	for r.tide.awaitLow() {
 		r.drain()
+		if r.tide.isLow() {
+			r.reclaim()
+		}
 	}
 	loops.Wait()
 	r.drain()
+	r.reclaim()
+}
+
+// reclaim hands back what is not settled although no stage has it: an operator dropped it. It is
+// called when nothing is in flight.
+func (r *Run) reclaim() {
+	if r.hard.Load() {
+		return
+	}
+	for _, s := range r.sources {
+		n := s.settlement().abandon(stage.ErrHandedBack)
+		if n == 0 {
+			continue
+		}
+		r.mu.Lock()
+		r.dropped = append(r.dropped, &DroppedError{Source: s.base().Name, Count: n})
+		r.mu.Unlock()
+	}
 }
 
 // awaitMore is called by a source that has no more. It reports true when the source is to read
@@ -271,7 +293,7 @@ func (r *Run) closeAll() error {
 func (r *Run) verdict() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	errs := []error{r.stopErr}
+	errs := append([]error{r.stopErr}, r.dropped...)
 	handedBack := 0
 	for _, s := range r.sources {
 		report := s.settlement().snapshot()

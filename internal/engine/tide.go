@@ -49,6 +49,13 @@ func (t *tide) flood() {
 	t.announceLocked()
 }
 
+// isLow tells whether no source is reading now.
+func (t *tide) isLow() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.reading == 0
+}
+
 // turn wakes who waits, since the run drains.
 func (t *tide) turn() {
 	t.mu.Lock()
