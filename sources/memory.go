@@ -152,6 +152,7 @@ func (m *Memory[T]) SourceTraits() stage.SourceTraits {
 		Name:       m.name,
 		Keyed:      m.key != nil,
 		Lease:      m.rules.lease,
+		Immediate:  true,
 		Redelivers: m.rules.redeliver,
 	}
 }
