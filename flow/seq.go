@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"sync/atomic"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -17,25 +18,21 @@ func FromSeq[T any](seq iter.Seq[T]) Stream[T] { return From[T](seqSource[T]{seq
 func FromChan[T any](c <-chan T) Stream[T] { return From[T](chanSource[T]{c}) }
 
 // All runs the stream and hands out its values one by one. A value is settled done when the next
-// one is asked for, or the loop is left. An error, with a zero value, comes last: what Run would
-// return.
+// one is asked for, or the loop is left; it is handed back when the loop panics. An error, with a
+// zero value, comes last: what Run would return.
 func (s Stream[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
-		h := &handover[T]{values: make(chan T), taken: make(chan struct{}), left: make(chan struct{})}
+		h := &handover[T]{values: make(chan T), taken: make(chan bool)}
 		ran := make(chan error, 1)
 		go func() { ran <- s.To(h).Run(ctx, opts...) }()
 		for {
 			select {
 			case v := <-h.values:
-				if !yield(v, nil) {
-					close(h.left)
-					cancel()
-					<-ran
+				if !h.yield(v, yield, cancel, ran) {
 					return
 				}
-				h.taken <- struct{}{}
 			case err := <-ran:
 				if err != nil {
 					var zero T
@@ -45,6 +42,25 @@ func (s Stream[T]) All(ctx context.Context, opts ...RunOption) iter.Seq2[T, erro
 			}
 		}
 	}
+}
+
+// yield hands a value to the loop, and tells the writer how that went. When the loop is left, in
+// whichever way, it ends the run and waits for it.
+func (h *handover[T]) yield(v T, yield func(T, error) bool, end func(), ran <-chan error) (more bool) {
+	returned := false
+	defer func() {
+		if !more {
+			h.gone.Store(true)
+		}
+		h.taken <- returned
+		if !more {
+			end()
+			<-ran
+		}
+	}()
+	more = yield(v, nil)
+	returned = true
+	return more
 }
 
 // readSize is how many values of a sequence are read at once: the more, the less each costs, the
@@ -127,9 +143,8 @@ func (r chanReader[T]) Close(context.Context) error { return nil }
 // handover is the sink of All: each value is written when the loop is done with it.
 type handover[T any] struct {
 	values chan T
-	taken  chan struct{}
-	left   chan struct{} // closed when the loop is left; the value it was left with is done
-	gone   bool          // the writer saw that
+	taken  chan bool   // whether the loop's body returned from the value
+	gone   atomic.Bool // the loop was left
 }
 
 func (h *handover[T]) Open(context.Context) (stage.Writer[T], error) { return h, nil }
@@ -149,20 +164,16 @@ func (h *handover[T]) Write(ctx context.Context, b stage.Batch[T]) error {
 }
 
 func (h *handover[T]) hand(ctx context.Context, v T) error {
-	if h.gone {
+	if h.gone.Load() {
 		return stage.Permanent(stage.ErrHandedBack)
 	}
 	select {
 	case h.values <- v:
-	case <-h.left:
-		return stage.Permanent(stage.ErrHandedBack)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	select {
-	case <-h.taken:
-	case <-h.left:
-		h.gone = true
+	if !<-h.taken {
+		return stage.Permanent(stage.ErrHandedBack)
 	}
 	return nil
 }
