@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -16,8 +17,14 @@ type attempt struct {
 	settled func() // called when the policy is done with the record and will not try it again
 }
 
-// failed applies the stage's policy to a failure.
+// failed applies the stage's policy to a failure. One that says so itself is none: the record is
+// handed back.
 func (s *Stage) failed(a attempt, err error) {
+	if errors.Is(err, stage.ErrHandedBack) {
+		s.giveBack(a.duty)
+		a.settled()
+		return
+	}
 	t := a.tries
 	if t == nil {
 		t = &tries{}
@@ -106,14 +113,18 @@ func (s *Stage) handBack(d stage.Duty) {
 	d.Fail(stage.ErrHandedBack)
 }
 
-// expire hands back a record that its lease leaves too little time for.
-func (s *Stage) expire(d stage.Duty) {
-	s.back.Add(1)
+// giveBack hands back a record that is not to blame, before any other of its key.
+func (s *Stage) giveBack(d stage.Duty) {
 	if k, ok := keyOf(d); ok && s.keyed {
 		k.turnBack()
 	}
+	s.handBack(d)
+}
+
+// expire hands back a record that its lease leaves too little time for.
+func (s *Stage) expire(d stage.Duty) {
 	s.expired.Add(1)
-	d.Fail(stage.ErrHandedBack)
+	s.giveBack(d)
 }
 
 // refuse hands back a record whose next try may not begin: the run stops hard, its lease is as
