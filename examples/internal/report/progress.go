@@ -1,0 +1,58 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// refresh is how often a progress bar is drawn.
+const refresh = 100 * time.Millisecond
+
+// Progress runs f and meanwhile shows, if w is a terminal, how many rows are done: count gives
+// that, and of how many. A total of 0 is not known.
+func Progress(w io.Writer, what string, count func() (done, total int), f func() error) error {
+	if file, ok := w.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
+		return f()
+	}
+	bar := progressbar.NewOptions64(-1,
+		progressbar.OptionSetWriter(w),
+		progressbar.OptionSetDescription(fmt.Sprintf("%-8s", what)),
+		progressbar.OptionSetItsString("rows"), progressbar.OptionShowIts(), progressbar.OptionShowCount(),
+		progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true),
+	)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		draw(bar, count, stop)
+	}()
+	err := f()
+	close(stop)
+	<-stopped
+	fmt.Fprintln(w)
+	return err
+}
+
+// draw moves the bar until stop is closed. A bar that cannot be drawn is no reason to end a run.
+func draw(bar *progressbar.ProgressBar, count func() (done, total int), stop <-chan struct{}) {
+	tick := time.NewTicker(refresh)
+	defer tick.Stop()
+	for {
+		done, total := count()
+		if total > 0 && bar.GetMax() != total {
+			bar.ChangeMax(total)
+		}
+		_ = bar.Set(done)
+		select {
+		case <-tick.C:
+		case <-stop:
+			done, _ = count()
+			_ = bar.Set(done)
+			return
+		}
+	}
+}
