@@ -9,6 +9,8 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/rocketflow-io/rocketflow/client"
 )
@@ -33,16 +35,49 @@ func (i instant) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.Ca
 	return nil, errors.New("not here")
 }
 
+// forgetful loses the first answer, and keeps what it was sent.
+type forgetful struct {
+	instant
+	kept *[]*v2.Message
+}
+
+func (f forgetful) Invoke(ctx context.Context, method string, request, reply any, opts ...grpc.CallOption) error {
+	if q, ok := request.(*v2.SendMessageRequest); ok {
+		*f.kept = append(*f.kept, q.GetMessages()...)
+		if len(*f.kept) == 1 {
+			return status.Error(codes.Unavailable, "lost")
+		}
+	}
+	return f.instant.Invoke(ctx, method, request, reply, opts...)
+}
+
+// What carries an attempt may go on reading its message after the attempt has been given up.
+func TestSend_NeverChangesAMessageOfAnEarlierAttempt(t *testing.T) {
+	var kept []*v2.Message
+	p := producerOver(t, forgetful{instant{routeOver("orders", single...)}, &kept})
+	_, err := p.Send(t.Context(), message("orders", "x"))
+	require.NoError(t, err)
+	require.Len(t, kept, 2)
+	require.NotSame(t, kept[0], kept[1])
+	require.NotSame(t, kept[0].SystemProperties, kept[1].SystemProperties)
+	require.Equal(t, kept[0].SystemProperties.MessageId, kept[1].SystemProperties.MessageId)
+}
+
 func instantProducer(tb testing.TB) *client.Producer {
 	tb.Helper()
-	cc := instant{routeOver("orders", single...)}
+	p := producerOver(tb, instant{routeOver("orders", single...)})
+	_, err := p.Send(context.Background(), message("orders", "x"))
+	require.NoError(tb, err)
+	return p
+}
+
+func producerOver(tb testing.TB, cc grpc.ClientConnInterface) *client.Producer {
+	tb.Helper()
 	c, err := client.New(single[0], client.WithCredentials("ak", "sk"),
 		client.WithConnect(func(context.Context, string) (grpc.ClientConnInterface, io.Closer, error) { return cc, nil, nil }))
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, c.Close()) })
 	p, err := c.NewProducer()
-	require.NoError(tb, err)
-	_, err = p.Send(context.Background(), message("orders", "x"))
 	require.NoError(tb, err)
 	return p
 }

@@ -3,7 +3,6 @@ package client_test
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -220,39 +219,6 @@ func TestSettings_AreTheServersForTheGroup(t *testing.T) {
 		s, err = r.consumer("O", "steps").Settings(r.Context())
 		require.NoError(r, err)
 		require.True(r, s.FIFO)
-	})
-}
-
-func TestClose_EndsPollsAndHandsBack(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		c := r.consumer("G", "orders")
-		polled := make(chan error)
-		go func() {
-			_, err := c.Receive(r.Context(), 1, time.Minute)
-			polled <- err
-		}()
-		synctest.Wait()
-		start := time.Now()
-		require.NoError(r, c.Close())
-		require.ErrorIs(r, <-polled, client.ErrClosed)
-		require.Less(r, time.Since(start), time.Second)
-		_, err := c.Receive(r.Context(), 1, time.Minute)
-		require.ErrorIs(r, err, client.ErrClosed)
-	})
-}
-
-func TestClose_TakesUnderASecondWhenIdle(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		r.send("orders", "a")
-		r.receive(r.consumer("G", "orders"), 1)
-		start := time.Now()
-		require.NoError(r, r.client.Close())
-		require.NoError(r, r.client.Close())
-		require.Less(r, time.Since(start), time.Second)
-		_, err := r.client.NewProducer()
-		require.ErrorIs(r, err, client.ErrClosed)
-		_, err = r.client.NewSimpleConsumer("G", nil)
-		require.ErrorIs(r, err, client.ErrClosed)
 	})
 }
 

@@ -42,6 +42,7 @@ type scripted struct {
 	change    func(ctx context.Context, q *v2.ChangeInvisibleDurationRequest) (*v2.ChangeInvisibleDurationResponse, error)
 	forward   func(ctx context.Context, q *v2.ForwardMessageToDeadLetterQueueRequest) (*v2.ForwardMessageToDeadLetterQueueResponse, error)
 	heartbeat func(ctx context.Context, q *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error)
+	terminate func(ctx context.Context, q *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error)
 	telemetry func(s telemetryServer) error
 }
 
@@ -83,6 +84,9 @@ func newScripted(addresses []string) *scripted {
 		return a, nil
 	}
 	s.heartbeat = wellHeartbeat
+	s.terminate = func(context.Context, *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
+		return &v2.NotifyClientTerminationResponse{Status: ok()}, nil
+	}
 	s.telemetry = answerSettings(func(s *v2.Settings) *v2.Settings { return s })
 	return s
 }
@@ -227,6 +231,6 @@ func (s *scripted) Heartbeat(ctx context.Context, q *v2.HeartbeatRequest) (*v2.H
 
 func (s *scripted) Telemetry(stream telemetryServer) error { return part(s, &s.telemetry)(stream) }
 
-func (s *scripted) NotifyClientTermination(context.Context, *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
-	return &v2.NotifyClientTerminationResponse{Status: ok()}, nil
+func (s *scripted) NotifyClientTermination(ctx context.Context, q *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
+	return part(s, &s.terminate)(ctx, q)
 }

@@ -70,7 +70,7 @@ func (p *Producer) transmit(ctx context.Context, s *shipment) ([]Receipt, error)
 			return nil, err
 		}
 		receipts, err := p.attempt(ctx, s, q)
-		if err == nil || ctx.Err() != nil || !retryable(err) {
+		if err == nil || !retryable(err) { // an end of ctx is not retryable
 			return receipts, err
 		}
 		if attempt >= p.cfg.maxAttempts {

@@ -134,6 +134,44 @@ func TestSend_GoesToAnotherBrokerAndAvoidsTheSilentOne(t *testing.T) {
 	})
 }
 
+func TestSend_TriesEachBrokerBeforeOneTwice(t *testing.T) {
+	onNetwork(t, pair, func(n *network) {
+		var count atomic.Int32
+		n.at(pair[1]).send = answering(&count, code(v2.Code_INTERNAL_SERVER_ERROR))
+		p := n.producer(client.WithMaxAttempts(2))
+		for range 10 {
+			receipt, err := p.Send(n.Context(), message("orders", "x"))
+			require.NoError(n, err)
+			require.Equal(n, pair[0], receipt.Endpoint)
+		}
+		require.EqualValues(n, 5, count.Load(), "an internal error does not isolate its broker")
+	})
+}
+
+func TestSend_QueriesTheRouteAgainWhenTheServerContradictsIt(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		s := n.at(single[0])
+		var queries, sends atomic.Int32
+		inner := s.route
+		s.route = func(ctx context.Context, q *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error) {
+			queries.Add(1)
+			return inner(ctx, q)
+		}
+		well := s.send
+		s.send = answering(&sends, code(v2.Code_TOPIC_NOT_FOUND))
+		p := n.producer()
+		_, err := p.Send(n.Context(), message("orders", "x"))
+		require.ErrorIs(n, err, client.ErrTopicNotFound)
+		require.EqualValues(n, 1, queries.Load())
+		s.script(func() { s.send = well })
+		for range 5 {
+			_, err = p.Send(n.Context(), message("orders", "x"))
+			require.NoError(n, err)
+			require.EqualValues(n, 2, queries.Load())
+		}
+	})
+}
+
 func TestSend_NamesAnUnreachableEndpoint(t *testing.T) {
 	onNetwork(t, single, func(n *network) {
 		n.stop(single[0])

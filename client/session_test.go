@@ -130,6 +130,13 @@ func TestSession_StandsAgainWithinTwoSecondsOfTheServersReturn(t *testing.T) {
 			_, err = c.Receive(n.Context(), 1, time.Minute)
 			require.NoError(n, err)
 		}
+		n.stop(single[0])
+		var seen announced
+		back := newScripted(single)
+		back.telemetry = seen.serve
+		n.start(single[0], back)
+		time.Sleep(250 * time.Millisecond)
+		require.Equal(n, 1, seen.count(), "soon, if the server was hardly away")
 	})
 }
 
@@ -178,8 +185,10 @@ func TestSession_ReportsWhyTheServerRefusesIt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onNetwork(t, single, func(n *network) {
 				n.at(single[0]).telemetry = c.telemetry
+				start := time.Now()
 				_, err := n.consumer("orders").Receive(n.Context(), 1, time.Minute)
 				require.ErrorIs(n, err, c.kind)
+				require.LessOrEqual(n, time.Since(start), client.DefaultRequestTimeout)
 				require.ErrorContains(n, err, c.says)
 				require.ErrorContains(n, err, single[0])
 				// Sending does not depend on the session.

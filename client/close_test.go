@@ -1,0 +1,105 @@
+package client_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rocketflow-io/rocketflow/client"
+)
+
+func TestClose_EndsPollsAndHandsBack(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		c := r.consumer("G", "orders")
+		polled := make(chan error)
+		go func() {
+			_, err := c.Receive(r.Context(), 1, time.Minute)
+			polled <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(r, c.Close())
+		require.ErrorIs(r, <-polled, client.ErrClosed)
+		require.Less(r, time.Since(start), time.Second)
+		_, err := c.Receive(r.Context(), 1, time.Minute)
+		require.ErrorIs(r, err, client.ErrClosed)
+	})
+}
+
+func TestClose_HandsBackBeforeItTakesLeave(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		s := n.at(single[0])
+		var (
+			mu     sync.Mutex
+			events []string
+		)
+		note := func(event string) {
+			mu.Lock()
+			defer mu.Unlock()
+			events = append(events, event)
+		}
+		s.receive = func(_ *v2.ReceiveMessageRequest, stream receiveServer) error {
+			if err := stream.Send(messageFrame("a")); err != nil {
+				return err
+			}
+			<-stream.Context().Done()
+			return nil
+		}
+		s.change = func(_ context.Context, q *v2.ChangeInvisibleDurationRequest) (*v2.ChangeInvisibleDurationResponse, error) {
+			time.Sleep(100 * time.Millisecond)
+			note("handed back " + q.GetMessageId())
+			return &v2.ChangeInvisibleDurationResponse{Status: ok()}, nil
+		}
+		s.terminate = func(_ context.Context, q *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
+			note("left " + q.GetGroup().GetName())
+			return &v2.NotifyClientTerminationResponse{Status: ok()}, nil
+		}
+		c := n.consumer("orders")
+		polled := make(chan error, 1)
+		go func() {
+			_, err := c.Receive(n.Context(), 1, time.Minute)
+			polled <- err
+		}()
+		synctest.Wait()
+		require.NoError(n, c.Close())
+		require.ErrorIs(n, <-polled, client.ErrClosed)
+		require.Equal(n, []string{"handed back a", "left G"}, events)
+	})
+}
+
+func TestClose_TakesUnderASecondWhenTheServerIsSilent(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		n.at(single[0]).terminate = func(ctx context.Context, _ *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		_, err := n.consumer("orders").Settings(n.Context())
+		require.NoError(n, err)
+		_, err = n.producer().Send(n.Context(), message("orders", "x"))
+		require.NoError(n, err)
+		start := time.Now()
+		require.NoError(n, n.client.Close())
+		require.Less(n, time.Since(start), time.Second)
+	})
+}
+
+func TestClose_TakesUnderASecondWhenIdle(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.send("orders", "a")
+		r.receive(r.consumer("G", "orders"), 1)
+		start := time.Now()
+		require.NoError(r, r.client.Close())
+		require.NoError(r, r.client.Close())
+		require.Less(r, time.Since(start), time.Second)
+		_, err := r.client.NewProducer()
+		require.ErrorIs(r, err, client.ErrClosed)
+		_, err = r.client.NewSimpleConsumer("G", nil)
+		require.ErrorIs(r, err, client.ErrClosed)
+	})
+}
+
