@@ -78,7 +78,7 @@ func (l *orderedLane) take(p *pull) {
 		if !ok {
 			break
 		}
-		if l.settled[offset] {
+		if offset < l.base || l.settled[offset] { // base moves on while this goes through
 			continue
 		}
 		if !p.filter.matches(e.message) {

@@ -149,6 +149,16 @@ func TestOrdered_PassesWhatIsDead(t *testing.T) {
 	}, "a", "b")
 }
 
+func TestOrdered_DoesNotRepeatWhatIsAcknowledgedBehindTheDead(t *testing.T) {
+	inOrder(t, func(r *rig) {
+		_, messages := r.pop("ordered-once", "F", batch(2))
+		r.ack("ordered-once", "F", handles(messages[1])...)
+		r.Equal([]string{"a/2", "c/1"}, r.later(10*time.Second, "ordered-once", "F"))
+		r.Equal([]string{"c/2"}, r.later(10*time.Second, "ordered-once", "F"))
+		r.Len(r.dead("ordered-once"), 1)
+	}, "a", "b", "c")
+}
+
 func TestOrdered_SettlesWhatIsForwarded(t *testing.T) {
 	inOrder(t, func(r *rig) {
 		_, messages := r.pop("O", "F", batch(1))

@@ -112,7 +112,7 @@ func (s *service) storeAll(t *topic, messages []*v2.Message) []*v2.SendResultEnt
 		for n < len(messages) && queue(messages[n]) == q {
 			n++
 		}
-		offset := t.store(q, 0, messages[:n]...)
+		offset := t.append(q, 0, messages[:n]...)
 		t.arrived(q, offset)
 		for i, m := range messages[:n] {
 			id := m.GetSystemProperties().GetMessageId()

@@ -155,7 +155,7 @@ func (s *subscription) redeliver(e entry, attempt int32) {
 		s.retries = s.store.retriesOf(s)
 		s.retry = newSharedLane(s, s.retries.logs[0], 0, kindRetry)
 	}
-	first := s.retries.store(0, attempt, e.message)
+	first := s.retries.append(0, attempt, e.message)
 	s.tell(arrival{s.retries, 0, first})
 	s.wake(s.retry, first)
 }
@@ -164,7 +164,7 @@ func (s *subscription) redeliver(e entry, attempt int32) {
 func (s *subscription) bury(e entry) {
 	s.counts.DeadLettered++
 	t := s.store.deadLetters(s.group.Name)
-	s.tell(arrival{t, 0, t.store(0, 0, e.message)})
+	s.tell(arrival{t, 0, t.append(0, 0, e.message)})
 }
 
 // tell lets unlock tell of an arrival, if anyone reads there. Who begins to after this finds it.

@@ -122,9 +122,9 @@ func newTopic(cfg Topic, commit *atomic.Int64) *topic {
 	return t
 }
 
-// store appends messages to one queue, in order, and gives the offset of the first. They can be
+// append stores messages in one queue, in order, and gives the offset of the first. They can be
 // received from then on, but nobody who waits has been told: see arrived.
-func (t *topic) store(queue int, attempt int32, messages ...*v2.Message) int64 {
+func (t *topic) append(queue int, attempt int32, messages ...*v2.Message) int64 {
 	now := time.Now().UnixMilli()
 	entries := make([]entry, len(messages))
 	for i, m := range messages {
