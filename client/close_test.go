@@ -102,4 +102,3 @@ func TestClose_TakesUnderASecondWhenIdle(t *testing.T) {
 		require.ErrorIs(r, err, client.ErrClosed)
 	})
 }
-

@@ -145,6 +145,7 @@ func TestWithLogger_TellsOfABrokenSessionOnce(t *testing.T) {
 		require.NoError(n, err)
 		n.stop(single[0])
 		time.Sleep(5 * time.Second)
+		require.NoError(n, n.client.Close()) // which waits for all who could write
 		require.Equal(n, 1, bytes.Count(log.Bytes(), []byte("session interrupted")))
 	}, client.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
 }
