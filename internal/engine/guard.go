@@ -13,7 +13,7 @@ type guard[I any] struct {
 	*Stage
 	proc    stage.Processor[I]
 	gate    gate[stage.Record[I]]
-	retried retried
+	trials  trials
 }
 
 // Emit takes a record from the stage above. The segment's lock is held.
@@ -22,7 +22,7 @@ func (g *guard[I]) Emit(ctx context.Context, r stage.Record[I]) {
 	if g.detour.Load() {
 		g.admit(ctx, r)
 	} else if err := g.process(ctx, r); err != nil {
-		g.ended(ctx, r, nil, err)
+		g.ended(ctx, r, trial{}, err)
 	}
 }
 
@@ -48,56 +48,77 @@ func (g *guard[I]) admit(ctx context.Context, r stage.Record[I]) {
 		g.handBack(r.Duty)
 		return
 	}
-	if k, ok := keyOf(r.Duty); ok {
-		if k.turnedBack() {
-			g.handBack(r.Duty)
-			return
-		}
-		// Rule 8: one value of a key at a time. What finds its key taken waits at the gate.
-		if !g.gate.enter(k, r) {
-			g.hold(1)
-			return
-		}
+	k, ok := keyOf(r.Duty)
+	if !ok {
+		g.try(ctx, r, trial{})
+		return
 	}
-	g.try(ctx, r, nil)
+	// Rule 8: one value of a key at a time. What finds its key taken waits at the gate.
+	if !g.gate.enter(k.lane(), r) {
+		g.hold(1)
+		return
+	}
+	g.enter(ctx, r, k)
+}
+
+// trial is what goes with a record through a try: the tries before it, and the key that it holds.
+// The key cannot be asked of the duty afterwards, which may have been settled by then.
+type trial struct {
+	tries *tries
+	lane  lane
+}
+
+// enter takes in a record that holds its key. Only now is it clear whether it may go on: until
+// the key was free, an earlier record of it could still be handed back.
+func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef) {
+	if g.run.hard.Load() || k.turnedBack() {
+		g.handBack(r.Duty)
+		g.freed(k.lane())
+		return
+	}
+	g.try(ctx, r, trial{lane: k.lane()})
 }
 
 // try runs a record through the operator, for the first time or again.
-func (g *guard[I]) try(ctx context.Context, r stage.Record[I], t *tries) {
+func (g *guard[I]) try(ctx context.Context, r stage.Record[I], t trial) {
 	if g.Desc.Async {
 		g.hold(1)
-		g.retried.put(r.Duty, t)
+		g.trials.put(r.Duty, t)
 	}
-	if err := g.process(ctx, r); err != nil || !g.Desc.Async {
+	err := g.process(ctx, r)
+	if err != nil && g.Desc.Async {
+		g.trials.take(r.Duty) // the operator did not take the record
+	}
+	if err != nil || !g.Desc.Async {
 		g.ended(ctx, r, t, err)
 	}
 }
 
 // ended follows a try: a failure goes to the policy, and the record's key is free again unless
 // it waits for another try.
-func (g *guard[I]) ended(ctx context.Context, r stage.Record[I], t *tries, err error) {
+func (g *guard[I]) ended(ctx context.Context, r stage.Record[I], t trial, err error) {
 	if g.Desc.Async {
 		defer g.hold(-1)
 	}
 	if err == nil {
-		g.freed(r.Duty)
+		g.freed(t.lane)
 		return
 	}
 	g.failed(attempt{
 		duty:  r.Duty,
 		value: func() any { return r.Value },
-		tries: t,
-		again: func(t *tries) {
-			g.seg.do(func(ctx context.Context) { g.again(ctx, r, t) })
+		tries: t.tries,
+		again: func(again *tries) {
+			g.seg.do(func(ctx context.Context) { g.again(ctx, r, trial{again, t.lane}) })
 		},
-		settled: func() { g.freed(r.Duty) },
+		settled: func() { g.freed(t.lane) },
 	}, err)
 }
 
 // again is the next try of a record that waited for it.
-func (g *guard[I]) again(ctx context.Context, r stage.Record[I], t *tries) {
-	if g.refuse(r.Duty, t) {
-		g.freed(r.Duty)
+func (g *guard[I]) again(ctx context.Context, r stage.Record[I], t trial) {
+	if g.refuse(r.Duty, t.tries) {
+		g.freed(t.lane)
 		return
 	}
 	g.retries.Add(1)
@@ -106,30 +127,27 @@ func (g *guard[I]) again(ctx context.Context, r stage.Record[I], t *tries) {
 
 // freed lets the next record of the key in. It may be called with or without the lock, so the
 // record goes in by a stretch of work of its own.
-func (g *guard[I]) freed(d stage.Duty) {
-	if !g.keyed {
+func (g *guard[I]) freed(l lane) {
+	if l == (lane{}) {
 		return
 	}
-	k, ok := keyOf(d)
-	if !ok {
-		return
-	}
-	if next, ok := g.gate.leave(k); ok {
+	if next, ok := g.gate.leave(l); ok {
 		g.run.after(0, func() {
-			g.seg.do(func(ctx context.Context) { g.resume(ctx, next) })
+			g.seg.do(func(ctx context.Context) { g.resume(ctx, next, l) })
 		})
 	}
 }
 
 // resume lets in a record that waited at the gate and now holds its key.
-func (g *guard[I]) resume(ctx context.Context, r stage.Record[I]) {
+func (g *guard[I]) resume(ctx context.Context, r stage.Record[I], l lane) {
 	defer g.hold(-1)
-	if k, ok := keyOf(r.Duty); g.run.hard.Load() || ok && k.turnedBack() {
+	k, ok := keyOf(r.Duty)
+	if !ok { // it was settled while it waited, so nothing of it goes on
 		g.handBack(r.Duty)
-		g.freed(r.Duty)
+		g.freed(l)
 		return
 	}
-	g.try(ctx, r, nil)
+	g.enter(ctx, r, k)
 }
 
 // drain has the operator emit what it holds, until nothing is held and nothing waits. A

@@ -18,9 +18,9 @@ type job[T any] struct {
 
 // extra is what a value brings along that was tried before, or that is not an ordinary one.
 type extra struct {
-	tries    *tries
-	holdsKey bool // it has passed the gate, and its key is taken by it
-	then     func(err error)
+	tries *tries
+	lane  lane            // the key that it holds, since it has passed the gate
+	then  func(err error) // told how the value ended; of dead letters, which pass no gate
 }
 
 // entry is one value of a job on its own.
@@ -53,7 +53,7 @@ func (j *job[T]) addAll(rs []stage.Record[T]) {
 }
 
 func (j *job[T]) addEntry(e entry[T]) {
-	if x := e.extra; x.tries != nil || x.holdsKey || x.then != nil {
+	if x := e.extra; x.tries != nil || x.lane != (lane{}) || x.then != nil {
 		j.setExtra(len(j.values), e.extra)
 	}
 	j.add(e.value, e.duty)

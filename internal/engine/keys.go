@@ -131,50 +131,50 @@ type gate[X any] struct {
 	lanes map[lane][]X // a key that is taken, and who waits for it
 }
 
+// lane is a key of a source; the zero lane is none.
 type lane struct {
 	ledger *ledger
 	key    string
 }
 
+func (k keyRef) lane() lane { return lane{k.ledger, k.key} }
+
 // enter takes the key. If it is taken, x waits in line and enter reports false.
-func (g *gate[X]) enter(k keyRef, x X) bool {
+func (g *gate[X]) enter(l lane, x X) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at := lane{k.ledger, k.key}
-	line, taken := g.lanes[at]
+	line, taken := g.lanes[l]
 	if taken {
-		g.lanes[at] = append(line, x)
+		g.lanes[l] = append(line, x)
 		return false
 	}
 	if g.lanes == nil {
 		g.lanes = make(map[lane][]X)
 	}
-	g.lanes[at] = nil
+	g.lanes[l] = nil
 	return true
 }
 
 // pass reports whether the key is free, without taking it. If it is taken, x waits in line.
-func (g *gate[X]) pass(k keyRef, x X) bool {
+func (g *gate[X]) pass(l lane, x X) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at := lane{k.ledger, k.key}
-	line, taken := g.lanes[at]
+	line, taken := g.lanes[l]
 	if taken {
-		g.lanes[at] = append(line, x)
+		g.lanes[l] = append(line, x)
 	}
 	return !taken
 }
 
 // leave gives the key to the next in line, or frees it.
-func (g *gate[X]) leave(k keyRef) (next X, ok bool) {
+func (g *gate[X]) leave(l lane) (next X, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	at := lane{k.ledger, k.key}
-	line := g.lanes[at]
+	line := g.lanes[l]
 	if len(line) == 0 {
-		delete(g.lanes, at)
+		delete(g.lanes, l)
 		return next, false
 	}
-	g.lanes[at] = line[1:]
+	g.lanes[l] = line[1:]
 	return line[0], true
 }

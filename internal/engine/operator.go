@@ -92,7 +92,7 @@ func (o *operator[I, O]) emitChunk(ctx context.Context, rs []stage.Record[I]) {
 		if err == nil {
 			break
 		}
-		o.ended(ctx, c.In[c.At], nil, err)
+		o.ended(ctx, c.In[c.At], trial{}, err)
 		c.In = c.In[c.At+1:]
 	}
 	c.In, c.At = nil, 0

@@ -47,45 +47,46 @@ func (r *runtime[I]) After(d time.Duration, f func(ctx context.Context)) func() 
 
 // Complete takes the return of an asynchronous operator from a record.
 func (r *runtime[I]) Complete(ctx context.Context, rec stage.Record[I], err error) {
-	r.g.ended(ctx, rec, r.g.retried.take(rec.Duty), err)
+	r.g.ended(ctx, rec, r.g.trials.take(rec.Duty), err)
 }
 
-// retried remembers the tries of records that an asynchronous operator has again. Records that
-// came of one source record share its duty; between them, tries may be mixed up but not lost.
-type retried struct {
+// trials remembers what goes with the records that an asynchronous operator has: those that were
+// tried before, or hold a key. Records that came of one source record share its duty; between
+// them, tries may be mixed up but not lost.
+type trials struct {
 	n  atomic.Int64 // how many there are, to be looked at without the lock
 	mu sync.Mutex
-	m  map[stage.Duty][]*tries
+	m  map[stage.Duty][]trial
 }
 
-func (r *retried) put(d stage.Duty, t *tries) {
-	if t == nil {
+func (ts *trials) put(d stage.Duty, t trial) {
+	if t == (trial{}) {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.m == nil {
-		r.m = make(map[stage.Duty][]*tries)
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if ts.m == nil {
+		ts.m = make(map[stage.Duty][]trial)
 	}
-	r.m[d] = append(r.m[d], t)
-	r.n.Add(1)
+	ts.m[d] = append(ts.m[d], t)
+	ts.n.Add(1)
 }
 
-func (r *retried) take(d stage.Duty) *tries {
-	if r.n.Load() == 0 {
-		return nil
+func (ts *trials) take(d stage.Duty) trial {
+	if ts.n.Load() == 0 {
+		return trial{}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	all := r.m[d]
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	all := ts.m[d]
 	if len(all) == 0 {
-		return nil
+		return trial{}
 	}
-	r.n.Add(-1)
+	ts.n.Add(-1)
 	if len(all) == 1 {
-		delete(r.m, d)
+		delete(ts.m, d)
 	} else {
-		r.m[d] = all[1:]
+		ts.m[d] = all[1:]
 	}
 	return all[0]
 }

@@ -24,59 +24,53 @@ func (s *sink[T]) sift(j *job[T]) *job[T] {
 		case s.run.tooLate(e.duty, now):
 			s.expire(e.duty)
 			s.turned(e)
+		case keyed && !s.admit(k.lane(), &e):
+			s.hold(1)
+		// Only behind the gate is it clear: until then an earlier record could be handed back.
 		case keyed && k.turnedBack():
 			s.handBack(e.duty)
 			s.turned(e)
-		case keyed && !s.admitted(k, e):
-			s.hold(1)
 		default:
-			if keyed && !s.ordered {
-				e.extra.holdsKey = true
-			}
 			kept.addEntry(e)
 		}
 	}
 	return kept
 }
 
-// admitted lets a value into a write (rule 8): the only one of its key, or, where the writer
-// keeps the order of keys, any that no failure of its key stands before. What is not let in
-// waits in line.
-func (s *sink[T]) admitted(k keyRef, e entry[T]) bool {
+// admit lets a value into a write (rule 8): the only one of its key, or, where the writer keeps
+// the order of keys, any that no failure of its key stands before. What is not let in waits in
+// line.
+func (s *sink[T]) admit(l lane, e *entry[T]) bool {
 	switch {
-	case e.extra.holdsKey:
+	case e.extra.lane == l, e.extra.then != nil:
 		return true
 	case s.ordered:
-		return s.gate.pass(k, e)
-	default:
-		return s.gate.enter(k, e)
+		return s.gate.pass(l, *e)
+	case s.gate.enter(l, *e):
+		e.extra.lane = l
+		return true
 	}
+	return false
 }
 
 // turned ends the way of a value that was not written.
 func (s *sink[T]) turned(e entry[T]) {
-	if s.keyed {
-		s.freed(e.duty, e.extra)
-	}
+	s.freed(e.extra.lane)
 	if e.extra.then != nil {
 		e.extra.then(stage.ErrHandedBack)
 	}
 }
 
-// freed lets the next value of the key in, if this one held it.
-func (s *sink[T]) freed(d stage.Duty, x extra) {
-	if !x.holdsKey {
+// freed lets the next value of the key in.
+func (s *sink[T]) freed(l lane) {
+	if l == (lane{}) {
 		return
 	}
-	k, ok := keyOf(d)
+	next, ok := s.gate.leave(l)
 	if !ok {
 		return
 	}
-	next, ok := s.gate.leave(k)
-	if !ok {
-		return
-	}
-	next.extra.holdsKey = true
+	next.extra.lane = l
 	s.run.after(0, func() {
 		s.seg.do(func(ctx context.Context) { s.gather(ctx, next) })
 		s.hold(-1)

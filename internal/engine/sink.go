@@ -100,7 +100,7 @@ func (s *sink[T]) EmitAll(ctx context.Context, rs []stage.Record[T]) {
 func (s *sink[T]) bury(value T, d stage.Duty, then func(err error)) {
 	s.seg.do(func(ctx context.Context) {
 		s.in++
-		s.gather(ctx, entry[T]{value: value, duty: d, extra: extra{then: then, holdsKey: true}})
+		s.gather(ctx, entry[T]{value: value, duty: d, extra: extra{then: then}})
 	})
 }
 
@@ -235,25 +235,26 @@ func named(e *stage.BatchError, n int) bool {
 }
 
 func (s *sink[T]) written(j *job[T], i int) {
-	x, special := j.extras[i]
-	if s.keyed {
-		s.freed(j.duties[i], x)
-	}
 	j.duties[i].Done()
-	if special && x.then != nil {
+	x, special := j.extras[i]
+	if !special {
+		return
+	}
+	s.freed(x.lane)
+	if x.then != nil {
 		x.then(nil)
 	}
 }
 
 // unwritten hands a value's failure to the policy.
 func (s *sink[T]) unwritten(e entry[T], err error) {
-	if k, ok := keyOf(e.duty); s.keyed && s.ordered && ok && !e.extra.holdsKey {
+	if k, ok := keyOf(e.duty); s.keyed && s.ordered && ok && e.extra.lane == (lane{}) && e.extra.then == nil {
 		// The first failure of a key takes the key; what the writer left out behind it waits.
-		if !s.gate.enter(k, e) {
+		if !s.gate.enter(k.lane(), e) {
 			s.hold(1)
 			return
 		}
-		e.extra.holdsKey = true
+		e.extra.lane = k.lane()
 	}
 	s.failed(attempt{
 		duty:  e.duty,
@@ -261,9 +262,7 @@ func (s *sink[T]) unwritten(e entry[T], err error) {
 		tries: e.extra.tries,
 		again: func(t *tries) { s.again(e, t) },
 		settled: func() {
-			if s.keyed {
-				s.freed(e.duty, e.extra)
-			}
+			s.freed(e.extra.lane)
 			if e.extra.then != nil {
 				e.extra.then(err)
 			}
@@ -274,9 +273,7 @@ func (s *sink[T]) unwritten(e entry[T], err error) {
 // again gathers a value for another write.
 func (s *sink[T]) again(e entry[T], t *tries) {
 	if s.refuse(e.duty, t) {
-		if s.keyed {
-			s.freed(e.duty, e.extra)
-		}
+		s.freed(e.extra.lane)
 		if e.extra.then != nil {
 			e.extra.then(t.err)
 		}
