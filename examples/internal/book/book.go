@@ -132,6 +132,16 @@ const (
 	factSettled  = "settled"
 )
 
+func (e entry) valid() bool {
+	switch e.Fact {
+	case "":
+		return e.Row == 0 && e.Loaded > 0
+	case factRejected, factDropped, factArrived, factDead, factSettled:
+		return e.Row > 0 && e.Loaded == 0
+	}
+	return false
+}
+
 // note writes entries to the journal and counts them.
 func (b *Book) note(entries ...entry) error {
 	lines := make([][]byte, len(entries))
@@ -161,7 +171,7 @@ func (b *Book) replay(line []byte) error {
 	if err := json.Unmarshal(line, &e); err != nil {
 		return fmt.Errorf("book: %.80q is not a line of a book: %w", line, err)
 	}
-	if (e.Fact == "") == (e.Loaded < 1) || (e.Fact == "") == (e.Row > 0) || e.Row < 0 {
+	if !e.valid() {
 		return fmt.Errorf("book: %.80q is not a line of a book", line)
 	}
 	b.countLocked(e) // nobody else has the book yet

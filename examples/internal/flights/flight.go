@@ -50,7 +50,7 @@ func (f Flight) Arrived() bool { return f.ArrDelay.Known }
 func (f Flight) Late() bool { return f.Arrived() && f.ArrDelay.Value >= LateFrom }
 
 // Message makes the message that carries a row, under its number as key.
-func Message(_ context.Context, f Flight) (*client.Message, error) { return message(f.Row, f) }
+func Message(f Flight) (*client.Message, error) { return message(f.Row, f) }
 
 // Parse reads a message that [Message] made.
 func Parse(_ context.Context, m *client.Message) (Flight, error) {

@@ -22,7 +22,7 @@ func flight() Flight {
 }
 
 func TestParse_ReadsWhatMessageMade(t *testing.T) {
-	m, err := Message(t.Context(), flight())
+	m, err := Message(flight())
 	require.NoError(t, err)
 	require.Equal(t, []string{"17"}, m.Keys)
 	f, err := Parse(t.Context(), m)
@@ -79,7 +79,7 @@ func TestNames_AddsThoseThatAreKnown(t *testing.T) {
 	require.Equal(t, "Newark Liberty Intl", named.OriginName)
 	require.Empty(t, named.DestinationName)
 
-	m, err := NamedMessage(t.Context(), named)
+	m, err := NamedMessage(named)
 	require.NoError(t, err)
 	require.Equal(t, []string{"17"}, m.Keys)
 	require.Contains(t, string(m.Body), `"arr_delay":30`)

@@ -1,7 +1,6 @@
 package flights
 
 import (
-	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ type Named struct {
 }
 
 // NamedMessage makes the message that carries a flight with its names, under its row as key.
-func NamedMessage(_ context.Context, f Named) (*client.Message, error) { return message(f.Row, f) }
+func NamedMessage(f Named) (*client.Message, error) { return message(f.Row, f) }
 
 // Names knows the airlines by their carrier code and the airports by their FAA code.
 type Names struct{ airlines, airports map[string]string }

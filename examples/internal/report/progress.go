@@ -33,7 +33,7 @@ func Progress(w io.Writer, what string, count func() (done, total int), f func()
 	err := f()
 	close(stop)
 	<-stopped
-	fmt.Fprintln(w)
+	_, _ = io.WriteString(w, "\n") // like the bar
 	return err
 }
 

@@ -2,6 +2,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -26,17 +27,19 @@ func Print(w io.Writer, r check.Result, name func(carrier string) string, asJSON
 // Table prints the result for people: the carriers, most flights first, and then the counts. Name
 // gives the name of a carrier.
 func Table(w io.Writer, r check.Result, name func(carrier string) string) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "carrier\tflights\tdelay in minutes\t")
+	var text bytes.Buffer
+	text.WriteString("carrier\tflights\tdelay in minutes\t\n")
 	for _, code := range byFlights(r) {
 		c := r.Carriers[code]
-		fmt.Fprintf(t, "%s\t%s\t%.3f\t  %s\n", code, Thousands(c.Flights), c.Average(), name(code))
+		fmt.Fprintf(&text, "%s\t%s\t%.3f\t  %s\n", code, Thousands(c.Flights), c.Average(), name(code))
 	}
-	fmt.Fprintln(t, "\t\t\t")
+	text.WriteString("\t\t\t\n")
 	for _, line := range lines(r) {
-		fmt.Fprintf(t, "%s\t%s\t\t\n", line.what, line.n)
+		fmt.Fprintf(&text, "%s\t%s\t\t\n", line.what, line.n)
 	}
-	return t.Flush()
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, err := t.Write(text.Bytes())
+	return errors.Join(err, t.Flush())
 }
 
 func byFlights(r check.Result) []string {
