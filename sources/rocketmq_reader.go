@@ -1,0 +1,185 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/rocketflow-io/rocketflow/client"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// rocketMQReader is a consumer of the group, and its pollers.
+type rocketMQReader struct {
+	source   *RocketMQSource
+	consumer *client.SimpleConsumer
+	settings client.ConsumerSettings
+	acks     acker
+
+	buffer *buffer            // of a group that is not FIFO
+	stop   context.CancelFunc // ends the pollers
+	polls  sync.WaitGroup     // the pollers
+}
+
+var (
+	_ stage.Reader[*client.Message] = (*rocketMQReader)(nil)
+	_ stage.SourceDescriber         = (*rocketMQReader)(nil)
+)
+
+// start starts the pollers; they end with Close.
+func (r *rocketMQReader) start() {
+	ctx, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	if r.settings.FIFO {
+		return
+	}
+	r.buffer = newBuffer(r.source.cfg.prefetch, r.source.cfg.prefetchBytes)
+	for i := range r.source.cfg.polls {
+		r.polls.Go(func() { r.poll(ctx, i == 0) })
+	}
+}
+
+// SourceTraits tells what the server lays down for the group.
+func (r *rocketMQReader) SourceTraits() stage.SourceTraits {
+	t := r.source.SourceTraits()
+	t.Keyed = r.settings.FIFO
+	return t
+}
+
+// poll fills the buffer until ctx ends or the topic cannot be polled for good.
+func (r *rocketMQReader) poll(ctx context.Context, first bool) {
+	for {
+		n := r.buffer.reserve(ctx, r.pollSize(), first)
+		if n == 0 {
+			return
+		}
+		got, err := r.receive(ctx, n)
+		r.buffer.put(n, got)
+		if err != nil {
+			r.buffer.fail(err) // of ctx only when nobody reads any more
+			return
+		}
+	}
+}
+
+func (r *rocketMQReader) pollSize() int {
+	if n := r.settings.ReceiveBatchSize; n > 0 {
+		return min(n, maxPoll)
+	}
+	return maxPoll
+}
+
+// receive makes one poll, and repeats it with backoff while it fails in a way that may pass.
+func (r *rocketMQReader) receive(ctx context.Context, n int) ([]*client.Delivery, error) {
+	pause := newPause()
+	for {
+		got, err := r.consumer.Receive(ctx, n, r.source.cfg.invisible)
+		switch {
+		case err == nil:
+			return got, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case isHopeless(err):
+			return nil, stage.Permanent(err)
+		}
+		wait := pause.NextBackOff()
+		r.source.cfg.log.WarnContext(ctx, "poll failed, to be tried again",
+			"topic", r.source.topic, "group", r.source.group, "after", wait, "error", err)
+		if !sleep(ctx, wait) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Read gives messages, waiting for them if need be. What has been fetched when ctx ends is for the
+// next Read, or is handed back by Close.
+func (r *rocketMQReader) Read(ctx context.Context) (stage.Batch[*client.Message], error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return stage.Batch[*client.Message]{}, err
+		}
+		var got []*client.Delivery
+		var err error
+		if r.settings.FIFO {
+			got, err = r.receive(ctx, r.pollSize())
+		} else {
+			got, err = r.buffer.take(ctx, maxChunk)
+		}
+		if err != nil {
+			return stage.Batch[*client.Message]{}, err
+		}
+		if len(got) > 0 {
+			return newReceipts(&r.acks, got).batch(r.source.cfg.invisible), nil
+		}
+	}
+}
+
+// Close ends the polls, hands back what was fetched and not read, and leaves the group.
+func (r *rocketMQReader) Close(ctx context.Context) error {
+	r.stop()
+	r.polls.Wait()
+	var err error
+	if r.buffer != nil {
+		err = r.acks.each(r.buffer.rest(), func(d *client.Delivery) error { return r.acks.handBack(ctx, d) })
+	}
+	return errors.Join(err, r.consumer.Close())
+}
+
+// receipts is the messages of one read with their deliveries, which settle them.
+type receipts struct {
+	acks       *acker
+	deliveries []*client.Delivery
+}
+
+func newReceipts(a *acker, deliveries []*client.Delivery) *receipts {
+	return &receipts{acks: a, deliveries: deliveries}
+}
+
+// batch leaves, of a lease, the time that an acknowledgement may take.
+func (r *receipts) batch(invisible time.Duration) stage.Batch[*client.Message] {
+	b := stage.Batch[*client.Message]{Values: make([]*client.Message, len(r.deliveries)), Info: r.info, Settler: r}
+	for i, d := range r.deliveries {
+		b.Values[i] = d.Message
+		if d.Err != nil {
+			b.Faults = append(b.Faults, stage.Fault{Index: i, Err: d.Err, Raw: d.Body})
+		}
+		if e := d.Expires(); b.Expires.IsZero() || e.Before(b.Expires) {
+			b.Expires = e
+		}
+	}
+	b.Expires = b.Expires.Add(-min(invisible/20, 5*time.Second))
+	return b
+}
+
+func (r *receipts) info(i int) stage.Info {
+	m := r.deliveries[i].Message
+	return stage.Info{
+		ID: m.ID, Key: m.MessageGroup, Attempt: m.Attempt,
+		EventTime: m.BornTime, TraceContext: m.TraceContext,
+	}
+}
+
+// newPause makes the waits between repeated requests: 100 ms to 10 s.
+func newPause() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval = 100 * time.Millisecond
+	b.MaxInterval = 10 * time.Second
+	b.MaxElapsedTime = 0
+	b.Reset()
+	return b
+}
+
+// sleep waits for d and reports whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
