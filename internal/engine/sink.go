@@ -35,6 +35,7 @@ type sink[T any] struct {
 	stopAge func() bool
 
 	queue   *jobQueue[T] // nil if writes happen on the segment's goroutine
+	taking  durableMutex // held by the writer that takes a job
 	writers sync.WaitGroup
 	free    sync.Pool // of *job[T]
 }
@@ -67,6 +68,7 @@ func (s *sink[T]) start(ctx context.Context) error {
 	if s.traits.Immediate {
 		return nil
 	}
+	s.taking = newDurableMutex()
 	s.queue = newJobQueue[T](concurrency+1, merge)
 	for range concurrency {
 		s.writers.Add(1)
@@ -140,7 +142,8 @@ func (s *sink[T]) dispatch(ctx context.Context) {
 	j := s.pend
 	s.pend = s.newJob()
 	if s.queue == nil {
-		s.process(ctx, j)
+		s.process(ctx, s.due(j))
+		s.recycle(j)
 		return
 	}
 	s.hold(j.len())
@@ -151,28 +154,45 @@ func (s *sink[T]) dispatch(ctx context.Context) {
 func (s *sink[T]) write() {
 	defer s.writers.Done()
 	for {
-		j, ok := s.queue.take()
+		j, due, ok := s.next()
 		if !ok {
 			return
 		}
 		n := j.len()
-		s.process(s.run.userCtx, j)
+		s.process(s.run.userCtx, due)
+		s.recycle(j)
 		s.hold(-n)
 	}
 }
 
-// process writes a job and sees to the outcome of each value.
-func (s *sink[T]) process(ctx context.Context, j *job[T]) {
-	s.processJob(ctx, j)
+// next takes a job and tells what of it is to be written. One writer at a time does: were a later
+// job sifted before an earlier one, its values would take their keys first (rule 8).
+func (s *sink[T]) next() (j, due *job[T], ok bool) {
+	s.taking.Lock()
+	defer s.taking.Unlock()
+	if j, ok = s.queue.take(); ok {
+		due = s.due(j)
+	}
+	return j, due, ok
+}
+
+// due gives what of a job may be written now.
+func (s *sink[T]) due(j *job[T]) *job[T] {
+	if s.leased || s.detour.Load() {
+		return s.sift(j)
+	}
+	return j
+}
+
+func (s *sink[T]) recycle(j *job[T]) {
 	j.reset()
 	s.free.Put(j)
 }
 
-func (s *sink[T]) processJob(ctx context.Context, j *job[T]) {
-	if s.leased || s.detour.Load() {
-		if j = s.sift(j); j.len() == 0 {
-			return
-		}
+// process writes a job and sees to the outcome of each value.
+func (s *sink[T]) process(ctx context.Context, j *job[T]) {
+	if j.len() == 0 {
+		return
 	}
 	if err := s.call(ctx, j); err != nil {
 		s.outcome(ctx, j, err, newBudget(j.len()))
