@@ -131,7 +131,7 @@ func (l *orderedLane) deliver(o *outstanding, e entry, start int64, p *pull) {
 	t.popTime = max(p.now, t.popTime+1) // never the same handle again, even within a millisecond
 	l.tries[o.offset] = t
 	o.popTime, o.visible, o.renewal = t.popTime, t.popTime+p.invisible, newRenewal(p)
-	p.got = append(p.got, delivery{entry: e, attempt: t.count, handle: handle{
+	p.take(delivery{entry: e, attempt: t.count, handle: handle{
 		start: start, popTime: o.popTime, invisible: p.invisible, revive: reviveOrdered,
 		kind: kindTopic, queue: int64(l.id), offset: o.offset, commit: e.commit,
 	}})

@@ -31,6 +31,14 @@ type delivery struct {
 
 func (p *pull) full() bool { return len(p.got)+p.dead >= p.max }
 
+// take adds a delivery.
+func (p *pull) take(d delivery) {
+	if p.got == nil {
+		p.got = make([]delivery, 0, p.max)
+	}
+	p.got = append(p.got, d)
+}
+
 // answered tells whether there is something to say before the polling time is over.
 func (p *pull) answered() bool { return len(p.got)+p.dead > 0 }
 

@@ -60,7 +60,7 @@ func (l *sharedLane) hand(e *entry, start int64, p *pull) {
 	ls.owner = ls
 	ls.hide(p.now + p.invisible)
 	l.leases[l.next] = ls
-	p.got = append(p.got, delivery{entry: *e, attempt: e.attempt + 1, handle: handle{
+	p.take(delivery{entry: *e, attempt: e.attempt + 1, handle: handle{
 		start: start, popTime: p.now, invisible: p.invisible, revive: l.next % reviveQueues,
 		kind: l.kind, queue: int64(l.id), offset: l.next, commit: e.commit,
 	}})
