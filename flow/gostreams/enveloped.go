@@ -1,0 +1,230 @@
+package gostreams
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/reugn/go-streams"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// Enveloped makes an operator of a flow that works on deliveries: it takes *[Delivery][I] and gives
+// *[Delivery][O], whose duty it got from those by its functions, which [Lift], [TryLift], [LiftFilter]
+// and [LiftFlatMap] make of plain ones.
+//
+//	in   --a---b---c--|
+//	                       flow.NewFilter(gostreams.LiftFilter(keep), 4)
+//	out  ------c---a--|
+//
+// What it promises:
+//   - Emits: the value of each delivery that comes out.
+//   - Order: the flow's.
+//   - Holds: what is inside the flow.
+//   - Settles: moves the duty with the delivery (rule 2). A delivery that its function acknowledged or
+//     handed back is settled so. One that is in the output several times, as of a sliding window, is
+//     settled with the first, and with those others that come before that; later ones are emitted all
+//     the same, and counted as "uncovered". One that has not come out when its lease ends or the flow
+//     has ended is counted as "lost", and fails with [ErrLost]; if it comes out later, it is dropped
+//     and counted as "late".
+//   - Drain: ends the flow, and waits for what comes out of it. The next record gets a new one.
+//   - Fails: when a delivery is handed back by a function, and by what comes out that is no
+//     *Delivery[O]: it is dropped, and counted as "wrong type". A panic in the flow ends the process.
+func Enveloped[I, O any](newFlow func() streams.Flow) stage.Operator[I, O] {
+	return enveloped[I, O]{newFlow: newFlow, name: "enveloped", receive: emitOne[I, O]}
+}
+
+// EnvelopedBatches makes an operator of a flow that works on deliveries and gives slices of them, as
+// Batch and the windows do: flow.NewBatch[*gostreams.Delivery[T]](500, time.Second).
+//
+//	in   --a--b--c-----d--|
+//	out  --------[abc]----[d]-|
+//
+// A slice holds the duty of each member, and settles them with the same outcome (rule 3). Its other
+// promises are those of [Enveloped]. A slice none of whose members is still held is dropped. It cannot
+// follow a source with keys, whose queue it would stall.
+func EnvelopedBatches[T any, B interface{ []T }](newFlow func() streams.Flow) stage.Operator[T, B] {
+	return enveloped[T, B]{newFlow: newFlow, name: "enveloped batches", holds: true, receive: emitSlice[T, B]}
+}
+
+type enveloped[I, O any] struct {
+	newFlow func() streams.Flow
+	name    string
+	holds   bool
+	receive func(p *envelopes[I, O], e any) // emits what came out
+}
+
+var _ stage.Operator[int, string] = enveloped[int, string]{}
+
+// Describe names the operator, which works beside the flow.
+func (o enveloped[I, O]) Describe() stage.Description {
+	return stage.Description{
+		Name: o.name, Fallible: true, Async: true, Unordered: true, Holds: o.holds,
+		Problem: missing(o.newFlow == nil, o.name),
+	}
+}
+
+// Start makes no flow yet.
+func (o enveloped[I, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {
+	p := &envelopes[I, O]{foreign: newForeign(o.newFlow, rt), next: next, open: make(map[*envelope[I]]struct{})}
+	p.take, p.lose = func(e any) { o.receive(p, e) }, p.loseAll
+	return p, nil
+}
+
+// envelopes keeps account of the records that are inside the flow.
+type envelopes[I, O any] struct {
+	*foreign
+	next stage.Emitter[O]
+
+	mu    sync.Mutex // guards what follows
+	open  map[*envelope[I]]struct{}
+	timed bool // a sweep is due
+}
+
+// Process blocks while the flow takes nothing: that is the backpressure.
+func (p *envelopes[I, O]) Process(ctx context.Context, r stage.Record[I]) error {
+	e := &envelope[I]{rt: p.rt, record: r, left: 1}
+	e.closed = func() { p.forget(e) }
+	d := &Delivery[I]{Value: r.Value, Info: r.Info(), claim: e}
+	added := false
+	if p.send(ctx, d, func() { p.add(e); added = true }) {
+		return nil
+	}
+	if added && !p.forget(e) {
+		return nil // given up meanwhile
+	}
+	return stage.ErrHandedBack
+}
+
+func (p *envelopes[I, O]) add(e *envelope[I]) {
+	p.mu.Lock()
+	p.open[e] = struct{}{}
+	p.mu.Unlock()
+	p.sweepAt(e.record.Expires())
+}
+
+// forget reports whether e was open.
+func (p *envelopes[I, O]) forget(e *envelope[I]) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, ok := p.open[e]
+	delete(p.open, e)
+	return ok
+}
+
+// sweepAt looks for records whose lease has ended then. One sweep is due at a time: later leases are
+// its business.
+func (p *envelopes[I, O]) sweepAt(end time.Time) {
+	p.mu.Lock()
+	due := !p.timed && !end.IsZero()
+	p.timed = p.timed || due
+	p.mu.Unlock()
+	if due {
+		p.rt.After(max(0, end.Sub(p.rt.Now())), p.sweep)
+	}
+}
+
+func (p *envelopes[I, O]) sweep(ctx context.Context) {
+	var late []*envelope[I]
+	var next time.Time
+	p.mu.Lock()
+	p.timed = false
+	for e := range p.open {
+		end := e.record.Expires()
+		switch {
+		case end.IsZero():
+		case !end.After(p.rt.Now()):
+			late = append(late, e)
+		case next.IsZero() || end.Before(next):
+			next = end
+		}
+	}
+	p.mu.Unlock()
+	for _, e := range late {
+		p.loseOne(ctx, e, ErrLost)
+	}
+	p.sweepAt(next)
+}
+
+func (p *envelopes[I, O]) loseAll(ctx context.Context) {
+	p.mu.Lock()
+	lost := make([]*envelope[I], 0, len(p.open))
+	for e := range p.open {
+		lost = append(lost, e)
+	}
+	p.mu.Unlock()
+	for _, e := range lost {
+		p.rt.Do(func(doCtx context.Context) { p.loseOne(doCtx, e, lossOf(ctx)) })
+	}
+}
+
+// loseOne is called within Do.
+func (p *envelopes[I, O]) loseOne(ctx context.Context, e *envelope[I], err error) {
+	if p.forget(e) {
+		p.rt.Count("lost", 1)
+		e.lose(ctx, err)
+	}
+}
+
+// emitOne emits a delivery that came out.
+func emitOne[I, O any](p *envelopes[I, O], out any) {
+	d, ok := out.(*Delivery[O])
+	if !ok || d == nil {
+		p.wrongType(wrongType[*Delivery[O]](out))
+		return
+	}
+	p.rt.Do(func(ctx context.Context) {
+		o, ok := takeOut[I](d)
+		if !ok {
+			p.rt.Count("late", 1)
+			return
+		}
+		p.next.Emit(ctx, stage.Record[O]{Value: d.Value, Duty: o.duty})
+		p.emitted(ctx, o)
+	})
+}
+
+// emitSlice emits the members of a slice that came out, as one.
+func emitSlice[T any, B interface{ []T }](p *envelopes[T, B], out any) {
+	ds, ok := out.([]*Delivery[T])
+	if !ok {
+		p.wrongType(wrongType[[]*Delivery[T]](out))
+		return
+	}
+	p.rt.Do(func(ctx context.Context) {
+		var (
+			values []T
+			duties []stage.Duty
+			outs   []outgoing[T]
+		)
+		for _, d := range ds {
+			o, ok := takeOut[T](d)
+			if !ok {
+				p.rt.Count("late", 1)
+				continue
+			}
+			values, duties, outs = append(values, d.Value), append(duties, o.duty), append(outs, o)
+		}
+		if len(values) > 0 {
+			p.next.Emit(ctx, stage.Join(B(values), duties)) // rule 3
+		}
+		p.emitted(ctx, outs...)
+	})
+}
+
+func (p *envelopes[I, O]) emitted(ctx context.Context, outs ...outgoing[I]) {
+	for _, o := range outs {
+		switch {
+		case o.own != nil:
+			o.own.emitted(ctx)
+		case o.duty == stage.Duty{}:
+			p.rt.Count("uncovered", 1)
+		}
+	}
+}
+
+func (p *envelopes[I, O]) wrongType(err error) {
+	p.rt.Count("wrong type", 1)
+	p.rt.Logger().Error("value dropped", "error", err)
+}

@@ -1,0 +1,104 @@
+package gostreams
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/reugn/go-streams"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// foreign is a flow of go-streams at work in a pipeline. An instance is made when there is something
+// for it, and ends at a drain, since a stock flow gives what it holds only when its input is closed.
+type foreign struct {
+	newFlow func() streams.Flow
+	rt      stage.Runtime
+	take    func(e any)               // takes what comes out; called by one goroutine at a time
+	lose    func(ctx context.Context) // gives up what did not come out
+
+	turn    chan struct{} // a token, held by who sends to or replaces the instance
+	current *instance     // under the turn
+}
+
+// instance is one flow, from its making to the end of its output.
+type instance struct {
+	in   chan<- any
+	done chan struct{} // closed when the output has ended
+}
+
+func newForeign(newFlow func() streams.Flow, rt stage.Runtime) *foreign {
+	f := &foreign{newFlow: newFlow, rt: rt, turn: make(chan struct{}, 1)}
+	f.turn <- struct{}{}
+	return f
+}
+
+// send gives an element to the flow; before is called when nothing can keep it from being sent but
+// the end of ctx, which send reports as false.
+func (f *foreign) send(ctx context.Context, e any, before func()) bool {
+	select {
+	case <-f.turn:
+	case <-ctx.Done():
+		return false
+	}
+	defer func() { f.turn <- struct{}{} }()
+	if f.current == nil {
+		f.current = f.begin()
+	}
+	before()
+	select {
+	case f.current.in <- e:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (f *foreign) begin() *instance {
+	flow := f.newFlow()
+	i := &instance{in: flow.In(), done: make(chan struct{})}
+	// It ends with the flow's output, which end brings about; until then the flow's own goroutines
+	// need someone to read it, even after ctx.
+	f.rt.Go(func(context.Context) {
+		defer close(i.done)
+		for e := range flow.Out() {
+			f.take(e)
+		}
+	})
+	return i
+}
+
+// Drain closes the flow and waits for what still comes out of it. What does not is lost; when ctx
+// ends before, it is handed back.
+func (f *foreign) Drain(ctx context.Context) error {
+	<-f.turn // whoever has it gives it back when ctx ends, at the latest
+	i := f.current
+	f.current = nil
+	f.turn <- struct{}{}
+	if i != nil {
+		close(i.in)
+		select {
+		case <-i.done:
+		case <-ctx.Done():
+		}
+	}
+	f.lose(ctx)
+	return nil
+}
+
+// lossOf is the failure of a record that did not come out, which is not to blame if time was cut
+// short.
+func lossOf(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return stage.ErrHandedBack
+	}
+	return ErrLost
+}
+
+// missing is the problem of an adapter whose function is nil.
+func missing(isNil bool, adapter string) error {
+	if !isNil {
+		return nil
+	}
+	return fmt.Errorf("gostreams: %s: function is nil: give one that makes the flow or sink", adapter)
+}

@@ -1,0 +1,90 @@
+package gostreams
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/reugn/go-streams"
+)
+
+// Source is a source of rocketflow as a streams.Source. [SourceOf] and [NewSource] make it. It runs
+// from when its output is asked for, by Out or Via.
+type Source struct {
+	out   chan any
+	run   func() error // sends to out, and returns what ended that
+	after func()       // waits for what was handed out, once out is closed
+	end   func() error // for Close
+	once  sync.Once
+	sent  chan struct{} // closed when out is
+	done  chan struct{}
+	err   error // written before sent is closed
+}
+
+var _ streams.Source = (*Source)(nil)
+
+func newSource(run func(out chan<- any) error) *Source {
+	s := &Source{out: make(chan any), sent: make(chan struct{}), done: make(chan struct{})}
+	s.run = func() error { return run(s.out) }
+	s.after, s.end = func() {}, func() error { return nil }
+	return s
+}
+
+// Out gives the output, and starts the source.
+func (s *Source) Out() <-chan any {
+	s.once.Do(func() { go s.loop() }) // ends with the source's context, or when there is no more
+	return s.out
+}
+
+// Via sends what the source gives to a flow, and returns the flow.
+func (s *Source) Via(next streams.Flow) streams.Flow {
+	out := s.Out()
+	go transmit(out, next) // ends when out is closed, by this source
+	return next
+}
+
+// Err gives what ended the source, once its output is closed; nil before, and if it had no more or
+// its context ended.
+func (s *Source) Err() error {
+	select {
+	case <-s.sent:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+// Wait waits until the source has ended, which must have been started, and gives Err. A source made
+// by [SourceOf] ends when what it handed out is settled, or given up.
+func (s *Source) Wait() error {
+	<-s.done
+	return s.err
+}
+
+// Close ends what the source needs for settling what it handed out: call it when that is settled.
+// The context is to have ended, or the output to be closed; Close waits for the source.
+func (s *Source) Close() error {
+	s.once.Do(func() { // never started
+		close(s.out)
+		close(s.sent)
+		close(s.done)
+	})
+	<-s.done
+	return s.end()
+}
+
+func (s *Source) loop() {
+	defer close(s.done)
+	s.err = s.run()
+	close(s.out)
+	close(s.sent)
+	s.after()
+}
+
+// ended drops the error of a context that ended: that is how a source is stopped.
+func ended(ctx context.Context, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
+		return nil
+	}
+	return err
+}

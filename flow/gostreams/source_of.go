@@ -1,0 +1,202 @@
+package gostreams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// SourceOf makes a source a streams.Source of *[Delivery][T].
+//
+// What it promises:
+//   - Gives: each record as a delivery. Who takes it settles it, by hand or by an adapter downstream.
+//   - Ends: when the source has no more, when ctx ends, or by an error that no retry can mend. Then the
+//     output is closed; the source is closed when what it gave is settled, or [flow.DefaultDrainTimeout]
+//     after ctx has ended. What is settled later is refused with [ErrEnded] and comes again.
+//   - Never hangs: when ctx ends, what was read and not taken is handed back.
+//   - Fails: a record that could not be decoded is handed back as failed.
+//   - Comes again: what fails, if the source redelivers, but not after its end.
+//   - Order: on a source with keys, who takes the deliveries keeps each key's order: one at a time.
+func SourceOf[T any](ctx context.Context, src stage.Source[T]) *Source {
+	e := &export[T]{ctx: ctx, src: src, idle: make(chan struct{}, 1)}
+	s := newSource(e.run)
+	s.after = e.close
+	return s
+}
+
+// export hands out the records of a source.
+type export[T any] struct {
+	ctx    context.Context
+	src    stage.Source[T]
+	reader stage.Reader[T]
+	idle   chan struct{} // signalled when nothing is held any more
+
+	mu   sync.Mutex // guards what follows
+	held int        // records that are not settled
+	over bool       // the reader is closed, or about to be
+}
+
+func (e *export[T]) run(out chan<- any) error {
+	reader, err := e.src.Open(e.ctx)
+	if err != nil {
+		return fmt.Errorf("gostreams: open source: %w", err)
+	}
+	e.reader = reader
+	retry := newBackOff()
+	for {
+		b, err := reader.Read(e.ctx)
+		if len(b.Values) > 0 {
+			e.handOut(b, out)
+		}
+		switch {
+		case err == nil:
+			retry.Reset()
+		case errors.Is(err, io.EOF):
+			return nil
+		case e.ctx.Err() != nil:
+			return ended(e.ctx, err)
+		case stage.IsPermanent(err):
+			return fmt.Errorf("gostreams: read source: %w", err)
+		}
+		if err != nil && !sleep(e.ctx, retry.NextBackOff()) || e.ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// handOut gives the records of one read away. What cannot be is handed back.
+func (e *export[T]) handOut(b stage.Batch[T], out chan<- any) {
+	e.mu.Lock()
+	e.held += b.Len()
+	e.mu.Unlock()
+	r := &handed[T]{export: e, settler: b.Settler}
+	faults := make(map[int]error, len(b.Faults))
+	for _, f := range b.Faults {
+		faults[f.Index] = &stage.FaultError{Position: b.At(f.Index).Position, Raw: f.Raw, Err: f.Err}
+	}
+	for i, v := range b.Values {
+		if err := faults[i]; err != nil {
+			r.giveBack(e.ctx, err, i)
+			continue
+		}
+		c := newShared(func(ctx context.Context, err error) error {
+			return r.settle(ctx, stage.Outcome{Index: i, Err: err})
+		})
+		select {
+		case out <- &Delivery[T]{Value: v, Info: b.At(i), claim: c}:
+			continue
+		case <-e.ctx.Done():
+		}
+		for ; i < b.Len(); i++ {
+			r.giveBack(e.ctx, stage.ErrHandedBack, i)
+		}
+		return
+	}
+}
+
+// close waits for what is held, and closes the reader.
+func (e *export[T]) close() {
+	if e.reader == nil {
+		return
+	}
+	var late <-chan time.Time
+	ending := e.ctx.Done()
+	for e.holds() {
+		select {
+		case <-e.idle:
+		case <-ending:
+			ending = nil
+			timer := time.NewTimer(flow.DefaultDrainTimeout)
+			defer timer.Stop()
+			late = timer.C
+		case <-late:
+			e.giveUp()
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), handBackTimeout)
+	defer cancel()
+	_ = e.reader.Close(ctx) // all outcomes have been told, so nothing depends on it
+}
+
+func (e *export[T]) holds() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.over = e.over || e.held == 0
+	return !e.over
+}
+
+func (e *export[T]) giveUp() {
+	e.mu.Lock()
+	e.over = true
+	e.mu.Unlock()
+}
+
+// handed is the records of one read while they are out.
+type handed[T any] struct {
+	export  *export[T]
+	settler stage.Settler
+	mu      sync.Mutex // held during Settle: its calls may not overlap for one read
+}
+
+func (r *handed[T]) settle(ctx context.Context, o stage.Outcome) error {
+	e := r.export
+	e.mu.Lock()
+	over := e.over
+	e.mu.Unlock()
+	if over {
+		return ErrEnded
+	}
+	defer e.settled()
+	if r.settler == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.settler.Settle(ctx, []stage.Outcome{o})
+}
+
+func (e *export[T]) settled() {
+	e.mu.Lock()
+	e.held--
+	quiet := e.held == 0
+	e.mu.Unlock()
+	if quiet {
+		select {
+		case e.idle <- struct{}{}:
+		default: // whoever waits has not looked since the last time
+		}
+	}
+}
+
+// giveBack settles a record that nobody took. If that fails, the record comes again by its lease.
+func (r *handed[T]) giveBack(ctx context.Context, err error, i int) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTimeout)
+	defer cancel()
+	_ = r.settle(ctx, stage.Outcome{Index: i, Err: err})
+}
+
+// newBackOff makes the delays between failed reads: 100 ms to 10 s.
+func newBackOff() *backoff.ExponentialBackOff {
+	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
+		backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
+}
+
+// sleep waits for d and reports whether ctx let it.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
