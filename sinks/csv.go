@@ -90,10 +90,10 @@ func csvFields[T any](header []string) ([]string, func(T) ([]string, error), err
 type csvPlan []csvColumn
 
 type csvColumn struct {
-	name  string
-	path  []int
-	omit  bool
-	print printer
+	name string
+	path []int
+	omit bool
+	text printer
 }
 
 type printer func(v reflect.Value) (string, error)
@@ -118,7 +118,7 @@ func newCSVPlan(t reflect.Type) (csvPlan, error) {
 			faults = append(faults, fmt.Errorf("field %s of %v: %w", f.Name, t, err))
 			continue
 		}
-		plan = append(plan, csvColumn{name: name, path: f.Index, omit: options == "omitempty", print: p})
+		plan = append(plan, csvColumn{name: name, path: f.Index, omit: options == "omitempty", text: p})
 	}
 	if len(plan) == 0 && len(faults) == 0 {
 		return nil, fmt.Errorf("%v has no field with a csv tag", t)
@@ -141,7 +141,7 @@ func (p csvPlan) fields(v reflect.Value) ([]string, error) {
 		if err != nil || c.omit && f.IsZero() {
 			continue // a field of an embedded pointer that is nil is empty
 		}
-		if out[i], err = c.print(f); err != nil {
+		if out[i], err = c.text(f); err != nil {
 			return nil, fmt.Errorf("column %q: %w", c.name, err)
 		}
 	}

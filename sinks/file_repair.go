@@ -106,12 +106,14 @@ type countingReader struct {
 	n  int64
 }
 
+// Read counts what it gives.
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.in.Read(p)
 	c.n += int64(n)
 	return n, err
 }
 
+// ReadByte is what makes gzip read from c itself.
 func (c *countingReader) ReadByte() (byte, error) {
 	b, err := c.in.ReadByte()
 	if err == nil {

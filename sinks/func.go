@@ -53,9 +53,12 @@ func (s *FuncSink[T]) Open(context.Context) (stage.Writer[T], error) { return fu
 
 type funcWriter[T any] struct{ sink *FuncSink[T] }
 
+// Write calls the function.
 func (w funcWriter[T]) Write(ctx context.Context, b stage.Batch[T]) error {
 	return w.sink.write(ctx, b)
 }
+
+// Close has nothing to close.
 func (funcWriter[T]) Close(context.Context) error { return nil }
 
 // writeEach writes the values one by one. When ctx ends, those that are left fail with its error.

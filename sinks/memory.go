@@ -57,6 +57,7 @@ func (w collectorWriter[T]) Write(_ context.Context, b stage.Batch[T]) error {
 	return nil
 }
 
+// Close has nothing to close.
 func (collectorWriter[T]) Close(context.Context) error { return nil }
 
 // Discard makes a sink that drops what it is given.
@@ -69,10 +70,16 @@ var (
 	_ stage.SinkDescriber = discard[int]{}
 )
 
+// SinkTraits says that writing waits for nothing.
 func (discard[T]) SinkTraits() stage.SinkTraits {
 	return stage.SinkTraits{Name: "discard", Immediate: true, OrderedKeys: true}
 }
 
+// Open gives the sink itself.
 func (d discard[T]) Open(context.Context) (stage.Writer[T], error) { return d, nil }
-func (discard[T]) Write(context.Context, stage.Batch[T]) error     { return nil }
-func (discard[T]) Close(context.Context) error                     { return nil }
+
+// Write drops the values.
+func (discard[T]) Write(context.Context, stage.Batch[T]) error { return nil }
+
+// Close has nothing to close.
+func (discard[T]) Close(context.Context) error { return nil }

@@ -14,8 +14,14 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
-// inBubble runs a test against a broker in a bubble of virtual time.
-func inBubble(t *testing.T, test func(t *testing.T, b *broker.Broker, c *client.Client)) {
+// rig is a broker in a bubble of virtual time, and a client of it.
+type rig struct {
+	*testing.T
+	broker *broker.Broker
+	client *client.Client
+}
+
+func inBubble(t *testing.T, test func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := brokertest.New(t, brokertest.WithoutAutoCreate(), brokertest.WithTopics(
@@ -23,7 +29,7 @@ func inBubble(t *testing.T, test func(t *testing.T, b *broker.Broker, c *client.
 		c, err := client.New(b.Endpoint(), client.WithPlaintext(), client.WithDialer(b.Dialer()))
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, c.Close()) })
-		test(t, b, c)
+		test(&rig{t, b, c})
 	})
 }
 
@@ -40,25 +46,25 @@ func message(body string) *client.Message {
 }
 
 func TestRocketMQ_SendsToItsTopicInOrder(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *broker.Broker, c *client.Client) {
-		s := RocketMQ(c, "out")
-		require.Equal(t, stage.SinkTraits{Name: "rocketmq out", OrderedKeys: true}, s.SinkTraits())
-		w := openSink(t, s)
+	inBubble(t, func(r *rig) {
+		s := RocketMQ(r.client, "out")
+		require.Equal(r, stage.SinkTraits{Name: "rocketmq out", OrderedKeys: true}, s.SinkTraits())
+		w := openSink(r.T, s)
 		var want []string
 		var messages []*client.Message
 		for i := range 300 {
 			want = append(want, strconv.Itoa(i))
 			messages = append(messages, message(want[i]))
 		}
-		require.NoError(t, w.Write(t.Context(), batch(messages...)))
-		require.Equal(t, want, bodies(b, "out"))
-		require.Equal(t, "elsewhere", messages[0].Topic, "a message is not changed")
+		require.NoError(r, w.Write(r.Context(), batch(messages...)))
+		require.Equal(r, want, bodies(r.broker, "out"))
+		require.Equal(r, "elsewhere", messages[0].Topic, "a message is not changed")
 	})
 }
 
 func TestRocketMQ_NamesTheMessagesThatWereNotSent(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *broker.Broker, c *client.Client) {
-		w := openSink(t, RocketMQOf(c, "out", func(s string) (*client.Message, error) {
+	inBubble(t, func(r *rig) {
+		w := openSink(r.T, RocketMQOf(r.client, "out", func(s string) (*client.Message, error) {
 			switch s {
 			case "broken":
 				return nil, errBroken
@@ -68,79 +74,79 @@ func TestRocketMQ_NamesTheMessagesThatWereNotSent(t *testing.T) {
 			return message(s), nil
 		}))
 		huge := strings.Repeat("x", 5<<20)
-		err := w.Write(t.Context(), batch("a", "broken", huge, "nil", "b"))
+		err := w.Write(r.Context(), batch("a", "broken", huge, "nil", "b"))
 		var failed *stage.BatchError
-		require.ErrorAs(t, err, &failed)
-		require.Len(t, failed.Failed, 3)
-		require.ErrorIs(t, failed.Failed[1], errBroken)
-		require.ErrorIs(t, failed.Failed[2], client.ErrBodyTooLarge)
-		require.True(t, stage.IsPermanent(failed.Failed[1]) && stage.IsPermanent(failed.Failed[2]) && stage.IsPermanent(failed.Failed[3]))
-		require.Equal(t, []string{"a", "b"}, bodies(b, "out"))
+		require.ErrorAs(r, err, &failed)
+		require.Len(r, failed.Failed, 3)
+		require.ErrorIs(r, failed.Failed[1], errBroken)
+		require.ErrorIs(r, failed.Failed[2], client.ErrBodyTooLarge)
+		require.True(r, stage.IsPermanent(failed.Failed[1]) && stage.IsPermanent(failed.Failed[2]) && stage.IsPermanent(failed.Failed[3]))
+		require.Equal(r, []string{"a", "b"}, bodies(r.broker, "out"))
 	})
 }
 
 func TestRocketMQ_StopsAGroupAtItsFirstFailure(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *broker.Broker, c *client.Client) {
-		w := openSink(t, RocketMQ(c, "steps"))
+	inBubble(t, func(r *rig) {
+		w := openSink(r.T, RocketMQ(r.client, "steps"))
 		grouped := func(group, body string) *client.Message {
 			return &client.Message{MessageGroup: group, Body: []byte(body)}
 		}
-		err := w.Write(t.Context(), batch(grouped("g", "g1"), grouped("g", ""), grouped("h", "h1"), grouped("g", "g3")))
+		err := w.Write(r.Context(), batch(grouped("g", "g1"), grouped("g", ""), grouped("h", "h1"), grouped("g", "g3")))
 		var failed *stage.BatchError
-		require.ErrorAs(t, err, &failed)
-		require.Len(t, failed.Failed, 2)
-		require.ErrorIs(t, failed.Failed[1], client.ErrBodyEmpty)
-		require.ErrorIs(t, failed.Failed[3], client.ErrNotSent)
-		require.ErrorIs(t, failed.Failed[3], stage.ErrHandedBack)
-		require.Equal(t, []string{"g1", "h1"}, bodies(b, "steps"))
+		require.ErrorAs(r, err, &failed)
+		require.Len(r, failed.Failed, 2)
+		require.ErrorIs(r, failed.Failed[1], client.ErrBodyEmpty)
+		require.ErrorIs(r, failed.Failed[3], client.ErrNotSent)
+		require.ErrorIs(r, failed.Failed[3], stage.ErrHandedBack)
+		require.Equal(r, []string{"g1", "h1"}, bodies(r.broker, "steps"))
 	})
 }
 
 // Rule 8: messages of a key go one after the other where no message group keeps their order.
 func TestRocketMQ_StopsAKeyAtItsFirstFailure(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *broker.Broker, c *client.Client) {
-		w := openSink(t, RocketMQ(c, "out"))
+	inBubble(t, func(r *rig) {
+		w := openSink(r.T, RocketMQ(r.client, "out"))
 		keyed := batch(message("a1"), message(""), message("b1"), message("a3"), message("b2"))
 		keys := []string{"a", "a", "b", "a", "b"}
 		keyed.Info = func(i int) stage.Info { return stage.Info{Key: keys[i]} }
-		err := w.Write(t.Context(), keyed)
+		err := w.Write(r.Context(), keyed)
 		var failed *stage.BatchError
-		require.ErrorAs(t, err, &failed)
-		require.Len(t, failed.Failed, 2)
-		require.ErrorIs(t, failed.Failed[1], client.ErrBodyEmpty)
-		require.ErrorIs(t, failed.Failed[3], stage.ErrHandedBack)
-		require.Equal(t, []string{"a1", "b1", "b2"}, bodies(b, "out"))
+		require.ErrorAs(r, err, &failed)
+		require.Len(r, failed.Failed, 2)
+		require.ErrorIs(r, failed.Failed[1], client.ErrBodyEmpty)
+		require.ErrorIs(r, failed.Failed[3], stage.ErrHandedBack)
+		require.Equal(r, []string{"a1", "b1", "b2"}, bodies(r.broker, "out"))
 	})
 }
 
 func TestRocketMQ_FailsForGoodWithoutItsTopic(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *broker.Broker, c *client.Client) {
-		w := openSink(t, RocketMQ(c, "missing", WithConcurrency(4), WithProducer(client.WithMaxAttempts(1))))
-		err := w.Write(t.Context(), batch(message("a"), message("b")))
+	inBubble(t, func(r *rig) {
+		w := openSink(r.T, RocketMQ(r.client, "missing", WithConcurrency(4), WithProducer(client.WithMaxAttempts(1))))
+		err := w.Write(r.Context(), batch(message("a"), message("b")))
 		var failed *stage.BatchError
-		require.ErrorAs(t, err, &failed)
-		require.Len(t, failed.Failed, 2)
-		require.ErrorIs(t, failed.Failed[1], client.ErrTopicNotFound)
-		require.True(t, stage.IsPermanent(failed.Failed[1]))
+		require.ErrorAs(r, err, &failed)
+		require.Len(r, failed.Failed, 2)
+		require.ErrorIs(r, failed.Failed[1], client.ErrTopicNotFound)
+		require.True(r, stage.IsPermanent(failed.Failed[1]))
 	})
 }
 
 func TestRocketMQ_OpenFailsWithABadOption(t *testing.T) {
-	inBubble(t, func(t *testing.T, _ *broker.Broker, c *client.Client) {
-		_, err := RocketMQ(c, "out", WithProducer(client.WithWindow(0))).Open(t.Context())
-		require.ErrorContains(t, err, `sinks: send to "out"`)
-		require.True(t, stage.IsPermanent(err))
+	inBubble(t, func(r *rig) {
+		_, err := RocketMQ(r.client, "out", WithProducer(client.WithWindow(0))).Open(r.Context())
+		require.ErrorContains(r, err, `sinks: send to "out"`)
+		require.True(r, stage.IsPermanent(err))
 	})
 }
 
 func TestDeadLetterTopic_SendsAMessageThatTheServerTakes(t *testing.T) {
-	inBubble(t, func(t *testing.T, b *broker.Broker, c *client.Client) {
-		require.NoError(t, openSink(t, DeadLetterTopic(c, "out")).Write(t.Context(), batch(stage.Failure{
+	inBubble(t, func(r *rig) {
+		require.NoError(r, openSink(r.T, DeadLetterTopic(r.client, "out")).Write(r.Context(), batch(stage.Failure{
 			Stage: "parse", Err: errBroken, Source: &client.Message{Body: []byte("b"), MessageGroup: "g"},
 		})))
-		stored := b.Messages("out")
-		require.Len(t, stored, 1)
-		require.Equal(t, "b", string(stored[0].Body))
-		require.Equal(t, "broken", stored[0].Properties[PropertyError])
+		stored := r.broker.Messages("out")
+		require.Len(r, stored, 1)
+		require.Equal(r, "b", string(stored[0].Body))
+		require.Equal(r, "broken", stored[0].Properties[PropertyError])
 	})
 }

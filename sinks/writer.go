@@ -41,10 +41,12 @@ var (
 	_ stage.SinkDescriber = (*writerSink[int])(nil)
 )
 
+// SinkTraits says that order is kept.
 func (s *writerSink[T]) SinkTraits() stage.SinkTraits {
 	return stage.SinkTraits{Name: s.name, OrderedKeys: true}
 }
 
+// Open gives a writer that shares w with those of other runs.
 func (s *writerSink[T]) Open(context.Context) (stage.Writer[T], error) {
 	return &textWriter[T]{sink: s}, nil
 }
@@ -91,4 +93,5 @@ func (s *writerSink[T]) write(p []byte) (int, error) {
 	return n, err
 }
 
+// Close leaves w open: it is the caller's.
 func (t *textWriter[T]) Close(context.Context) error { return nil }

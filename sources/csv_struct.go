@@ -62,13 +62,7 @@ func newCSVPlan(t reflect.Type, header []string) (*csvPlan, error) {
 func (p *csvPlan) fill(v reflect.Value, fields []string) error {
 	for i := range p.fields {
 		f := &p.fields[i]
-		target := v
-		if len(f.path) == 1 {
-			target = v.Field(f.path[0])
-		} else {
-			target = v.FieldByIndex(f.path)
-		}
-		if err := f.set(target, fields[f.column]); err != nil {
+		if err := f.set(v.FieldByIndex(f.path), fields[f.column]); err != nil {
 			return fmt.Errorf("column %q: %w", f.name, err)
 		}
 	}

@@ -20,7 +20,7 @@ func ExampleMemory_Redeliver() {
 		fmt.Println(err)
 		return
 	}
-	defer reader.Close(ctx)
+	defer func() { _ = reader.Close(ctx) }() // always nil
 
 	for {
 		batch, err := reader.Read(ctx)
