@@ -79,7 +79,7 @@ func (s *subscription) ack(h handle, now int64) error {
 		s.counts.Acked++
 		return nil
 	}
-	if _, stored := s.stored(h); !stored {
+	if !s.known(h) {
 		return errAbnormal("ack failed")
 	}
 	return nil
@@ -88,7 +88,11 @@ func (s *subscription) ack(h handle, now int64) error {
 // stored tells whether a handle of a group that never read the topic could be of it.
 func (s *service) stored(topicName string, h handle) bool {
 	t, ok := s.store.lookUp(topicName)
-	return ok && h.queue >= 0 && h.queue < int64(len(t.logs)) && h.offset >= 0 && h.offset < t.logs[h.queue].end()
+	if !ok || h.queue < 0 || h.queue >= int64(len(t.logs)) {
+		return false
+	}
+	_, end := t.logs[h.queue].bounds()
+	return h.offset >= 0 && h.offset < end
 }
 
 func errExpired() error {

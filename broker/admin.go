@@ -59,8 +59,8 @@ type Stored struct {
 	Attempts int // failed deliveries before this copy; of copies in a topic of retries alone
 }
 
-// Messages gives all that was ever stored in a topic, by queue and offset: what has been
-// consumed is still there. For an unknown topic it gives nil.
+// Messages gives all that is stored in a topic, by queue and offset: what has been consumed is
+// still there, unless [Options].Retain dropped it. For an unknown topic it gives nil.
 func (b *Broker) Messages(topic string) []Stored {
 	t, ok := b.store.lookUp(topic)
 	if !ok {
@@ -68,8 +68,8 @@ func (b *Broker) Messages(topic string) []Stored {
 	}
 	all := []Stored{}
 	for queue, l := range t.logs {
-		offset := int64(0)
-		for entries := l.from(0); len(entries) > 0; entries = l.from(offset) {
+		offset, _ := l.bounds()
+		for entries := l.from(offset); len(entries) > 0; entries = l.from(offset) {
 			for i := range entries {
 				all = append(all, storedOf(&entries[i], queue, offset+int64(i)))
 			}

@@ -6,6 +6,8 @@ import (
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/rocketflow-io/rocketflow/broker"
 )
 
 // messages gives n messages with bodies of 256 bytes.
@@ -17,11 +19,18 @@ func messages(topic string, n int) []*v2.Message {
 	return all
 }
 
+// retaining10k is a broker of which the memory does not grow with the benchmark.
+func retaining10k() broker.Options {
+	opts := standard()
+	opts.Retain = 10_000
+	return opts
+}
+
 // BenchmarkSend sends messages, by how many there are in a request.
 func BenchmarkSend(b *testing.B) {
 	for _, n := range []int{1, 64} {
 		b.Run("batch="+strconv.Itoa(n), func(b *testing.B) {
-			r := newRig(b, standard())
+			r := newRig(b, retaining10k())
 			req := &v2.SendMessageRequest{Messages: messages("N4", n)}
 			b.ReportAllocs()
 			for b.Loop() {
@@ -36,7 +45,7 @@ func BenchmarkSend(b *testing.B) {
 
 // BenchmarkReceive receives 32 messages and acknowledges them in one request.
 func BenchmarkReceive(b *testing.B) {
-	r := newRig(b, standard())
+	r := newRig(b, retaining10k())
 	r.register()
 	req := &v2.SendMessageRequest{Messages: messages("N4", 32)}
 	b.ReportAllocs()

@@ -44,7 +44,7 @@ type Broker struct {
 func Start(opts Options) (*Broker, error) {
 	limits := opts.Limits.withDefaults()
 	sch := newScheduler()
-	st := newStore(opts.AutoCreate, limits.RedeliveryDelay.Milliseconds(), sch)
+	st := newStore(opts, limits, sch)
 	if err := st.create(opts.Topics, opts.Groups); err != nil {
 		return nil, err
 	}

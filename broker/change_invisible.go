@@ -53,7 +53,7 @@ func (s *subscription) changeInvisible(h handle, invisible int64, suspend bool) 
 		return handle{}, errExpired()
 	}
 	if !ok {
-		if _, stored := s.stored(h); !stored {
+		if !s.known(h) {
 			return handle{}, errAbnormal("changeInvisibleDuration failed")
 		}
 		return handle{}, errNotInFlight()

@@ -42,11 +42,15 @@ func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLette
 func (s *subscription) forward(h handle) error {
 	s.mu.Lock()
 	defer s.unlock()
-	e, ok := s.stored(h)
-	if !ok || e.commit != h.commit {
+	f, inFlight := s.inFlight(h)
+	e, kept := s.stored(h)
+	if inFlight {
+		e, kept = f.entry(), true
+	}
+	if !kept || e.commit != h.commit {
 		return errNotStored(h)
 	}
-	if f, ok := s.inFlight(h); ok {
+	if inFlight {
 		f.settle()
 	}
 	if !s.forwarded[e.commit] {

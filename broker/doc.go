@@ -26,6 +26,6 @@
 //
 // Delivery in the future, transactions, priorities and SQL filters are refused with
 // NOT_IMPLEMENTED. Recall, lite topics, and pulling by offset have no method: UNIMPLEMENTED.
-// Nothing is written to disk, and nothing that was stored is ever dropped: the memory that a
-// broker takes is the messages sent to it.
+// Nothing is written to disk, and nothing that was stored is dropped unless [Options].Retain says so:
+// the memory that a broker takes is the messages sent to it.
 package broker

@@ -10,7 +10,7 @@ import (
 // newTestSubscription gives a subscription to a topic of one queue, without a server.
 func newTestSubscription(t *testing.T, ordered bool) *subscription {
 	t.Helper()
-	s := newStore(true, 2000, newScheduler())
+	s := newStore(Options{AutoCreate: true}, Limits{}.withDefaults(), newScheduler())
 	topic, ok := s.topic("N")
 	require.True(t, ok)
 	group := newGroup(Group{Name: "G", Ordered: ordered, RetryMaxTimes: 16})

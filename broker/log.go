@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"sync"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -22,51 +23,63 @@ type entry struct {
 }
 
 // A queueLog is one queue: entries by offset, from 0, append-only. It is kept in segments, so that
-// growing copies nothing and what has been read out stays valid without the lock.
+// growing copies nothing, what has been read out stays valid without the lock, and the oldest can
+// be dropped.
 type queueLog struct {
 	mu       sync.RWMutex // guards what follows; a leaf: nothing is locked under it
 	segments []*[segmentSize]entry
-	length   int64
+	first    int64 // the first offset kept, where a segment begins
+	next     int64 // the offset that the next entry will have
 }
 
 // append stores entries and gives the offset of the first.
 func (l *queueLog) append(entries []entry) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	first := l.length
+	first := l.next
 	for _, e := range entries {
-		at := l.length % segmentSize
+		at := l.next % segmentSize
 		if at == 0 {
 			l.segments = append(l.segments, new([segmentSize]entry))
 		}
 		l.segments[len(l.segments)-1][at] = e
-		l.length++
+		l.next++
 	}
 	return first
 }
 
-// end gives the offset that the next entry will have.
-func (l *queueLog) end() int64 {
+// bounds gives the first offset kept, and the one that the next entry will have.
+func (l *queueLog) bounds() (first, end int64) {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	return l.length
+	return l.first, l.next
 }
 
-// from gives the entries from offset on that lie in one segment: none only at the end.
+// from gives the entries from offset on that lie in one segment: none only where nothing is kept.
 func (l *queueLog) from(offset int64) []entry {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
-	if offset < 0 || offset >= l.length {
+	if offset < l.first || offset >= l.next {
 		return nil
 	}
-	segment, at := offset/segmentSize, offset%segmentSize
-	return l.segments[segment][at:min(segmentSize, l.length-segment*segmentSize)]
+	segment, at := (offset-l.first)/segmentSize, offset%segmentSize
+	return l.segments[segment][at:min(segmentSize, l.next-l.first-segment*segmentSize)]
 }
 
-// at gives the entry at offset, if there is one.
+// at gives the entry at offset, if it is kept.
 func (l *queueLog) at(offset int64) (entry, bool) {
 	if entries := l.from(offset); len(entries) > 0 {
 		return entries[0], true
 	}
 	return entry{}, false
+}
+
+// trim drops the segments that lie before offset.
+func (l *queueLog) trim(offset int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if n := (min(offset, l.next) - l.first) / segmentSize; n > 0 {
+		l.segments = slices.Delete(l.segments, 0, int(n))
+		l.first += n * segmentSize
+	}
 }

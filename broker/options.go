@@ -27,6 +27,11 @@ type Options struct {
 	// the server does over gRPC.
 	AutoCreate bool
 
+	// Retain bounds what is kept, in messages of a queue: beyond it the oldest are dropped, some
+	// hundred at a time. Never dropped are retries, dead letters, and what a group that reads the
+	// topic has still to receive. If 0, all is kept, and memory grows with what is sent.
+	Retain int
+
 	// TLSConfig is for the connections that begin with a TLS handshake. If nil, a certificate for
 	// localhost, signed by itself, is made when the first one does.
 	TLSConfig *tls.Config

@@ -28,6 +28,7 @@ type tries struct {
 // An outstanding is a delivery in flight from an ordered lane.
 type outstanding struct {
 	lane    *orderedLane
+	held    entry
 	offset  int64
 	popTime int64
 	visible int64    // when it is visible again
@@ -50,7 +51,8 @@ func (l *orderedLane) progress(now int64) (ready, inFlight int64) {
 			inFlight++
 		}
 	}
-	return l.queue.end() - l.base - int64(len(l.settled)) - inFlight, inFlight
+	first, end := l.queue.bounds()
+	return end - max(first, l.base) - int64(len(l.settled)) - inFlight, inFlight
 }
 
 func (l *orderedLane) pop(p *pull) {
@@ -71,6 +73,8 @@ func (l *orderedLane) blocked(now int64) bool {
 
 // take hands out from the first message that is not settled on.
 func (l *orderedLane) take(p *pull) {
+	first, _ := l.queue.bounds()
+	l.base = max(first, l.base)
 	l.out, l.attemptID = nil, p.attemptID
 	taken, skipped, start := 0, 0, int64(-1)
 	for offset := l.base; skipped < maxSkip; offset++ {
@@ -109,9 +113,9 @@ func (l *orderedLane) hand(e entry, offset, start int64, p *pull) {
 		return
 	}
 	l.tries[offset] = tries{t.count + 1, t.popTime}
-	o := &outstanding{lane: l, offset: offset}
+	o := &outstanding{lane: l, held: e, offset: offset}
 	l.out = append(l.out, o)
-	l.deliver(o, e, start, p)
+	l.deliver(o, start, p)
 }
 
 // repeat hands out again what the same attempt has got already; the earlier handles are void.
@@ -120,20 +124,19 @@ func (l *orderedLane) repeat(p *pull) {
 		if p.full() {
 			break
 		}
-		e, _ := l.queue.at(o.offset)
-		l.deliver(o, e, l.out[0].offset, p)
+		l.deliver(o, l.out[0].offset, p)
 	}
 	l.arm()
 }
 
-func (l *orderedLane) deliver(o *outstanding, e entry, start int64, p *pull) {
+func (l *orderedLane) deliver(o *outstanding, start int64, p *pull) {
 	t := l.tries[o.offset]
 	t.popTime = max(p.now, t.popTime+1) // never the same handle again, even within a millisecond
 	l.tries[o.offset] = t
 	o.popTime, o.visible, o.renewal = t.popTime, t.popTime+p.invisible, newRenewal(p)
-	p.take(delivery{entry: e, attempt: t.count, handle: handle{
+	p.take(delivery{entry: o.held, attempt: t.count, handle: handle{
 		start: start, popTime: o.popTime, invisible: p.invisible, revive: reviveOrdered,
-		kind: kindTopic, queue: int64(l.id), offset: o.offset, commit: e.commit,
+		kind: kindTopic, queue: int64(l.id), offset: o.offset, commit: o.held.commit,
 	}})
 }
 
@@ -207,6 +210,8 @@ func (l *orderedLane) flights() []flight {
 	}
 	return all
 }
+
+func (o *outstanding) entry() entry { return o.held }
 
 func (o *outstanding) settle() {
 	o.lane.out = slices.DeleteFunc(o.lane.out, func(other *outstanding) bool { return other == o })

@@ -83,11 +83,13 @@ func (s *subscription) leave(w *waiter) {
 	}
 }
 
-// arrived is called when messages have been stored in a queue of the topic, from first on.
-func (s *subscription) arrived(queue int, first int64) {
+// arrived is called when messages have been stored in a queue of the topic, from first on. It
+// gives the offset below which the group needs the queue no more.
+func (s *subscription) arrived(queue int, first int64) int64 {
 	s.mu.Lock()
 	defer s.unlock()
 	s.wake(s.lanes[queue], first)
+	return s.lanes[queue].position()
 }
 
 // wake serves those who wait for what lies in a lane from offset first on. Who wants none of it

@@ -19,10 +19,13 @@ func (l *sharedLane) log() *queueLog  { return l.queue }
 func (l *sharedLane) position() int64 { return l.next }
 
 func (l *sharedLane) progress(int64) (ready, inFlight int64) {
-	return l.queue.end() - l.next, int64(len(l.leases))
+	first, end := l.queue.bounds()
+	return end - max(first, l.next), int64(len(l.leases))
 }
 
 func (l *sharedLane) pop(p *pull) {
+	first, _ := l.queue.bounds()
+	l.next = max(first, l.next)
 	taken, start := 0, int64(-1)
 	for !p.full() {
 		entries := l.queue.from(l.next)
@@ -56,7 +59,7 @@ func (l *sharedLane) hand(e *entry, start int64, p *pull) {
 		p.dead++
 		return
 	}
-	ls := &lease{lane: l, offset: l.next, popTime: p.now, renewal: newRenewal(p)}
+	ls := &lease{lane: l, held: *e, offset: l.next, popTime: p.now, renewal: newRenewal(p)}
 	ls.owner = ls
 	ls.hide(p.now + p.invisible)
 	l.leases[l.next] = ls
@@ -86,6 +89,7 @@ func (l *sharedLane) flights() []flight {
 type lease struct {
 	deadline // in the subscription's due: when the message comes back, or the renewal is up
 	lane     *sharedLane
+	held     entry
 	offset   int64
 	popTime  int64    // with offset, what tells its handle from an earlier one
 	free     bool     // the next delivery does not count as another attempt
@@ -116,13 +120,14 @@ func (ls *lease) expire(now int64) {
 
 func (ls *lease) bringBack(free bool) {
 	ls.settle()
-	e, _ := ls.lane.queue.at(ls.offset)
-	attempt := e.attempt
+	attempt := ls.held.attempt
 	if !free {
 		attempt++
 	}
-	ls.lane.sub.redeliver(e, attempt)
+	ls.lane.sub.redeliver(ls.held, attempt)
 }
+
+func (ls *lease) entry() entry { return ls.held }
 
 func (ls *lease) settle() {
 	delete(ls.lane.leases, ls.offset)

@@ -19,6 +19,7 @@ const (
 // subscriptions come before it, never after.
 type store struct {
 	autoCreate bool
+	retain     int64 // messages of a queue; 0 for all
 	scheduler  *scheduler
 	revive     int64 // milliseconds from the end of a lease to the redelivery
 	commit     atomic.Int64
@@ -28,11 +29,12 @@ type store struct {
 	groups map[string]*group
 }
 
-func newStore(autoCreate bool, revive int64, sch *scheduler) *store {
+func newStore(opts Options, limits Limits, sch *scheduler) *store {
 	return &store{
-		autoCreate: autoCreate,
+		autoCreate: opts.AutoCreate,
+		retain:     int64(max(0, opts.Retain)),
 		scheduler:  sch,
-		revive:     revive,
+		revive:     limits.RedeliveryDelay.Milliseconds(),
 		topics:     make(map[string]*topic),
 		groups:     make(map[string]*group),
 	}
@@ -77,7 +79,7 @@ func (s *store) ensureTopic(cfg Topic) *topic {
 	defer s.mu.Unlock()
 	t, ok := s.topics[cfg.Name]
 	if !ok {
-		t = newTopic(cfg, &s.commit)
+		t = s.newTopic(cfg)
 		s.topics[cfg.Name] = t
 	}
 	return t
@@ -93,7 +95,7 @@ func (s *store) createTopic(cfg Topic) error {
 	if _, ok := s.topics[cfg.Name]; ok {
 		return fmt.Errorf("%w: topic %q", ErrExists, cfg.Name)
 	}
-	s.topics[cfg.Name] = newTopic(cfg, &s.commit)
+	s.topics[cfg.Name] = s.newTopic(cfg)
 	return nil
 }
 
@@ -204,7 +206,7 @@ func (s *store) retriesOf(sub *subscription) *topic {
 	if _, taken := s.topics[cfg.Name]; taken {
 		cfg.Name = retryPrefix + sub.group.Name + "+" + sub.topic.Name
 	}
-	t := newTopic(cfg, &s.commit)
+	t := s.newTopic(cfg)
 	s.topics[cfg.Name] = t
 	return t
 }

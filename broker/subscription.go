@@ -49,6 +49,8 @@ type lane interface {
 
 // A flight is a delivery in flight: handed out, not yet settled, not yet back.
 type flight interface {
+	// entry gives the message.
+	entry() entry
 	// settle ends it for good.
 	settle()
 	// change sets when the message is visible again, and gives the pop time and the invisible
@@ -140,7 +142,17 @@ func (s *subscription) inFlight(h handle) (flight, bool) {
 	return l.find(h)
 }
 
-// stored finds the message that a handle names, whatever became of it.
+// known tells whether there ever was a message that the handle names.
+func (s *subscription) known(h handle) bool {
+	l, ok := s.lane(h)
+	if !ok {
+		return false
+	}
+	_, end := l.log().bounds()
+	return h.offset >= 0 && h.offset < end
+}
+
+// stored finds the message that a handle names, whatever became of it, if it is kept.
 func (s *subscription) stored(h handle) (entry, bool) {
 	l, ok := s.lane(h)
 	if !ok {

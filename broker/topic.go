@@ -2,6 +2,7 @@ package broker
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -111,10 +112,14 @@ type topic struct {
 	subs   atomic.Pointer[[]*subscription]
 	robin  atomic.Uint32 // which queue the next message without a message group goes to
 	commit *atomic.Int64 // the store's: the next position in the one imagined commit log
+	retain int64         // messages of a queue; 0 for all, as of retries and dead letters
 }
 
-func newTopic(cfg Topic, commit *atomic.Int64) *topic {
-	t := &topic{Topic: cfg, commit: commit, logs: make([]*queueLog, cfg.Queues)}
+func (s *store) newTopic(cfg Topic) *topic {
+	t := &topic{Topic: cfg, commit: &s.commit, logs: make([]*queueLog, cfg.Queues)}
+	if !strings.HasPrefix(cfg.Name, "%") {
+		t.retain = s.retain
+	}
 	for i := range t.logs {
 		t.logs[i] = new(queueLog)
 	}
@@ -134,11 +139,24 @@ func (t *topic) append(queue int, attempt int32, messages ...*v2.Message) int64 
 	return t.logs[queue].append(entries)
 }
 
-// arrived tells every group that waits for this topic of the messages from offset first on. The
-// caller holds no lock.
+// arrived tells every group that waits for this topic of the messages from offset first on, and
+// drops what is too old and has been read by all. The caller holds no lock.
 func (t *topic) arrived(queue int, first int64) {
+	read := first
 	for _, s := range *t.subs.Load() {
-		s.arrived(queue, first)
+		read = min(read, s.arrived(queue, first))
+	}
+	t.trim(queue, read)
+}
+
+// trim drops what lies before the offset read and is not to be retained.
+func (t *topic) trim(queue int, read int64) {
+	if t.retain == 0 {
+		return
+	}
+	first, end := t.logs[queue].bounds()
+	if before := min(read, end-t.retain); before-first >= segmentSize {
+		t.logs[queue].trim(before)
 	}
 }
 
