@@ -56,8 +56,8 @@ func (q *sendQueue) init(p *Producer) {
 // done is nil, failures are logged.
 //
 // SendAsync blocks only while [WithWindow] is full or a topic's route is not known yet, and not longer
-// than ctx, which bounds the whole of the send. Messages of one message group are stored in the order of the calls; a failed one does not
-// stop those after it.
+// than ctx, which bounds the whole of the send. Messages of one message group are stored in the order
+// of the calls; a failed one does not stop those after it.
 func (p *Producer) SendAsync(ctx context.Context, m *Message, done func(Receipt, error)) {
 	if done == nil {
 		done = p.logFailure
@@ -213,7 +213,9 @@ func (q *sendQueue) head(group *groupKey) job {
 func (q *sendQueue) advance(w work) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	rest := q.groups[*w.group][1:]
+	waiting := q.groups[*w.group]
+	waiting[0] = job{} // or the array would keep it
+	rest := waiting[1:]
 	if len(rest) == 0 {
 		delete(q.groups, *w.group)
 		return

@@ -38,7 +38,9 @@ func Suspend() ChangeOption {
 //
 // A defect of RocketMQ 5.5 in LOCAL mode: it may deliver a message again although it was acknowledged
 // after such a change. To hold messages for long, receive them with a long invisible duration.
-func (sc *SimpleConsumer) ChangeInvisibleDuration(ctx context.Context, d *Delivery, after time.Duration, opts ...ChangeOption) error {
+func (sc *SimpleConsumer) ChangeInvisibleDuration(
+	ctx context.Context, d *Delivery, after time.Duration, opts ...ChangeOption,
+) error {
 	if d == nil || d.consumer != sc.consumer {
 		return illegal(nil, "delivery", "was not received by this consumer")
 	}

@@ -60,7 +60,8 @@ func (m *Message) check(maxBody int) error {
 	case m.Tag != "" && (blank(m.Tag) || strings.Contains(m.Tag, "|") || hasControl(m.Tag)):
 		return illegal(ErrIllegalTag, "tag", "%q is blank, or has | or a control character", m.Tag)
 	case m.MessageGroup != "" && !m.DeliveryTime.IsZero():
-		return illegal(ErrMessageType, "message group", "%q excludes a delivery time: a message is FIFO or delayed", m.MessageGroup)
+		return illegal(ErrMessageType, "message group",
+			"%q excludes a delivery time: a message is FIFO or delayed", m.MessageGroup)
 	}
 	if err := m.checkGroup(); err != nil {
 		return err

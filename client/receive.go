@@ -105,7 +105,9 @@ func (sc *SimpleConsumer) routeOf(ctx context.Context, t *subscription) (*route,
 
 // poll makes one request for messages. It lets the request itself have the time that servers insist
 // on, whatever deadline ctx has, and breaks it off when ctx ends.
-func (c *consumer) poll(ctx context.Context, q *queue, await time.Duration, request *v2.ReceiveMessageRequest) ([]*Delivery, error) {
+func (c *consumer) poll(
+	ctx context.Context, q *queue, await time.Duration, request *v2.ReceiveMessageRequest,
+) ([]*Delivery, error) {
 	x := exchange{op: "receive from", target: q.proto.GetTopic().GetName(), endpoint: q.conn.name}
 	patience := max(await, shortestPoll) + c.client.timeout
 	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)

@@ -20,7 +20,9 @@ var (
 func (fixedAddresses) Scheme() string { return "rocketmq" }
 
 // Build reports the addresses, once.
-func (f fixedAddresses) Build(_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions) (resolver.Resolver, error) {
+func (f fixedAddresses) Build(
+	_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions,
+) (resolver.Resolver, error) {
 	state := resolver.State{Addresses: make([]resolver.Address, len(f))}
 	for i, address := range f {
 		host, _, err := net.SplitHostPort(address)

@@ -25,6 +25,7 @@ const (
 type route struct {
 	writable []*queue // those of master brokers, in the server's order
 	readable []*queue
+	writers  int     // brokers with a writable queue
 	conns    []*conn // of all queues, each once
 	types    typeSet // what the topic takes; empty if the server did not say
 }
@@ -179,11 +180,18 @@ func (r *route) add(q *queue) {
 	case v2.Permission_READ:
 		r.readable = append(r.readable, q)
 	case v2.Permission_WRITE:
-		r.writable = append(r.writable, q)
+		r.addWritable(q)
 	case v2.Permission_READ_WRITE:
 		r.readable = append(r.readable, q)
-		r.writable = append(r.writable, q)
+		r.addWritable(q)
 	}
+}
+
+func (r *route) addWritable(q *queue) {
+	if !slices.ContainsFunc(r.writable, func(other *queue) bool { return other.broker == q.broker }) {
+		r.writers++
+	}
+	r.writable = append(r.writable, q)
 }
 
 // run refreshes all routes for as long as the client lives.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
@@ -25,8 +26,25 @@ type answer interface{ GetStatus() *v2.Status }
 type unary[Q any, A answer] = func(v2.MessagingServiceClient, context.Context, *Q, ...grpc.CallOption) (A, error)
 
 // invoke makes one request, signed, within the request timeout. When the server refuses, the answer
-// is returned with the error, since its entries may tell more.
-func invoke[Q any, A answer](ctx context.Context, i *identity, c *conn, what call, method unary[Q, A], q *Q) (A, exchange, error) {
+// is returned with the error, since its entries may tell more. Credentials that can be renewed are,
+// once, if the server does not accept them: it has then done nothing.
+func invoke[Q any, A answer](
+	ctx context.Context, i *identity, c *conn, what call, method unary[Q, A], q *Q,
+) (A, exchange, error) {
+	a, x, err := attempt(ctx, i, c, what, method, q)
+	if !errors.Is(err, ErrUnauthorized) {
+		return a, x, err
+	}
+	i.forget()
+	if !i.signer.renewable {
+		return a, x, err
+	}
+	return attempt(ctx, i, c, what, method, q)
+}
+
+func attempt[Q any, A answer](
+	ctx context.Context, i *identity, c *conn, what call, method unary[Q, A], q *Q,
+) (A, exchange, error) {
 	var none A
 	x := exchange{op: what.op, target: what.target, endpoint: c.name}
 	limited, cancel := context.WithTimeout(ctx, i.timeout)
@@ -44,9 +62,5 @@ func invoke[Q any, A answer](ctx context.Context, i *identity, c *conn, what cal
 	if err != nil {
 		return none, x, x.transportError(ctx, err)
 	}
-	err = x.statusError(a.GetStatus())
-	if a.GetStatus().GetCode() == v2.Code_UNAUTHORIZED {
-		i.forget()
-	}
-	return a, x, err
+	return a, x, x.statusError(a.GetStatus())
 }

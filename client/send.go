@@ -76,7 +76,7 @@ func (p *Producer) transmit(ctx context.Context, s *shipment) ([]Receipt, error)
 		if attempt >= p.cfg.maxAttempts {
 			return nil, p.exhausted(err, attempt)
 		}
-		if err := p.pause(ctx, err, attempt); err != nil {
+		if err := p.pause(ctx, err, attempt, attempt >= choice.brokers); err != nil {
 			return nil, err
 		}
 		for i, item := range s.items {
@@ -102,11 +102,11 @@ func (p *Producer) exhausted(err error, attempts int) error {
 	return fmt.Errorf("%w (%d attempts)", err, attempts)
 }
 
-// pause waits as the server wishes if it is busy, and not at all otherwise: there may be another
-// broker. A failure to wait is returned with what had failed before.
-func (p *Producer) pause(ctx context.Context, failed error, attempt int) error {
+// pause waits, as the server wishes, if it is busy or all brokers have been tried, and not at all if
+// there is another one. A failure to wait is returned with what had failed before.
+func (p *Producer) pause(ctx context.Context, failed error, attempt int, all bool) error {
 	var wait time.Duration
-	if errors.Is(failed, ErrThrottled) {
+	if all || errors.Is(failed, ErrThrottled) {
 		wait = p.settings.Load().backoff.Delay(attempt)
 	}
 	timer := time.NewTimer(wait)
@@ -150,9 +150,10 @@ func (p *Producer) learn(s *shipment, q *queue, err error) {
 
 // choice remembers, over the attempts of one send, which brokers have been tried.
 type choice struct {
-	start uint32
-	last  *queue   // of the attempt before; nil at the first, so that a send which succeeds records nothing
-	tried []string // brokers
+	start   uint32
+	brokers int      // that may take the message
+	last    *queue   // of the attempt before; nil at the first, so that a send which succeeds records nothing
+	tried   []string // brokers
 }
 
 // choose returns the queue for the next attempt. Of a message group it is always the same one, since
@@ -173,7 +174,9 @@ func (p *Producer) choose(ctx context.Context, s *shipment, c *choice) (*queue, 
 		s.publication.route.stale.Store(true)
 		return nil, illegal(ErrForbidden, "topic", "%q has no queue that may be written: check its permission", topic)
 	}
+	c.brokers = r.writers
 	if group := s.first().MessageGroup; group != "" {
+		c.brokers = 1
 		return r.writable[siphash.Slot(group, len(r.writable))], nil
 	}
 	return c.next(r.writable), nil

@@ -2,6 +2,8 @@ package client_test
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -10,6 +12,7 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
@@ -170,6 +173,51 @@ func TestSend_QueriesTheRouteAgainWhenTheServerContradictsIt(t *testing.T) {
 			require.EqualValues(n, 2, queries.Load())
 		}
 	})
+}
+
+func TestSend_RenewsCredentialsOnce(t *testing.T) {
+	var issued atomic.Int32
+	provider := func(context.Context) (client.Credentials, error) {
+		return client.Credentials{AccessKey: fmt.Sprint("key", issued.Add(1)), Secret: "s"}, nil
+	}
+	onNetwork(t, single, func(n *network) {
+		inner, valid := n.at(single[0]).send, atomic.Pointer[string]{}
+		n.at(single[0]).send = func(ctx context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
+			md, _ := metadata.FromIncomingContext(ctx)
+			if !strings.Contains(md.Get("authorization")[0], *valid.Load()) {
+				return &v2.SendMessageResponse{Status: code(v2.Code_UNAUTHORIZED)}, nil
+			}
+			return inner(ctx, q)
+		}
+		p := n.producer()
+		valid.Store(new("Credential=key"))
+		_, err := p.Send(n.Context(), message("orders", "x"))
+		require.NoError(n, err)
+		valid.Store(new(fmt.Sprintf("Credential=key%d,", issued.Load()+1)))
+		_, err = p.Send(n.Context(), message("orders", "x"))
+		require.NoError(n, err)
+		valid.Store(new("nobody"))
+		before := issued.Load()
+		_, err = p.Send(n.Context(), message("orders", "x"))
+		require.ErrorIs(n, err, client.ErrUnauthorized)
+		require.Equal(n, before+1, issued.Load())
+	}, client.WithCredentialsFunc(provider))
+}
+
+func TestSend_WaitsBeforeItTriesTheOnlyBrokerAgain(t *testing.T) {
+	for _, m := range []*client.Message{
+		message("orders", "x"), {Topic: "orders", Body: []byte("x"), MessageGroup: "g"},
+	} {
+		onNetwork(t, single, func(n *network) {
+			var count atomic.Int32
+			n.at(single[0]).send = answering(&count, code(v2.Code_INTERNAL_SERVER_ERROR))
+			start := time.Now()
+			_, err := n.producer().Send(n.Context(), m)
+			require.ErrorIs(n, err, client.ErrInternal)
+			require.ErrorContains(n, err, "(3 attempts)")
+			require.Equal(n, 30*time.Millisecond, time.Since(start), "10 and 20 ms between three attempts")
+		})
+	}
 }
 
 func TestSend_NamesAnUnreachableEndpoint(t *testing.T) {

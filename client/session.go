@@ -103,8 +103,7 @@ func (s *session) run() {
 	for {
 		err := s.stream()
 		if s.ctx.Err() != nil {
-			s.settle(closedError("session with " + s.conn.name))
-			return
+			break
 		}
 		if s.live.Load() {
 			delay.Reset()
@@ -112,10 +111,19 @@ func (s *session) run() {
 		s.report(err)
 		s.settle(err)
 		if sleep(s.ctx, delay.NextBackOff()) != nil {
-			s.settle(closedError("session with " + s.conn.name))
-			return
+			break
 		}
 	}
+	s.settle(s.over())
+}
+
+// over is the error for those who await a session that has ended. One that was not needed any more
+// has not been closed by its user: the call finds its way when it is repeated.
+func (s *session) over() error {
+	if cause := context.Cause(s.ctx); errors.Is(cause, errNotNeeded) {
+		return s.exchange("").withoutAnswer(ErrUnavailable, cause)
+	}
+	return closedError("session with " + s.conn.name)
 }
 
 // report logs that the stream broke: once as a warning, and while it fails again for debugging only.

@@ -37,7 +37,7 @@ func (p RetryPolicy) Delay(attempt int) time.Duration {
 
 // retryPolicyOf reads what the server sent; an empty one gives the fallback.
 func retryPolicyOf(p *v2.RetryPolicy, fallback RetryPolicy) RetryPolicy {
-	if e := p.GetExponentialBackoff(); e != nil {
+	if e := p.GetExponentialBackoff(); durationOf(e.GetInitial()) > 0 {
 		return RetryPolicy{
 			Initial: durationOf(e.GetInitial()), Max: durationOf(e.GetMax()), Multiplier: float64(e.GetMultiplier()),
 		}

@@ -26,12 +26,13 @@ const (
 // A signer makes the headers of requests. It is shared by all that one Client owns.
 type signer struct {
 	credentials CredentialsFunc
+	renewable   bool // credentials may return others when asked again
 	namespace   string
 	requests    requestIDs
 }
 
 func newSigner(c *config) *signer {
-	s := &signer{credentials: c.provider, namespace: c.namespace, requests: newRequestIDs()}
+	s := &signer{credentials: c.provider, renewable: c.provider != nil, namespace: c.namespace, requests: newRequestIDs()}
 	if s.credentials == nil {
 		fixed := c.credentials
 		s.credentials = func(context.Context) (Credentials, error) { return fixed, nil }

@@ -50,7 +50,9 @@ type subscription struct {
 // NewSimpleConsumer returns a consumer of the group for the topics, each with what is wanted of it.
 // All consumers of a group must want the same. It sends nothing before the first call; topics and
 // group must exist in the server.
-func (c *Client) NewSimpleConsumer(group string, subscriptions map[string]Filter, opts ...ConsumerOption) (*SimpleConsumer, error) {
+func (c *Client) NewSimpleConsumer(
+	group string, subscriptions map[string]Filter, opts ...ConsumerOption,
+) (*SimpleConsumer, error) {
 	cfg := consumerConfig{await: DefaultAwait}
 	for _, opt := range opts {
 		opt(&cfg)
