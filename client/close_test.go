@@ -102,3 +102,26 @@ func TestClose_TakesUnderASecondWhenIdle(t *testing.T) {
 		require.ErrorIs(r, err, client.ErrClosed)
 	})
 }
+
+func TestClose_GivesUpWhatAServerDoesNotAnswer(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		n.at(single[0]).send = func(ctx context.Context, _ *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		p := n.producer(client.WithSenders(1), client.WithWindow(3))
+		results := make(chan error, 10)
+		for _, group := range []string{"", "g", "g", "g", "g"} { // more than the window holds
+			go p.SendAsync(n.Context(), &client.Message{Topic: "orders", Body: []byte("x"), MessageGroup: group},
+				func(_ client.Receipt, err error) { results <- err })
+		}
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(n, p.Close())
+		require.LessOrEqual(n, time.Since(start), 2*client.DefaultRequestTimeout)
+		require.Len(n, results, 5)
+		for range 5 {
+			require.ErrorIs(n, <-results, client.ErrClosed)
+		}
+	})
+}
