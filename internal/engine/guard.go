@@ -11,9 +11,9 @@ import (
 // error policy, so that neither the stages above nor those below see its failures (rule 9).
 type guard[I any] struct {
 	*Stage
-	proc    stage.Processor[I]
-	gate    gate[stage.Record[I]]
-	trials  trials
+	proc   stage.Processor[I]
+	gate   gate[stage.Record[I]]
+	trials trials
 }
 
 // Emit takes a record from the stage above. The segment's lock is held.

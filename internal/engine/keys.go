@@ -15,17 +15,26 @@ type ledger struct {
 	reads  uint64 // the number of the read in progress, or of the last one
 }
 
-// span is what of a key must turn back: the records from the failed one on, up to the failed
-// one's redelivery. That may happen elsewhere, at another member of the group; so the span also
-// ends with the read that was in progress when the source was told of the failure, since that
-// read may have chosen its records before.
+// span is what of a key must turn back: the records from the failed one on, up to where the source
+// has begun anew. It has when one that turned back is there again: until then, by the contract of
+// keyed sources, all that was out of the key has been settled. That may also happen elsewhere, at
+// another member of the group; so the span ends with the read that was in progress when the source
+// was told of the last failure, since that read may have chosen its records before.
 type span struct {
-	from, to uint64 // sequence numbers
-	read     uint64 // the last read
-	head     string // the failed record's id
+	from, to uint64            // sequence numbers
+	read     uint64            // the last read
+	back     map[string]uint64 // the ids of those that turned back, with their sequence numbers
 }
 
 const open = math.MaxUint64
+
+// takes adds a record to those that turn back, of which the source has yet to be told.
+func (s *span) takes(k keyRef) {
+	s.read = open
+	if k.id != "" {
+		s.back[k.id] = k.seq
+	}
+}
 
 // keyRef is a record's place in the order of its key.
 type keyRef struct {
@@ -57,6 +66,7 @@ func keyOf(d stage.Duty) (keyRef, bool) {
 }
 
 // turnedBack tells whether an earlier record of the key was handed back after this one was read.
+// If so, this one must be handed back too.
 func (k keyRef) turnedBack() bool {
 	k.ledger.mu.Lock()
 	defer k.ledger.mu.Unlock()
@@ -64,10 +74,11 @@ func (k keyRef) turnedBack() bool {
 	if !ok || k.seq < s.from || k.seq > s.to || k.read > s.read {
 		return false
 	}
-	if s.to == open && k.id != "" && k.id == s.head && k.seq > s.from {
-		s.to = k.seq - 1 // the failed record is back, and what follows it is in order again
+	if before, again := s.back[k.id]; again && k.seq > before {
+		s.to = k.seq - 1 // what follows is in order again
 		return false
 	}
+	s.takes(k)
 	return true
 }
 
@@ -77,17 +88,15 @@ func (k keyRef) turnBack() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s, ok := l.broken[k.key]
-	switch {
-	case !ok:
+	if !ok || k.seq > s.to || k.read > s.read {
+		s = &span{from: k.seq, back: make(map[string]uint64)}
 		if l.broken == nil {
 			l.broken = make(map[string]*span)
 		}
-		l.broken[k.key] = &span{from: k.seq, to: open, read: open, head: k.id}
-	case k.seq < s.from:
-		s.from, s.head, s.read = k.seq, k.id, open
-	case k.seq > s.to || k.read > s.read:
-		s.to, s.read, s.head = open, open, k.id
+		l.broken[k.key] = s
 	}
+	s.from, s.to = min(s.from, k.seq), open
+	s.takes(k)
 }
 
 // told notes that the source knows of the failure of the key.
