@@ -34,6 +34,8 @@ type sink[T any] struct {
 	pend    *job[T] // being gathered; under the segment's lock
 	stopAge func() bool
 
+	draining bool // what comes is not to wait for more; under the segment's lock
+
 	queue   *jobQueue[T] // nil if writes happen on the segment's goroutine
 	taking  durableMutex // held by the writer that takes a job
 	writers sync.WaitGroup
@@ -118,7 +120,7 @@ func (s *sink[T]) gather(ctx context.Context, e entry[T]) {
 func (s *sink[T]) flush(ctx context.Context) {
 	switch {
 	case s.pend.len() == 0:
-	case s.opts.Count == 0:
+	case s.opts.Count == 0 || s.draining:
 		s.dispatch(ctx)
 	case s.opts.Age > 0 && s.stopAge == nil:
 		s.pend.begun = time.Now()
@@ -304,21 +306,18 @@ func (s *sink[T]) again(e entry[T], t *tries) {
 	s.seg.do(func(ctx context.Context) { s.gather(ctx, e) })
 }
 
-// drain writes what was gathered, and what comes back from retries, until nothing is left.
+// drain writes what was gathered, and what comes back from retries or waits for its key, until
+// nothing is left.
 func (s *sink[T]) drain(context.Context) error {
+	s.seg.do(func(context.Context) { s.draining = true })
+	defer s.seg.do(func(context.Context) { s.draining = false })
 	for {
-		gathered := false
-		s.seg.do(func(ctx context.Context) {
-			if gathered = s.pend.len() > 0; gathered {
-				s.dispatch(ctx)
-			}
-		})
+		// The end of each stretch of work has dispatched what there is, of this one too.
 		idle := s.untilIdle()
-		if idle != nil {
-			<-idle
-		} else if !gathered {
+		if idle == nil {
 			return nil
 		}
+		<-idle
 	}
 }
 
