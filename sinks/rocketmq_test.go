@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rocketflow-io/rocketflow/broker"
-	"github.com/rocketflow-io/rocketflow/broker/brokertest"
 	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -23,14 +22,7 @@ type rig struct {
 
 func inBubble(t *testing.T, test func(r *rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b := brokertest.New(t, brokertest.WithoutAutoCreate(), brokertest.WithTopics(
-			broker.Topic{Name: "out", Queues: 1}, broker.Topic{Name: "steps", Queues: 1, Type: broker.FIFO}))
-		c, err := client.New(b.Endpoint(), client.WithPlaintext(), client.WithDialer(b.Dialer()))
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, c.Close()) })
-		test(&rig{t, b, c})
-	})
+	synctest.Test(t, func(t *testing.T) { test(newRig(t)) })
 }
 
 func bodies(b *broker.Broker, topic string) []string {

@@ -24,16 +24,20 @@ type rig struct {
 
 func inBubble(t *testing.T, test func(r *rig)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		b := brokertest.New(t, brokertest.WithoutAutoCreate(),
-			brokertest.WithTopics(broker.Topic{Name: "in", Queues: 4}, broker.Topic{Name: "steps", Queues: 1, Type: broker.FIFO}),
-			brokertest.WithGroups(broker.Group{Name: "G"}, broker.Group{Name: "O", Ordered: true, RetryMaxTimes: 1,
-				Backoff: broker.RetryPolicy{Steps: []time.Duration{30 * time.Second}}}))
-		c, err := client.New(b.Endpoint(), client.WithPlaintext(), client.WithDialer(b.Dialer()))
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, c.Close()) })
-		test(&rig{t, b, c})
-	})
+	synctest.Test(t, func(t *testing.T) { test(newRig(t)) })
+}
+
+// newRig is called within a bubble, whose end closes the rig.
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	b := brokertest.New(t, brokertest.WithoutAutoCreate(),
+		brokertest.WithTopics(broker.Topic{Name: "in", Queues: 4}, broker.Topic{Name: "steps", Queues: 1, Type: broker.FIFO}),
+		brokertest.WithGroups(broker.Group{Name: "G"}, broker.Group{Name: "O", Ordered: true, RetryMaxTimes: 1,
+			Backoff: broker.RetryPolicy{Steps: []time.Duration{30 * time.Second}}}))
+	c, err := client.New(b.Endpoint(), client.WithPlaintext(), client.WithDialer(b.Dialer()))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	return &rig{t, b, c}
 }
 
 func (r *rig) send(topic, group string, bodies ...string) {
