@@ -115,7 +115,6 @@ func (b *Broker) newServer(tlsConfig *tls.Config, limits Limits) *grpc.Server {
 	host, port := splitEndpoint(b.endpoint)
 	v2.RegisterMessagingServiceServer(server, &service{
 		store:     b.store,
-		sessions:  newSessions(limits.ClientExpiry, b.scheduler, b.clientGone),
 		limits:    limits,
 		endpoints: endpointsOf(host, port),
 		storeHost: net.JoinHostPort(host, "10911"),
@@ -129,14 +128,6 @@ func (b *Broker) serve() {
 	defer close(b.served)
 	if err := b.server.Serve(b.listener); err != nil {
 		b.logger.Error("broker: stopped serving", "endpoint", b.endpoint, "error", err)
-	}
-}
-
-// clientGone is told of the end of a session.
-func (b *Broker) clientGone(client string) {
-	b.logger.Info("broker: client is gone", "client", client)
-	for _, sub := range b.store.subscriptions() {
-		sub.abandon(client)
 	}
 }
 

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"errors"
 	"net"
 	"sync"
 )
@@ -29,7 +28,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return nil, errors.Join(net.ErrClosed, conn.Close())
+		_ = conn.Close() // the server, which is about to stop, finds that out
 	}
 	l.open[conn] = struct{}{}
 	return &trackedConn{conn, l}, nil

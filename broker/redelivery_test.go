@@ -276,6 +276,19 @@ func TestAutoRenew_EndsWithItsClient(t *testing.T) {
 	}
 }
 
+func TestAutoRenew_IsNotForAClientThatHasGoneBefore(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.register()
+		waiter := r.waiting("G", "N", autoRenew)
+		r.Equal(v2.Code_OK, r.terminate("G"))
+		r.send("N", "one")
+		r.Equal([]string{"one/1"}, <-waiter)
+		time.Sleep(time.Minute)
+		r.register()
+		r.Equal([]string{"one/2"}, r.later(time.Second, "G", "N"))
+	})
+}
+
 func TestAutoRenew_GivesUpAfterThreeHours(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.register()

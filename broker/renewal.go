@@ -27,8 +27,11 @@ func newRenewal(p *pull) *renewal {
 }
 
 // extend gives how long, in milliseconds, a delivery stays invisible from now on, and what extends
-// it after that: nothing, if it has been held for too long.
+// it after that: nothing, if its client has gone, or has held it for too long.
 func (s *subscription) extend(r *renewal, now int64) (int64, *renewal) {
+	if _, there := s.store.sessions.settings(r.client); !there {
+		return abandonedAfter, nil
+	}
 	if now-r.since >= renewFor {
 		return s.group.firstBackoff().Milliseconds(), nil
 	}
@@ -40,7 +43,7 @@ func (s *subscription) extend(r *renewal, now int64) (int64, *renewal) {
 	return step.Milliseconds(), r
 }
 
-// abandon brings back soon what is extended for a client that has gone.
+// abandon brings back soon what is extended for a client.
 func (s *subscription) abandon(client string) {
 	s.mu.Lock()
 	defer s.unlock()

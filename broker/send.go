@@ -35,11 +35,11 @@ func (s *service) send(ctx context.Context, messages []*v2.Message) ([]*v2.SendR
 	if !t.Permission.writable() {
 		return nil, refuse(v2.Code_FORBIDDEN, "no writable queue")
 	}
-	host := clientHost(ctx)
+	host, kept := clientHost(ctx), make([]*v2.Message, len(messages))
 	for i, m := range messages {
-		messages[i] = toStore(m, host)
+		kept[i] = toStore(m, host)
 	}
-	return s.storeAll(t, messages), nil
+	return storeAll(t, kept), nil
 }
 
 func checkBatch(messages []*v2.Message, now time.Time) error {
@@ -98,7 +98,7 @@ func typeOf(m *v2.Message) v2.MessageType {
 
 // storeAll stores messages in the queues of their message groups. Those without one go to one
 // queue together, another one for each request.
-func (s *service) storeAll(t *topic, messages []*v2.Message) []*v2.SendResultEntry {
+func storeAll(t *topic, messages []*v2.Message) []*v2.SendResultEntry {
 	robin := int(t.robin.Add(1)) % len(t.logs)
 	queue := func(m *v2.Message) int {
 		if group := m.GetSystemProperties().GetMessageGroup(); group != "" {

@@ -22,7 +22,6 @@ type service struct {
 	v2.UnimplementedMessagingServiceServer
 
 	store     *store
-	sessions  *sessions
 	limits    Limits
 	endpoints *v2.Endpoints // where this broker is reached, as routes say
 	storeHost string

@@ -15,12 +15,13 @@ const (
 	deadLetterPrefix = "%DLQ%"
 )
 
-// A store is all topics and groups by name. Its lock is held for look-ups only; the locks of
+// A store is all topics and groups by name, and who is there. Its lock is held for look-ups only; the locks of
 // subscriptions come before it, never after.
 type store struct {
 	autoCreate bool
 	retain     int64 // messages of a queue; 0 for all
 	scheduler  *scheduler
+	sessions   *sessions
 	revive     int64 // milliseconds from the end of a lease to the redelivery
 	commit     atomic.Int64
 
@@ -30,7 +31,7 @@ type store struct {
 }
 
 func newStore(opts Options, limits Limits, sch *scheduler) *store {
-	return &store{
+	s := &store{
 		autoCreate: opts.AutoCreate,
 		retain:     int64(max(0, opts.Retain)),
 		scheduler:  sch,
@@ -38,6 +39,8 @@ func newStore(opts Options, limits Limits, sch *scheduler) *store {
 		topics:     make(map[string]*topic),
 		groups:     make(map[string]*group),
 	}
+	s.sessions = newSessions(limits.ClientExpiry, sch, s.abandon)
+	return s
 }
 
 // create makes what can be made, and reports all that cannot.
@@ -179,15 +182,20 @@ func (s *store) subscription(g *group, t *topic) *subscription {
 	return sub
 }
 
+// abandon brings back soon what is extended for a client that has gone.
+func (s *store) abandon(client string) {
+	for _, sub := range s.subscriptions() {
+		sub.abandon(client)
+	}
+}
+
 // subscriptions gives all that any group reads, in no order.
 func (s *store) subscriptions() []*subscription {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var all []*subscription
 	for _, g := range s.groups {
-		for _, sub := range g.subs {
-			all = append(all, sub)
-		}
+		all = slices.AppendSeq(all, maps.Values(g.subs))
 	}
 	return all
 }

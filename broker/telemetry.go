@@ -45,7 +45,7 @@ func (s *service) Telemetry(stream grpc.BidiStreamingServer[v2.TelemetryCommand,
 		if err != nil {
 			return telemetryError(err)
 		}
-		s.sessions.put(id, settings)
+		s.store.sessions.put(id, settings)
 		err = stream.Send(&v2.TelemetryCommand{
 			Status: statusOf(nil), Command: &v2.TelemetryCommand_Settings{Settings: merged},
 		})
