@@ -1,0 +1,66 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+func TestStatusError_HasAKindForEveryCode(t *testing.T) {
+	x := exchange{op: "send", target: "orders", endpoint: "h:1", requestID: "r"}
+	for number, name := range v2.Code_name {
+		err := x.statusError(&v2.Status{Code: v2.Code(number), Message: "words"})
+		if name == "OK" || name == "MULTIPLE_RESULTS" {
+			require.NoError(t, err)
+			continue
+		}
+		var refused *StatusError
+		require.ErrorAs(t, err, &refused, name)
+		require.NotNil(t, errors.Unwrap(refused), name)
+		require.Equal(t, number, refused.Code)
+		require.Contains(t, err.Error(), `client: send "orders": `)
+		require.Contains(t, err.Error(), "from h:1, request r): ", "and what to do, or what the server says")
+	}
+}
+
+func TestStatusError_NamesAMissingGroupByTheServersWords(t *testing.T) {
+	err := exchange{}.statusError(&v2.Status{Code: v2.Code_ILLEGAL_CONSUMER_GROUP, Message: "group not found: g"})
+	require.ErrorIs(t, err, ErrGroupNotFound)
+	require.NotErrorIs(t, exchange{}.statusError(&v2.Status{Code: v2.Code_ILLEGAL_CONSUMER_GROUP}), ErrGroupNotFound)
+}
+
+func TestTransportError_HasAKindForEveryCode(t *testing.T) {
+	for code := codes.Canceled; code <= codes.Unauthenticated; code++ {
+		err := exchange{op: "send", target: "orders"}.transportError(t.Context(), status.Error(code, "words"))
+		known := false
+		for _, kind := range []error{
+			ErrUnavailable, ErrNoAnswer, ErrThrottled, ErrUnauthorized, ErrUnsupported, ErrBadRequest, ErrInternal,
+		} {
+			known = known || errors.Is(err, kind)
+		}
+		require.True(t, known, code)
+	}
+	cause := errors.New("no route to host")
+	err := exchange{op: "send", target: "orders", endpoint: "h:1"}.transportError(t.Context(), cause)
+	require.ErrorIs(t, err, cause)
+	require.ErrorIs(t, err, ErrUnavailable)
+}
+
+func TestTransportError_BlamesTheCallerForTheEndOfItsContext(t *testing.T) {
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	err := exchange{op: "send", target: "orders"}.transportError(ctx, status.Error(codes.Unavailable, "words"))
+	require.ErrorIs(t, err, why)
+	require.False(t, retryable(err))
+	require.False(t, lostTouch(err))
+
+	ctx, cancel = context.WithCancelCause(t.Context())
+	cancel(closedError("consumer"))
+	require.EqualError(t, exchange{}.transportError(ctx, status.Error(codes.Canceled, "words")), "client: consumer is closed")
+}
