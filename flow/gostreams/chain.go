@@ -153,7 +153,9 @@ func (c *chain) run(list []*chain) {
 	head := list[0]
 	losses := &losses{tell: head.cfg.failed}
 	p := build(list, head, losses)
-	err := p.Run(head.cfg.ctx, c.cfg.run...)
+	ctx, cancel := head.cfg.extended()
+	err := p.Run(ctx, c.cfg.run...)
+	cancel()
 	if c.out != nil {
 		c.out.close()
 	}

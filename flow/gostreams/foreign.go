@@ -57,16 +57,29 @@ func (f *foreign) send(ctx context.Context, e any, before func()) bool {
 func (f *foreign) begin() *instance {
 	flow := f.newFlow()
 	i := &instance{in: flow.In(), done: make(chan struct{})}
-	// It ends with the flow's output, which end brings about; until then the flow's own goroutines
-	// need someone to read it, even after ctx.
+	out := make(chan any)
+	// Both end with the flow's output, which Drain brings about; until then the flow's own goroutines
+	// need someone to read it, even after ctx. To it must be, for it is there that a Throttler waits.
+	f.rt.Go(func(context.Context) { flow.To(collector(out)) })
 	f.rt.Go(func(context.Context) {
 		defer close(i.done)
-		for e := range flow.Out() {
+		for e := range out {
 			f.take(e)
 		}
 	})
 	return i
 }
+
+// collector is a sink whose values are taken from the channel.
+type collector chan any
+
+var _ streams.Sink = collector(nil)
+
+// In gives the channel, which the flow closes.
+func (c collector) In() chan<- any { return c }
+
+// AwaitCompletion has nothing to wait for: who reads the channel sees its end.
+func (c collector) AwaitCompletion() {}
 
 // Drain closes the flow and waits for what still comes out of it. What does not is lost; when ctx
 // ends before, it is handed back.

@@ -10,8 +10,8 @@ import (
 )
 
 // OneToOne makes an operator of a flow that gives exactly one value for each, in the order in which
-// it took them: Map with parallelism 1, PassThrough, Fold, Throttler with backpressure, and such
-// flows connected by Via.
+// it took them: Map with parallelism 1, PassThrough, Fold, Throttler with backpressure, and a [Chain]
+// of such.
 //
 //	in   --a---b---c--|
 //	out  --A---B---C--|

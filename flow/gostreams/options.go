@@ -3,6 +3,7 @@ package gostreams
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow"
 )
@@ -15,21 +16,48 @@ type config struct {
 	policy flow.Policy
 	failed func(value any, err error)
 	delay  NackDelay
+	grace  time.Duration
 	run    []flow.RunOption
 }
 
 func newConfig(ctx context.Context, opts []Option) config {
-	c := config{ctx: ctx, policy: flow.Nack(), delay: defaultNackDelay}
+	c := config{ctx: ctx, policy: flow.Nack(), delay: defaultNackDelay, grace: DefaultGrace}
 	for _, o := range opts {
 		o(&c)
 	}
 	return c
 }
 
-// WithContext ends a [Flow] when ctx does: what is in flight is finished, its output is closed, and
-// what comes in afterwards is handed back. The default never ends. Of flows that are fused, the first
-// one's counts.
+// extended gives a context that ends when the grace has passed since the adapter's ended.
+func (c *config) extended() (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(c.ctx))
+	over := make(chan struct{})
+	stop := context.AfterFunc(c.ctx, func() {
+		defer close(over)
+		sleep(ctx, c.grace)
+		cancel()
+	})
+	return ctx, func() {
+		cancel()
+		if !stop() {
+			<-over
+		}
+	}
+}
+
+// DefaultGrace is how long a stage goes on when its context has ended, unless [WithGrace] says
+// otherwise.
+const DefaultGrace = 30 * time.Second
+
+// WithContext ends a [Flow] some time after ctx has ended, see [WithGrace]. The default never ends. Of
+// flows that are fused, the first one's counts.
 func WithContext(ctx context.Context) Option { return func(c *config) { c.ctx = ctx } }
+
+// WithGrace sets how long a stage goes on when its context has ended. The default is [DefaultGrace].
+// The source of the graph ends with the context too, so that in this time what is on its way arrives,
+// and the input is closed. If it is not, the stage finishes what it has, closes its output, and hands
+// back what comes later. With 0 it does so at once.
+func WithGrace(d time.Duration) Option { return func(c *config) { c.grace = d } }
 
 // WithPolicy says what becomes of a value that fails, a value of the wrong type included. The default
 // is flow.Nack(): a delivery is handed back, and any other value is lost, which Err reports.
@@ -48,7 +76,7 @@ func WithNackDelay(d NackDelay) Option { return func(c *config) { c.delay = d } 
 func WithLogger(l *slog.Logger) Option { return WithRun(flow.WithLogger(l)) }
 
 // WithRun passes options to the pipeline behind the adapter, such as flow.WithDrainTimeout: how long
-// deliveries may be out after the context has ended. Of flows that are fused, the last one's count.
+// deliveries may be out after that. Of flows that are fused, the last one's count.
 func WithRun(opts ...flow.RunOption) Option {
 	return func(c *config) { c.run = append(c.run, opts...) }
 }

@@ -118,17 +118,24 @@ func (p *poller) run(out chan<- any) error {
 
 func (p *poller) handOut(got []*client.Delivery, out chan<- any) {
 	for i, d := range got {
-		if !time.Now().Before(d.Expires()) {
-			p.cfg.log.WarnContext(p.ctx, "message waited for its whole lease and comes again", "topic", p.topic, "message", d.ID)
-			continue
-		}
-		select {
-		case out <- d:
-		case <-p.ctx.Done():
+		if !p.give(d, out) {
 			p.handBack(got[i:])
 			return
 		}
 	}
+}
+
+// give waits until the message is taken; false if the context ends first. When its lease does, it is
+// no longer ours to give.
+func (p *poller) give(d *client.Delivery, out chan<- any) bool {
+	switch offer(p.ctx, out, d, d.Expires()) {
+	case stopped:
+		return false
+	case expired:
+		p.cfg.log.WarnContext(p.ctx, "message waited for its whole lease and comes again",
+			"topic", p.topic, "message", d.ID)
+	}
+	return true
 }
 
 // handBack returns what nobody took. What cannot be returned comes again when its lease ends.

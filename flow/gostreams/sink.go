@@ -25,8 +25,9 @@ var _ streams.Sink = (*Sink)(nil)
 //   - Settles: a delivery done when its value has been written, and back when the write has failed
 //     for good by [WithPolicy], value by value.
 //   - Starts: when its input is asked for. The sink is opened then.
-//   - Ends: when its input is closed, after the last write. After an error that ends it, or when ctx
-//     ends, the input is read to its end, and deliveries are handed back.
+//   - Ends: when its input is closed, after the last write. After an error that ends it, or [WithGrace]
+//     after ctx, the input is read to its end: deliveries are handed back, other values are lost, as Err
+//     reports.
 func SinkOf[T any](ctx context.Context, sink stage.Sink[T], opts ...Option) *Sink {
 	return &Sink{newChain(newConfig(ctx, opts), sinkLink[T]{sink}, nil)}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/reugn/go-streams"
 )
@@ -79,6 +80,37 @@ func (s *Source) loop() {
 	close(s.out)
 	close(s.sent)
 	s.after()
+}
+
+// offered is what became of an element that was offered.
+type offered int
+
+const (
+	taken offered = iota
+	expired
+	stopped
+)
+
+// offer waits until someone takes an element, its lease ends (if expires is not zero), or ctx does.
+func offer(ctx context.Context, out chan<- any, e any, expires time.Time) offered {
+	var lease <-chan time.Time
+	if !expires.IsZero() {
+		left := time.Until(expires)
+		if left <= 0 {
+			return expired
+		}
+		timer := time.NewTimer(left)
+		defer timer.Stop()
+		lease = timer.C
+	}
+	select {
+	case out <- e:
+		return taken
+	case <-lease:
+		return expired
+	case <-ctx.Done():
+		return stopped
+	}
 }
 
 // ended drops the error of a context that ended: that is how a source is stopped.

@@ -21,7 +21,8 @@ import (
 //   - Ends: when the source has no more, when ctx ends, or by an error that no retry can mend. Then the
 //     output is closed; the source is closed when what it gave is settled, or [flow.DefaultDrainTimeout]
 //     after ctx has ended. What is settled later is refused with [ErrEnded] and comes again.
-//   - Never hangs: when ctx ends, what was read and not taken is handed back.
+//   - Never hangs: when ctx ends, what was read and not taken is handed back. So is what nobody took
+//     before its lease ended.
 //   - Fails: a record that could not be decoded is handed back as failed.
 //   - Comes again: what fails, if the source redelivers, but not after its end.
 //   - Order: on a source with keys, who takes the deliveries keeps each key's order: one at a time.
@@ -82,23 +83,21 @@ func (e *export[T]) handOut(b stage.Batch[T], out chan<- any) {
 	for _, f := range b.Faults {
 		faults[f.Index] = &stage.FaultError{Position: b.At(f.Index).Position, Raw: f.Raw, Err: f.Err}
 	}
+	going := true
 	for i, v := range b.Values {
-		if err := faults[i]; err != nil {
-			r.giveBack(e.ctx, err, i)
-			continue
+		err := faults[i]
+		if err == nil && going {
+			d := &Delivery[T]{Value: v, Info: b.At(i), claim: r.claim(i)}
+			o := offer(e.ctx, out, d, b.Expires)
+			if o == taken {
+				continue
+			}
+			going = o != stopped
 		}
-		c := newShared(func(ctx context.Context, err error) error {
-			return r.settle(ctx, stage.Outcome{Index: i, Err: err})
-		})
-		select {
-		case out <- &Delivery[T]{Value: v, Info: b.At(i), claim: c}:
-			continue
-		case <-e.ctx.Done():
+		if err == nil {
+			err = stage.ErrHandedBack
 		}
-		for ; i < b.Len(); i++ {
-			r.giveBack(e.ctx, stage.ErrHandedBack, i)
-		}
-		return
+		r.giveBack(e.ctx, err, i)
 	}
 }
 
@@ -144,6 +143,12 @@ type handed[T any] struct {
 	export  *export[T]
 	settler stage.Settler
 	mu      sync.Mutex // held during Settle: its calls may not overlap for one read
+}
+
+func (r *handed[T]) claim(i int) claim {
+	return newShared(func(ctx context.Context, err error) error {
+		return r.settle(ctx, stage.Outcome{Index: i, Err: err})
+	})
 }
 
 func (r *handed[T]) settle(ctx context.Context, o stage.Outcome) error {

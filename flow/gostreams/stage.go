@@ -30,8 +30,8 @@ var _ streams.Flow = (*Stage)(nil)
 //   - Order: what the operator promises.
 //   - Fails: by [WithPolicy], a value of the wrong type too; never by a panic.
 //   - Ends: when its input is closed, after what the operator holds has come out. After an error that
-//     ends it, or its context, the output is closed and the input read to its end: deliveries are
-//     handed back, other values are lost, as Err reports.
+//     ends it, or the grace after its context, the output is closed and the input read to its end:
+//     deliveries are handed back, other values are lost, as Err reports.
 func Flow[I, O any](op stage.Operator[I, O], opts ...Option) *Stage {
 	return &Stage{newChain(newConfig(context.Background(), opts), opLink[I, O]{op}, newOutlet())}
 }

@@ -202,12 +202,13 @@ func TestFlow_EndsWithItsContext(t *testing.T) {
 		s := gostreams.Flow(operators.Batch[int, []int](10, 0), gostreams.WithContext(ctx))
 		in, out := s.In(), s.Out()
 		in <- 1
-		synctest.Wait()
 		cancel()
-		require.Equal(t, []int{1}, <-out, "what it held")
+		time.Sleep(gostreams.DefaultGrace - time.Second)
+		in <- 2 // was on its way when the context ended
+		require.Equal(t, []int{1, 2}, <-out, "what it held, when the grace is over")
 		_, open := <-out
 		require.False(t, open)
-		in <- 2
+		in <- 3
 		close(in)
 		require.ErrorIs(t, s.Wait(), gostreams.ErrEnded)
 	})
