@@ -175,6 +175,13 @@ func (g *gate[X]) pass(l lane, x X) bool {
 	return !taken
 }
 
+// taken tells whether any key is.
+func (g *gate[X]) taken() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.lanes) > 0
+}
+
 // leave gives the key to the next in line, or frees it.
 func (g *gate[X]) leave(l lane) (next X, ok bool) {
 	g.mu.Lock()

@@ -19,7 +19,8 @@ type source[T any] struct {
 	out    stage.Emitter[T]
 	traits stage.SourceTraits
 	reader stage.Reader[T]
-	ledger *ledger // nil if the source is not keyed
+	ledger *ledger           // nil if the source is not keyed
+	gate   gate[incoming[T]] // of keys with a faulty record that is being dealt with
 	pace   pace
 	acks   settler
 
@@ -119,46 +120,13 @@ func (s *source[T]) push(b stage.Batch[T], number uint64) {
 	s.acks.add(r)
 	s.seg.enter()
 	s.in += int64(len(b.Values))
-	if len(b.Faults) > 0 || s.run.hard.Load() || !b.Expires.IsZero() && s.run.tooLate(r.slab.Duty(0), time.Now()) {
+	if len(b.Faults) > 0 || s.gate.taken() || s.run.hard.Load() || !b.Expires.IsZero() && s.run.tooLate(r.slab.Duty(0), time.Now()) {
 		s.pushWithCare(r)
 	} else {
 		s.out.EmitAll(s.seg.ctx, r.records())
 	}
 	s.seg.leave()
 	r.slab.Release()
-}
-
-// pushWithCare is push for a read with records that turn back at once or never were records.
-func (s *source[T]) pushWithCare(r *read[T]) {
-	faults := make(map[int]stage.Fault, len(r.batch.Faults))
-	for _, f := range r.batch.Faults {
-		faults[f.Index] = f
-	}
-	for i := range r.batch.Values {
-		d := r.slab.Duty(i)
-		f, faulty := faults[i]
-		switch {
-		case s.run.hard.Load():
-			s.handBack(d)
-		case s.run.tooLate(d, time.Now()):
-			s.expire(d)
-		case faulty:
-			s.faulty(d, f)
-		default:
-			s.out.Emit(s.seg.ctx, stage.Record[T]{Value: r.batch.Values[i], Duty: d})
-		}
-	}
-}
-
-// faulty applies the source's policy to a record that could not be decoded. To try again would
-// change nothing, so the policy's retries are skipped.
-func (s *source[T]) faulty(d stage.Duty, f stage.Fault) {
-	err := &stage.FaultError{Position: d.Info().Position, Raw: f.Raw, Err: f.Err}
-	s.failed(attempt{
-		duty:    d,
-		value:   func() any { return nil },
-		settled: func() {},
-	}, stage.Permanent(err))
 }
 
 // newRead takes a read from the pool and opens its slab. The hold on it keeps it open until it
