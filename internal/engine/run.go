@@ -212,11 +212,13 @@ func (r *Run) flow() {
 			}
 		}()
 	}
-	for r.tide.awaitLow() {
-		r.drain()
-		if r.tide.isLow() {
-			r.reclaim()
+	for {
+		floods, ok := r.tide.awaitLow()
+		if !ok {
+			break
 		}
+		r.drain()
+		r.tide.whileLow(floods, r.reclaim)
 	}
 	loops.Wait()
 	r.drain()

@@ -9,6 +9,7 @@ type tide struct {
 	changed chan struct{} // closed, and made anew, at each change
 	reading int
 	left    int  // sources that have not ended
+	floods  int  // how often a source began to read again
 	low     bool // none was reading, since awaitLow last returned
 	turned  bool // the run drains
 }
@@ -46,14 +47,18 @@ func (t *tide) flood() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.reading++
+	t.floods++
 	t.announceLocked()
 }
 
-// isLow tells whether no source is reading now.
-func (t *tide) isLow() bool {
+// whileLow runs f if no source has read since awaitLow gave the number of floods, and lets none before f
+// has returned.
+func (t *tide) whileLow(floods int, f func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.reading == 0
+	if t.reading == 0 && t.floods == floods {
+		f()
+	}
 }
 
 // turn wakes who waits, since the run drains.
@@ -64,22 +69,25 @@ func (t *tide) turn() {
 	t.announceLocked()
 }
 
-// awaitLow waits until no source is reading, and reports false when all have ended or the run
-// drains.
-func (t *tide) awaitLow() bool {
+// awaitLow waits until no source is reading, and tells how often one has begun to read again. It
+// reports false when all have ended or the run drains.
+func (t *tide) awaitLow() (floods int, ok bool) {
 	for {
 		t.mu.Lock()
 		low, over := t.low, t.left == 0 || t.turned
 		if low {
 			t.low = false
 		}
-		changed := t.changed
+		changed, floods := t.changed, t.floods
+		if t.reading > 0 {
+			floods = -1 // it has begun already
+		}
 		t.mu.Unlock()
 		switch {
 		case over:
-			return false
+			return floods, false
 		case low:
-			return true
+			return floods, true
 		}
 		<-changed
 	}
