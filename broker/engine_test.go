@@ -8,11 +8,11 @@ import (
 )
 
 // newTestSubscription gives a subscription to a topic of one queue, without a server.
-func newTestSubscription(t *testing.T, ordered bool) *subscription {
-	t.Helper()
-	s := newStore(Options{AutoCreate: true}, Limits{}.withDefaults(), newScheduler())
+func newTestSubscription(tb testing.TB, ordered bool) *subscription {
+	tb.Helper()
+	s := newStore(Options{AutoCreate: true, Retain: 1000}, Limits{}.withDefaults(), newScheduler())
 	topic, ok := s.topic("N")
-	require.True(t, ok)
+	require.True(tb, ok)
 	group := newGroup(Group{Name: "G", Ordered: ordered, RetryMaxTimes: 16})
 	s.groups["G"] = group
 	return s.subscription(group, topic)
@@ -22,33 +22,52 @@ func newPull(n int) *pull {
 	return &pull{filter: filter{all: true}, max: n, invisible: 10_000, now: nowMillis()}
 }
 
+// cycle stores messages, receives them at once, and acknowledges them.
+func (s *subscription) cycle(tb testing.TB, batch []*v2.Message) {
+	tb.Helper()
+	s.topic.arrived(0, s.topic.append(0, 0, batch...))
+	p := newPull(len(batch))
+	w, ok := s.receive(p, 0)
+	require.True(tb, ok)
+	require.Nil(tb, w)
+	s.mu.Lock()
+	defer s.unlock()
+	for i := range p.got {
+		require.NoError(tb, s.ack(p.got[i].handle, p.now))
+	}
+}
+
+func sameMessage(n int) []*v2.Message {
+	batch, m := make([]*v2.Message, n), &v2.Message{Body: []byte("x")}
+	for i := range batch {
+		batch[i] = m
+	}
+	return batch
+}
+
 // Beside what it gives, a delivery costs its lease alone.
 func TestSubscription_AllocatesLittleForADelivery(t *testing.T) {
-	for name, test := range map[string]struct {
-		ordered bool
-		each    float64
-	}{"shared": {false, 1}, "ordered": {true, 1}} {
+	for name, ordered := range map[string]bool{"shared": false, "ordered": true} {
 		t.Run(name, func(t *testing.T) {
 			const n = 32
-			s := newTestSubscription(t, test.ordered)
-			m := &v2.Message{Body: []byte("x")}
-			batch := make([]*v2.Message, n)
-			for i := range batch {
-				batch[i] = m
+			s, batch := newTestSubscription(t, ordered), sameMessage(n)
+			allocs := testing.AllocsPerRun(200, func() { s.cycle(t, batch) })
+			require.Less(t, allocs/n, 1.75, "with what is made for all of them at once")
+		})
+	}
+}
+
+// BenchmarkSubscription stores, receives and acknowledges 32 messages, without gRPC.
+func BenchmarkSubscription(b *testing.B) {
+	for name, ordered := range map[string]bool{"shared": false, "ordered": true} {
+		b.Run(name, func(b *testing.B) {
+			const n = 32
+			s, batch := newTestSubscription(b, ordered), sameMessage(n)
+			b.ReportAllocs()
+			for b.Loop() {
+				s.cycle(b, batch)
 			}
-			allocs := testing.AllocsPerRun(200, func() {
-				s.topic.append(0, 0, batch...)
-				p := newPull(n)
-				w, ok := s.receive(p, 0)
-				require.True(t, ok)
-				require.Nil(t, w)
-				s.mu.Lock()
-				for i := range p.got {
-					require.NoError(t, s.ack(p.got[i].handle, p.now))
-				}
-				s.unlock()
-			})
-			require.Less(t, allocs/n, test.each+0.75, "with what is made for all of them at once")
+			b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "messages/s")
 		})
 	}
 }
