@@ -71,8 +71,13 @@ func (s *sink[T]) freed(l lane) {
 		return
 	}
 	next.extra.lane = l
+	s.letIn(next)
+}
+
+// letIn gathers a value that waited at the gate and now holds its key.
+func (s *sink[T]) letIn(e entry[T]) {
 	s.run.after(0, func() {
-		s.seg.do(func(ctx context.Context) { s.gather(ctx, next) })
+		s.seg.do(func(ctx context.Context) { s.gather(ctx, e) })
 		s.hold(-1)
 	})
 }
@@ -98,8 +103,9 @@ func (b *budget) spend() bool {
 // the batch by itself, and so on. When the budget is used up, the rest is taken to have failed.
 func (s *sink[T]) isolate(ctx context.Context, j *job[T], err error, b *budget) {
 	if j.len() == 1 || b.left <= 0 || s.run.hard.Load() {
+		broken := make(brokenKeys)
 		for i := range j.duties {
-			s.unwritten(j.at(i), err)
+			s.unwritten(j.at(i), err, broken)
 		}
 		return
 	}

@@ -221,9 +221,10 @@ func (s *sink[T]) outcome(ctx context.Context, j *job[T], err error, b *budget) 
 		b.succeeded()
 		s.allWritten(j)
 	case errors.As(err, &failed) && named(failed, j.len()):
+		broken := make(brokenKeys)
 		for i := range j.duties {
 			if e, ok := failed.Failed[i]; ok {
-				s.unwritten(j.at(i), e)
+				s.unwritten(j.at(i), e, broken)
 				continue
 			}
 			s.settled.Add(1)
@@ -268,15 +269,26 @@ func (s *sink[T]) written(j *job[T], i int) {
 	}
 }
 
+// brokenKeys are those with a failure in one write.
+type brokenKeys map[lane]bool
+
 // unwritten hands a value's failure to the policy.
-func (s *sink[T]) unwritten(e entry[T], err error) {
+func (s *sink[T]) unwritten(e entry[T], err error, broken brokenKeys) {
 	if k, ok := keyOf(e.duty); s.keyed && s.ordered && ok && e.extra.lane == (lane{}) && e.extra.then == nil {
-		// The first failure of a key takes the key; what the writer left out behind it waits.
+		// The first failure of a key takes the key. What the writer left out behind it has not
+		// failed: it waits for the key, and if that is free already, is to be written again.
+		behind := broken[k.lane()]
+		broken[k.lane()] = true
 		if !s.gate.enter(k.lane(), e) {
 			s.hold(1)
 			return
 		}
 		e.extra.lane = k.lane()
+		if behind {
+			s.hold(1)
+			s.letIn(e)
+			return
+		}
 	}
 	s.failed(attempt{
 		duty:  e.duty,
