@@ -48,8 +48,16 @@ type topicRoute struct {
 	current atomic.Pointer[route] // stored by the flight; never nil again once it has been stored
 	stale   atomic.Bool           // set when the server contradicts current; cleared by a new one
 
-	mu     sync.Mutex // guards flight
+	mu     sync.Mutex // guards flight; taken after that of the table, if both are
 	flight *flight    // the query under way, which all who ask share
+}
+
+// fresh returns the current route unless there is none or it has proved wrong.
+func (r *topicRoute) fresh() *route {
+	if r.stale.Load() {
+		return nil
+	}
+	return r.current.Load()
 }
 
 type flight struct {
@@ -74,38 +82,64 @@ func (t *routeTable) get(ctx context.Context, topic string) (*topicRoute, *route
 		r = &topicRoute{topic: topic}
 		t.topics[topic] = r
 	}
-	t.mu.Unlock()
-	current, err := t.load(ctx, r)
-	if err != nil && r.current.Load() == nil {
-		t.mu.Lock()
-		delete(t.topics, topic) // so that names which never existed do not gather here
+	if current := r.fresh(); current != nil {
 		t.mu.Unlock()
+		return r, current, nil
+	}
+	f := t.join(r) // with the table locked, so that discard cannot take r from under us
+	t.mu.Unlock()
+	current, err := t.wait(ctx, r, f)
+	if err != nil {
+		t.discard(r)
 	}
 	return r, current, err
 }
 
+// discard forgets a topic of which nothing is known and nothing asked, so that names which never
+// existed do not gather.
+func (t *routeTable) discard(r *topicRoute) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.flight == nil && r.current.Load() == nil && t.topics[r.topic] == r {
+		delete(t.topics, r.topic)
+	}
+}
+
 // load returns the current route, and asks the server only if there is none or it has proved wrong.
 func (t *routeTable) load(ctx context.Context, r *topicRoute) (*route, error) {
-	if current := r.current.Load(); current != nil && !r.stale.Load() {
+	if current := r.fresh(); current != nil {
 		return current, nil
 	}
 	return t.fetch(ctx, r)
 }
 
-// fetch asks the server, or waits for the answer that another caller has asked for. The query does
-// not end with ctx, since others may wait for it.
+// fetch asks the server, or waits for the answer that another caller has asked for.
 func (t *routeTable) fetch(ctx context.Context, r *topicRoute) (*route, error) {
+	return t.wait(ctx, r, t.join(r))
+}
+
+// join returns the query under way, begun if there is none; nil if the client is closed. The query
+// does not end with the context of a caller, since others may wait for it.
+func (t *routeTable) join(r *topicRoute) *flight {
 	r.mu.Lock()
-	f := r.flight
-	if f == nil {
-		f = &flight{done: make(chan struct{})}
-		if !t.client.spawn(func(ctx context.Context) { t.fly(ctx, r, f) }) {
-			r.mu.Unlock()
-			return nil, ErrClosed
-		}
-		r.flight = f
+	defer r.mu.Unlock()
+	if r.flight != nil {
+		return r.flight
 	}
-	r.mu.Unlock()
+	f := &flight{done: make(chan struct{})}
+	if !t.client.spawn(func(ctx context.Context) { t.fly(ctx, r, f) }) {
+		return nil
+	}
+	r.flight = f
+	return f
+}
+
+func (t *routeTable) wait(ctx context.Context, r *topicRoute, f *flight) (*route, error) {
+	if f == nil {
+		return nil, closedError("client")
+	}
 	select {
 	case <-f.done:
 		return f.route, f.err
