@@ -10,6 +10,7 @@ replace (
 require (
 	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/rocketflow-io/rocketflow v0.0.0-00010101000000-000000000000
+	github.com/rocketflow-io/rocketflow/test v0.0.0-00010101000000-000000000000
 	github.com/schollz/progressbar/v3 v3.19.1
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0

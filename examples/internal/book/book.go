@@ -91,11 +91,17 @@ func (b *Book) Loaded() int {
 	return b.loaded.upTo
 }
 
-// Reload forgets what is loaded, for a topic that is new and empty. What is settled stays so.
+// Reload forgets what is loaded and acknowledged, for a topic that is new and empty: all rows are
+// to be loaded and acknowledged again. The tally and the other facts stay.
 func (b *Book) Reload() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.loaded, b.read = prefix{}, 0
+	for row, known := range b.rows {
+		if known&settled != 0 {
+			b.setLocked(row, known|unacked)
+		}
+	}
 }
 
 // Arrived tells whether the flight has an arrival delay, and notes that a row without one is

@@ -39,9 +39,22 @@ func TestLoad_NumbersTheRowsFromWhereItStopped(t *testing.T) {
 	require.Equal(t, []int{4, 5}, []int{out.Values()[0].Row, out.Values()[1].Row})
 	require.Equal(t, 5, b.Loaded())
 
+}
+
+func TestReload_HasAllRowsLoadedAndAckedAgain(t *testing.T) {
+	b := open(t, filepath.Join(t.TempDir(), "journal"))
+	messages := load(t, b)
+	require.NoError(t, follow(b, sources.Slice(messages), b.Tally))
+	before := b.Counts()
 	b.Reload()
 	require.Zero(t, b.Loaded())
 	require.Zero(t, b.Counts().Read)
+
+	require.Len(t, load(t, b), 5)
+	require.Equal(t, []int{1, 2, 3, 4, 5}, b.Missing(9))
+	require.NoError(t, follow(b, sources.Slice(messages), b.Tally))
+	before.Duplicates = 5
+	require.Equal(t, before, b.Counts())
 }
 
 const header = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_arr_time,arr_delay," +

@@ -1,6 +1,7 @@
 package setup
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -22,21 +23,23 @@ type Job struct {
 
 // Start starts an embedded broker with the topics and the group of the run, or makes a client of
 // the real RocketMQ, where they must exist; and opens the book, with what earlier processes of the
-// run have noted there.
-func Start(o Options) (*Job, error) {
+// run have noted there. It fails, naming what is missing and the remedy, before anything is written.
+func Start(ctx context.Context, o Options) (*Job, error) {
 	j := &Job{Options: o}
-	if err := errors.Join(j.open(), j.connect()); err != nil {
+	err := j.connect()
+	if err == nil && j.broker == nil {
+		err = j.Advise(j.probe(ctx))
+	}
+	if err == nil {
+		j.Book, err = book.Open(j.Journal())
+	}
+	if err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
 	if j.broker != nil {
 		j.Book.Reload() // the broker is new and empty, whatever an earlier one had
 	}
 	return j, nil
-}
-
-func (j *Job) open() (err error) {
-	j.Book, err = book.Open(j.Journal())
-	return err
 }
 
 func (j *Job) connect() (err error) {
@@ -57,6 +60,22 @@ func (j *Job) connect() (err error) {
 	}
 	j.Client, err = client.New(endpoint, opts...)
 	return err
+}
+
+// probe asks the RocketMQ for the topics and the group, so that the job does not begin what it
+// cannot finish. A consumer that only asks for its settings is what names all three.
+func (j *Job) probe(ctx context.Context) error {
+	for _, topic := range []string{j.FlightsTopic(), j.LateTopic()} {
+		c, err := j.Client.NewSimpleConsumer(j.Group(), map[string]client.Filter{topic: client.All()})
+		if err != nil {
+			return err
+		}
+		_, err = c.Settings(ctx)
+		if err := errors.Join(err, c.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Close closes the client, the embedded broker and the book.

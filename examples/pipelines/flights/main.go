@@ -41,7 +41,7 @@ func load(j *setup.Job, file stage.Source[flights.Flight]) *flow.Pipeline {
 	return flow.From(j.Book.Load(file)).
 		OnError(flow.DeadLetter(deadLetters(j))).
 		To(sinks.RocketMQOf(j.Client, j.FlightsTopic(), flights.Message),
-			flow.Batched(64, 10*time.Millisecond), flow.OnWriteError(patiently()))
+			flow.Batched(64, 10*time.Millisecond), flow.OnWriteError(patiently().Then(flow.Stop())))
 }
 
 // process reads the topic and takes the flights that arrived two ways: names are added to the late
@@ -66,9 +66,9 @@ func process(j *setup.Job, names *flights.Names) *flow.Pipeline {
 	)
 }
 
-// patiently tries a write again before it is handed back to RocketMQ, to be delivered again later.
+// patiently tries a write again. After that a message is handed back, to be delivered again later.
 func patiently() flow.Policy {
-	return flow.Retry(5, func() backoff.BackOff { return backoff.NewExponentialBackOff() }).Then(flow.Nack())
+	return flow.Retry(5, func() backoff.BackOff { return backoff.NewExponentialBackOff() })
 }
 
 // deadLetters is where a row goes that cannot be read, with its file, its line and the reason.
@@ -108,7 +108,7 @@ func do(ctx context.Context, options setup.Options, stdout, stderr io.Writer) (e
 	if err != nil {
 		return err
 	}
-	j, err := setup.Start(options)
+	j, err := setup.Start(ctx, options)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rocketflow-io/rocketflow/broker"
+	"github.com/rocketflow-io/rocketflow/broker/brokertest"
+	"github.com/rocketflow-io/rocketflow/examples/internal/check"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
+)
+
+var seed = flag.Uint64("seed", 0, "decides where TestFlights_GoesOnAfterSIGKILL kills; 0 for another place each time")
+
+// The journal of a whole run has at least this many bytes, and the first of them while it loads.
+const (
+	journalOfLoading = 1_500
+	journalOfRun     = 2_200_000
+)
+
+// Killed at three random points and started again, the job ends with what it would have had: the
+// book, the file and the server each make good for the others.
+func TestFlights_GoesOnAfterSIGKILL(t *testing.T) {
+	if *seed == 0 {
+		*seed = rand.Uint64()
+	}
+	t.Logf("to replay: go test ./pipelines/flights -run %s -args -seed %d", t.Name(), *seed)
+	random := rand.New(rand.NewPCG(*seed, 0))
+	points := []int64{random.Int64N(journalOfLoading), random.Int64N(journalOfRun), random.Int64N(journalOfRun)}
+	slices.Sort(points)
+
+	id := "kill-" + strconv.FormatUint(*seed, 36)
+	endpoint := prepareServer(t, id)
+	out := t.TempDir()
+	args := []string{"-json", "-endpoint", endpoint, "-run", id, "-lease", "10s", "-out", out}
+	for _, point := range points {
+		killAt(t, args, filepath.Join(out, "journal-"+id+".jsonl"), point)
+	}
+	job, stdout, stderr := child(t, args)
+	require.NoError(t, job.Run(), stderr)
+	c := countsOf(t, stdout.String())
+	requireJanuary(t, c)
+	t.Logf("duplicates: %d", c.Duplicates)
+	written, err := check.Rows(filepath.Join(out, "late-flights-"+id+".jsonl"))
+	require.NoError(t, err, "a line is torn")
+	require.Equal(t, 3843, written)
+}
+
+// killAt starts the job and kills it when its journal has grown to that many bytes.
+func killAt(t *testing.T, args []string, journal string, size int64) {
+	t.Helper()
+	job, _, stderr := child(t, args)
+	require.NoError(t, job.Start())
+	ended := make(chan error, 1)
+	go func() { ended <- job.Wait() }()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if info, err := os.Stat(journal); err != nil || info.Size() < size {
+				continue
+			}
+			require.NoError(t, job.Process.Kill())
+			<-ended
+			require.False(t, job.ProcessState.Exited(), "it ended before it was killed: %s", stderr)
+			return
+		case err := <-ended:
+			require.FailNow(t, "it ended before it was killed", "%v: %s", err, stderr)
+		}
+	}
+}
+
+// child is the job in a process of its own: this test's program, which TestMain makes the job.
+func child(t *testing.T, args []string) (job *exec.Cmd, stdout, stderr *bytes.Buffer) {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	job = exec.CommandContext(t.Context(), self, args...)
+	job.Env = append(os.Environ(), childVariable+"=1")
+	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	job.Stdout, job.Stderr = stdout, stderr
+	return job, stdout, stderr
+}
+
+// prepareServer gives the endpoint of a server with topics and group for a run: of the real
+// RocketMQ that the environment names, or of an embedded broker in this process.
+func prepareServer(t *testing.T, id string) string {
+	t.Helper()
+	topics := []string{"flights-" + id, "late-flights-" + id}
+	if endpoint := os.Getenv(rocketmq.EndpointVariable); endpoint != "" {
+		prepareReal(t, topics, "etl-"+id)
+		return endpoint
+	}
+	t.Logf("on the embedded broker: %s is not set", rocketmq.EndpointVariable)
+	return brokertest.New(t, brokertest.OnTCP(), brokertest.WithoutAutoCreate(),
+		brokertest.WithTopics(broker.Topic{Name: topics[0]}, broker.Topic{Name: topics[1]}),
+		brokertest.WithGroups(broker.Group{Name: "etl-" + id})).Endpoint()
+}
+
+func prepareReal(t *testing.T, topics []string, group string) {
+	t.Helper()
+	servers := admin.New(os.Getenv(rocketmq.BrokerVariable))
+	names := admin.New(os.Getenv(rocketmq.NamesrvVariable))
+	defer func() { require.NoError(t, servers.Close()) }()
+	defer func() { require.NoError(t, names.Close()) }()
+	for _, topic := range topics {
+		require.NoError(t, servers.CreateTopic(t.Context(), admin.Topic{Name: topic, Type: "NORMAL", Queues: 8}))
+		require.NoError(t, untilRouted(t.Context(), names, topic))
+	}
+	require.NoError(t, servers.CreateGroup(t.Context(), admin.Group{Name: group, RetryMaxTimes: 16}))
+}
+
+// untilRouted waits until the name server knows the topic: a proxy that is asked before remembers
+// for a while that there is none.
+func untilRouted(ctx context.Context, names *admin.Client, topic string) error {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		n, err := names.ReadQueues(ctx, topic)
+		if err == nil && n > 0 {
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("topic %q has no route: %w", topic, err)
+		}
+	}
+}
