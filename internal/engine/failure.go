@@ -33,7 +33,8 @@ func (s *Stage) failed(a attempt, err error) {
 	t.err = err
 	s.errors.Add(1)
 	if s.run.hard.Load() {
-		s.nack(a.duty, err)
+		// The end of the users' context is what failed it, most likely; it is not to blame.
+		s.giveBack(a.duty)
 		a.settled()
 		return
 	}
