@@ -6,6 +6,7 @@ replace github.com/rocketflow-io/rocketflow => ../
 
 require (
 	github.com/apache/rocketmq-clients/golang/v5 v5.1.4
+	github.com/cenkalti/backoff/v4 v4.3.0
 	github.com/rocketflow-io/rocketflow v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
@@ -14,7 +15,6 @@ require (
 )
 
 require (
-	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/net v0.60.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
