@@ -30,7 +30,7 @@ func TestConformance_FailsABrokerThatDiffers(t *testing.T) {
 		options broker.Options
 		fail    []string
 	}{
-		"late redelivery":             {broker.Options{Limits: broker.Limits{RedeliveryDelay: 10 * time.Second}}, []string{"AC7", "CI1", "CI3", "DL1", "TM2"}},
+		"late redelivery":             {broker.Options{Limits: broker.Limits{RedeliveryDelay: 30 * time.Second}}, []string{"AC7", "CI1", "CI3", "DL1", "TM2"}},
 		"short polls":                 {broker.Options{Limits: broker.Limits{MinPolling: time.Second}}, []string{"RE2", "RE4"}},
 		"long polls":                  {broker.Options{Limits: broker.Limits{MaxPolling: 30 * time.Second}}, []string{"RE3"}},
 		"short invisible":             {broker.Options{Limits: broker.Limits{MinInvisible: time.Second}}, []string{"RE7"}},

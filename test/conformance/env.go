@@ -74,6 +74,19 @@ func (e *Env) Sleep(d time.Duration) {
 	}
 }
 
+// Indexed waits until the topic has n messages that can be received: the server answers a send
+// before a receive finds the message, and a row that wants two in one answer must not be too early.
+func (e *Env) Indexed(topic string, n int64) {
+	for {
+		stored, err := e.server.Stored(e.ctx, topic)
+		require.NoError(e, err)
+		if stored >= n {
+			return
+		}
+		e.Sleep(10 * time.Millisecond)
+	}
+}
+
 // Topic creates a topic of a message type, such as NORMAL, and returns its name.
 func (e *Env) Topic(messageType string, queues int) string {
 	return e.TopicOf(target.Topic{Type: messageType, Queues: queues})

@@ -159,7 +159,9 @@ func (c *Client) Take(group, topic string, n int, options ...receiveOption) []*v
 	deadline := time.Now().Add(20 * time.Second)
 	for len(messages) < n {
 		require.True(c.e, time.Now().Before(deadline), "received %q, want %d messages", bodiesOf(messages), n)
-		messages = append(messages, c.Receive(group, topic, options...).Messages...)
+		received := c.Receive(group, topic, options...)
+		messages = append(messages, received.Messages...)
+		c.rest(received)
 	}
 	require.Len(c.e, messages, n)
 	return messages
@@ -180,6 +182,16 @@ func (c *Client) Next(group, topic string, d time.Duration, options ...receiveOp
 		if len(received.Messages) > 0 || !time.Now().Before(deadline) {
 			return received.Messages, received.At()
 		}
+		c.rest(received)
+	}
+}
+
+// rest lets a little time pass after an answer without messages. Most have waited for one, but
+// some, such as that of a topic that is not there yet, come at once and would be asked for again
+// without end.
+func (c *Client) rest(r Received) {
+	if len(r.Messages) == 0 {
+		c.e.Sleep(100 * time.Millisecond)
 	}
 }
 

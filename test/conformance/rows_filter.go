@@ -40,6 +40,7 @@ func (e *Env) newFilter(tags ...string) filter {
 		}
 		e.Client().Store(m)
 	}
+	e.Indexed(f.topic, int64(len(tags)))
 	return f
 }
 

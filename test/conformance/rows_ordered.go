@@ -10,7 +10,7 @@ import (
 )
 
 // unlockDelay is what the server may take to hand out a queue that has become free.
-const unlockDelay = 1200 * time.Millisecond
+const unlockDelay = 2500 * time.Millisecond
 
 func orderedRows() []Row {
 	return []Row{
@@ -173,6 +173,7 @@ func (e *Env) fifo(group string, n int) popped {
 	for i := range n {
 		p.c.Store(e.Message(p.topic, fmt.Sprint(i), inGroup(messageGroup)))
 	}
+	e.Indexed(p.topic, int64(n))
 	return p
 }
 

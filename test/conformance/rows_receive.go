@@ -18,6 +18,7 @@ func receiveRows() []Row {
 			topic, group := e.Topic("NORMAL", 1), e.Group()
 			c := e.Consumer(group)
 			require.Equal(e, v2.Code_OK, c.Code(e.Message(topic, "1"), e.Message(topic, "2")))
+			e.Indexed(topic, 2)
 			received := c.Receive(group, topic)
 			require.Equal(e, v2.Code_OK, received.Status.GetCode())
 			require.Equal(e, []string{"status", "message", "message", "timestamp"}, received.Frames)
@@ -29,6 +30,7 @@ func receiveRows() []Row {
 			for i := range 40 {
 				c.Store(e.Message(topic, fmt.Sprint(i)))
 			}
+			e.Indexed(topic, 40)
 			require.Len(e, c.Receive(group, topic, atMost(100)).Messages, 32)
 		}},
 		{"RE10", "a batch of 0 is MESSAGE_NOT_FOUND, whatever there is", Equal, func(e *Env) {

@@ -77,9 +77,14 @@ func (s *embedded) CreateGroup(_ context.Context, g Group) error {
 	return s.broker.CreateGroup(broker.Group{Name: g.Name, Ordered: g.Ordered, RetryMaxTimes: retries, Backoff: backoff})
 }
 
+// Stored implements Server.
+func (s *embedded) Stored(_ context.Context, topic string) (int64, error) {
+	return int64(len(s.broker.Messages(topic))), nil
+}
+
 // Backlog implements Server. It is all of the topic for a group that has read nothing, which the
 // broker's statistics do not list.
-func (s *embedded) Backlog(_ context.Context, group, topic string) (int64, error) {
+func (s *embedded) Backlog(ctx context.Context, group, topic string) (int64, error) {
 	stats, err := s.broker.GroupStats(group)
 	if err != nil {
 		return 0, err
@@ -87,7 +92,7 @@ func (s *embedded) Backlog(_ context.Context, group, topic string) (int64, error
 	if progress, ok := stats.Topics[topic]; ok {
 		return progress.Backlog, nil
 	}
-	return int64(len(s.broker.Messages(topic))), nil
+	return s.Stored(ctx, topic)
 }
 
 // messageType returns the broker's constant for a message type of the protocol; none is NORMAL.

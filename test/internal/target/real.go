@@ -82,6 +82,23 @@ func (r *real) CreateTopic(ctx context.Context, t Topic) error {
 // CreateGroup implements Server.
 func (r *real) CreateGroup(ctx context.Context, g Group) error { return r.broker.CreateGroup(ctx, g) }
 
+// Stored implements Server.
+func (r *real) Stored(ctx context.Context, topic string) (int64, error) {
+	queues, err := r.names.ReadQueues(ctx, topic)
+	if err != nil {
+		return 0, err
+	}
+	var stored int64
+	for queue := range queues {
+		end, err := r.broker.MaxOffset(ctx, topic, queue)
+		if err != nil {
+			return 0, err
+		}
+		stored += end
+	}
+	return stored, nil
+}
+
 // Backlog implements Server.
 func (r *real) Backlog(ctx context.Context, group, topic string) (int64, error) {
 	queues, err := r.names.ReadQueues(ctx, topic)

@@ -43,6 +43,9 @@ type Server interface {
 	CreateTopic(ctx context.Context, t Topic) error
 	// CreateGroup creates the group.
 	CreateGroup(ctx context.Context, g Group) error
+	// Stored counts the messages that the topic has ever stored and a group can receive. On the real
+	// server what was sent counts some milliseconds later.
+	Stored(ctx context.Context, topic string) (int64, error)
 	// Backlog counts the topic's messages that the group has not passed, those that wait to be
 	// delivered again included. On the real server a group that is not ordered passes a message
 	// when it is handed out, and what was sent counts some milliseconds later; the embedded broker

@@ -45,7 +45,7 @@ func TestWith_EndsTheCommandWithItsContext(t *testing.T) {
 func TestWith_EndsWhatTheCommandLeavesBehind(t *testing.T) {
 	reader, writer, err := os.Pipe()
 	require.NoError(t, err)
-	code, err := with(t.Context(), nil, []string{"sh", "-c", "sleep 600 & exit 0"}, writer, io.Discard)
+	code, err := with(t.Context(), nil, []string{"sh", "-c", "sleep 600 2>/dev/null & exit 0"}, writer, io.Discard)
 	require.NoError(t, err)
 	require.Zero(t, code)
 	require.NoError(t, writer.Close())
