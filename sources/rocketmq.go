@@ -53,15 +53,18 @@ var (
 // # Groups in order
 //
 // Of a group that is FIFO in the server the source reads message groups in order: its records are
-// keyed by message group. Servers count a handed-back message of such a group as an attempt, and may
-// begin to count again; so the source counts failures itself, by message id, and moves a message to
-// the dead letters when they reach the group's most attempts. The count does not survive the run.
+// keyed by message group. A message that failed waits in the source for its backoff, with those of
+// its message group that were handed back behind it, since the server would count an attempt of each
+// of them and in the end move messages to the dead letters that nobody has tried. For a wait that
+// leaves less than half of the lease they do go back to the server; longer leases make that rarer.
+// The source counts failures by message id, and moves a message to the dead letters when they reach
+// the group's most attempts. The count does not survive the run.
 //
 // # Fetching ahead
 //
 // Several polls are under way at once ([WithPolls]), while there are messages, and what they bring
-// waits for the pipeline ([WithPrefetch]). Of a FIFO group nothing is fetched ahead, since it would
-// block its queues. What waits when the run ends is handed back.
+// waits for the pipeline ([WithPrefetch]). Of a FIFO group one poll at a time is fetched ahead, since
+// what is fetched blocks its queues. What waits when the run ends is handed back.
 //
 // A message whose body is not what was sent ([client.Message.Err]) is a fault, and goes by the error
 // policy of the source's stage.

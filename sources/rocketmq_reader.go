@@ -19,7 +19,8 @@ type rocketMQReader struct {
 	settings client.ConsumerSettings
 	acks     acker
 
-	buffer *buffer            // of a group that is not FIFO
+	buffer *buffer
+	order  *ordered           // above the buffer; nil if the group is not FIFO
 	stop   context.CancelFunc // ends the pollers
 	polls  sync.WaitGroup     // the pollers
 }
@@ -33,11 +34,15 @@ var (
 func (r *rocketMQReader) start() {
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
+	polls := r.source.cfg.polls
 	if r.settings.FIFO {
-		return
+		r.order = newOrdered(&r.acks, r.source.cfg.invisible)
+		r.buffer = r.order.buffer
+		polls = 1
+	} else {
+		r.buffer = newBuffer(r.source.cfg.prefetch, r.source.cfg.prefetchBytes)
 	}
-	r.buffer = newBuffer(r.source.cfg.prefetch, r.source.cfg.prefetchBytes)
-	for i := range r.source.cfg.polls {
+	for i := range polls {
 		r.polls.Go(func() { r.poll(ctx, i == 0) })
 	}
 }
@@ -97,34 +102,32 @@ func (r *rocketMQReader) receive(ctx context.Context, n int) ([]*client.Delivery
 // Read gives messages, waiting for them if need be. What has been fetched when ctx ends is for the
 // next Read, or is handed back by Close.
 func (r *rocketMQReader) Read(ctx context.Context) (stage.Batch[*client.Message], error) {
-	for {
-		if err := ctx.Err(); err != nil {
-			return stage.Batch[*client.Message]{}, err
-		}
-		var got []*client.Delivery
-		var err error
-		if r.settings.FIFO {
-			got, err = r.receive(ctx, r.pollSize())
-		} else {
-			got, err = r.buffer.take(ctx, maxChunk)
-		}
+	if err := ctx.Err(); err != nil {
+		return stage.Batch[*client.Message]{}, err
+	}
+	if r.order != nil {
+		got, err := r.order.next(ctx)
 		if err != nil {
 			return stage.Batch[*client.Message]{}, err
 		}
-		if len(got) > 0 {
-			return newReceipts(&r.acks, got).batch(r.source.cfg.invisible), nil
-		}
+		return newOrderedReceipts(r.order, got), nil
 	}
+	got, err := r.buffer.take(ctx, maxChunk)
+	if err != nil {
+		return stage.Batch[*client.Message]{}, err
+	}
+	return newReceipts(&r.acks, got).batch(r.source.cfg.invisible), nil
 }
 
 // Close ends the polls, hands back what was fetched and not read, and leaves the group.
 func (r *rocketMQReader) Close(ctx context.Context) error {
 	r.stop()
 	r.polls.Wait()
-	var err error
-	if r.buffer != nil {
-		err = r.acks.each(r.buffer.rest(), func(d *client.Delivery) error { return r.acks.handBack(ctx, d) })
+	rest := r.buffer.rest()
+	if r.order != nil {
+		rest = append(rest, r.order.rest()...)
 	}
+	err := r.acks.each(rest, func(d *client.Delivery) error { return r.acks.handBack(ctx, d) })
 	return errors.Join(err, r.consumer.Close())
 }
 

@@ -91,21 +91,27 @@ func (a *acker) ack(ctx context.Context, deliveries []*client.Delivery) error {
 	return errors.Join(lost...)
 }
 
-// fail hands back a message that failed, to come again after the group's backoff. Of a FIFO group it
-// goes to the dead letters at the group's most attempts; of other groups the server sees to that.
+// fail hands back a message that failed, to come again after the group's backoff. The server moves it
+// to the dead letters when it has been delivered as often as the group allows.
 func (a *acker) fail(ctx context.Context, d *client.Delivery) error {
-	attempt := d.Attempt
-	if a.settings.FIFO {
-		attempt = a.failed(d)
-		if most := a.settings.MaxAttempts; most > 0 && attempt >= most {
-			if err := a.consumer.ForwardToDeadLetterQueue(ctx, d); err != nil {
-				return fmt.Errorf("sources: move message %s to the dead letters: %w", d.ID, err)
-			}
-			a.forget([]*client.Delivery{d})
-			return nil
-		}
+	return a.nack(ctx, d, min(a.settings.Backoff.Delay(d.Attempt), maxInvisible))
+}
+
+// bury moves a message to the dead letters.
+func (a *acker) bury(ctx context.Context, d *client.Delivery) error {
+	if err := a.consumer.ForwardToDeadLetterQueue(ctx, d); err != nil {
+		return fmt.Errorf("sources: move message %s to the dead letters: %w", d.ID, err)
 	}
-	return a.nack(ctx, d, min(a.settings.Backoff.Delay(attempt), maxInvisible))
+	a.forget([]*client.Delivery{d})
+	return nil
+}
+
+// giveBack hands back a message of a FIFO group.
+func (a *acker) giveBack(ctx context.Context, g give) error {
+	if g.after == 0 {
+		return a.handBack(ctx, g.Delivery)
+	}
+	return a.nack(ctx, g.Delivery, g.after)
 }
 
 // handBack hands back a message that was not tried. It comes again at once, and the attempt does not

@@ -191,43 +191,6 @@ func TestRocketMQ_BoundsWhatItFetchesAhead(t *testing.T) {
 	})
 }
 
-// Rule 8, on a group that is FIFO in the server.
-func TestRocketMQ_KeepsTheOrderOfAMessageGroup(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		r.send("steps", "g", "1", "2", "3")
-		reader := open(r.T, RocketMQ(r.client, "steps", "O"))
-		require.True(r, reader.(stage.SourceDescriber).SourceTraits().Keyed)
-		got := r.gather(reader, 3)
-		require.Equal(r, []string{"1", "2", "3"}, texts(got))
-		require.Equal(r, "g", got[0].batch.Info(0).Key)
-		began := time.Now()
-		got[1].settle(r.T, errBroken)
-		got[2].settle(r.T, stage.ErrHandedBack)
-		got[0].settle(r.T, nil)
-		again := r.gather(reader, 2)
-		require.Equal(r, []string{"2", "3"}, texts(again))
-		require.InDelta(r, 30, time.Since(began).Seconds(), 3)
-	})
-}
-
-func TestRocketMQ_CountsFailuresOfAFIFOGroupAndMovesToTheDeadLetters(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		r.send("steps", "g", "1")
-		reader := open(r.T, RocketMQ(r.client, "steps", "O")) // at most 2 deliveries
-		for range 2 {
-			r.gather(reader, 1)[0].settle(r.T, errBroken)
-		}
-		dead := r.broker.Messages("%DLQ%O")
-		require.Len(r, dead, 1, "at once, and not when the server finds it has been delivered too often")
-		require.Equal(r, "1", string(dead[0].Body))
-		r.send("steps", "g", "2")
-		a := r.gather(reader, 1)[0]
-		require.Equal(r, "2", a.body)
-		a.settle(r.T, nil)
-		require.Zero(r, r.stats("O").Backlog)
-	})
-}
-
 func TestRocketMQ_ReportsAnAcknowledgementThatCameTooLate(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.send("in", "", "a")

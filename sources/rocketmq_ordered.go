@@ -1,0 +1,278 @@
+package sources
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/client"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// ordered keeps the order of message groups of a FIFO group. A message that failed waits here for its
+// backoff, under the lease that it has, with those of its message group that were handed back behind
+// it. Were they given back to the server instead, it would count an attempt of each, and move to the
+// dead letters messages that nobody ever tried. Only what the lease is too short for goes back.
+type ordered struct {
+	*buffer   // whose lock guards what follows
+	acks      *acker
+	invisible time.Duration
+	lanes     map[string]*lane // with messages out or waiting
+	arrived   uint64           // messages so far
+}
+
+// lane is one message group.
+type lane struct {
+	out     int
+	waiting []*held // in the order of arrival
+	ready   time.Time
+	blocked bool // there was a failure, and messages are still out
+	leaving bool // what of it is not done goes back to the server
+}
+
+// held is a message of a lane.
+type held struct {
+	*client.Delivery
+	number   uint64 // in the order of arrival
+	failures int    // under this lease
+	out      bool   // guarded by ordered
+}
+
+// find gives the index of a message that waits; -1 if it does not.
+func (l *lane) find(id string) int {
+	return slices.IndexFunc(l.waiting, func(h *held) bool { return h.ID == id })
+}
+
+func newOrdered(a *acker, invisible time.Duration) *ordered {
+	return &ordered{buffer: newBuffer(maxPoll, DefaultPrefetchBytes), acks: a, invisible: invisible, lanes: make(map[string]*lane)}
+}
+
+// laneOf gives the key of a message's lane; without a message group it has one of its own.
+func laneOf(m *client.Message) string {
+	if m.MessageGroup == "" {
+		return "\x00" + m.ID // no message group has a control character
+	}
+	return m.MessageGroup
+}
+
+// next waits for messages that may be handed out.
+func (o *ordered) next(ctx context.Context) ([]*held, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for {
+		got, ready := o.takeLocked(time.Now())
+		switch {
+		case len(got) > 0:
+			return got, nil
+		case o.err != nil && len(o.lanes) == 0:
+			return nil, o.err
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+		o.waitLocked(ctx, ready)
+	}
+}
+
+// waitLocked waits until something changes, ready is reached or ctx ends.
+func (o *ordered) waitLocked(ctx context.Context, ready time.Time) {
+	if !ready.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, ready)
+		defer cancel()
+	}
+	changed := false
+	o.wait(ctx, func() bool {
+		woken := changed
+		changed = true
+		return woken
+	})
+}
+
+// takeLocked gives what may be handed out: of lanes with nothing out, and what is new. Else it says
+// when a lane is ready, if one waits for nothing but time.
+func (o *ordered) takeLocked(now time.Time) (got []*held, ready time.Time) {
+	for _, d := range o.waiting {
+		o.arriveLocked(d)
+	}
+	o.bytes, o.waiting = 0, nil
+	o.changed.Broadcast() // there is room again
+	for _, l := range o.lanes {
+		switch {
+		case l.blocked || len(l.waiting) == 0:
+		case l.ready.After(now):
+			ready = earlier(ready, l.ready)
+		default:
+			l.out += len(l.waiting)
+			for _, h := range l.waiting {
+				h.out = true
+			}
+			got = append(got, l.waiting...)
+			l.waiting, l.ready = nil, time.Time{}
+		}
+	}
+	slices.SortFunc(got, func(a, b *held) int { return int(a.number) - int(b.number) })
+	return got, ready
+}
+
+// arriveLocked lines a message up behind what waits of its lane. One that waits already has lost its
+// lease, and goes on under the new one.
+func (o *ordered) arriveLocked(d *client.Delivery) {
+	key := laneOf(d.Message)
+	l := o.lanes[key]
+	if l == nil {
+		l = &lane{}
+		o.lanes[key] = l
+	}
+	if i := l.find(d.ID); i >= 0 {
+		l.waiting[i].Delivery, l.waiting[i].failures = d, 0
+		return
+	}
+	o.arrived++
+	l.waiting = append(l.waiting, &held{Delivery: d, number: o.arrived})
+}
+
+// give is a message on its way back to the server, which is to deliver it again after a time.
+type give struct {
+	*client.Delivery
+	after time.Duration
+}
+
+// over ends the holding of a message: it is done, or with the dead letters.
+func (o *ordered) over(h *held, failed bool) []give {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !h.out {
+		return nil // a second outcome changes nothing
+	}
+	l := o.lanes[laneOf(h.Message)]
+	l.blocked = l.blocked || failed
+	return o.endLocked(l, h)
+}
+
+// back lines a message up to be handed out again after a time, and its lane with it. If its lease has
+// not the time for that, and as much again as is left to a pipeline in the middle of a lease, the
+// lane goes back to the server.
+func (o *ordered) back(h *held, after time.Duration) []give {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !h.out {
+		return nil
+	}
+	l := o.lanes[laneOf(h.Message)]
+	l.blocked = true
+	if l.find(h.ID) >= 0 {
+		return o.endLocked(l, h) // its lease has ended, and it came again
+	}
+	if time.Until(h.Expires()) < after+o.invisible/2 {
+		l.leaving = true
+	}
+	if l.leaving {
+		return append(o.endLocked(l, h), give{h.Delivery, after})
+	}
+	i, _ := slices.BinarySearchFunc(l.waiting, h.number, func(w *held, n uint64) int { return int(w.number) - int(n) })
+	l.waiting = slices.Insert(l.waiting, i, h)
+	if ready := time.Now().Add(after); ready.After(l.ready) {
+		l.ready = ready
+	}
+	return o.endLocked(l, h)
+}
+
+// endLocked counts a message of the lane as not out any more. When none is out, the lane goes on; one
+// that leaves gives up what waits.
+func (o *ordered) endLocked(l *lane, h *held) (leaving []give) {
+	h.out = false
+	if l.leaving {
+		for _, w := range l.waiting {
+			leaving = append(leaving, give{w.Delivery, 0})
+		}
+		l.waiting = nil
+	}
+	if l.out--; l.out == 0 {
+		l.blocked, l.leaving = false, false
+		if len(l.waiting) == 0 {
+			delete(o.lanes, laneOf(h.Message))
+		}
+		o.changed.Broadcast()
+	}
+	return leaving
+}
+
+// rest empties the lanes.
+func (o *ordered) rest() (all []*client.Delivery) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, l := range o.lanes {
+		for _, h := range l.waiting {
+			all = append(all, h.Delivery)
+		}
+	}
+	clear(o.lanes)
+	return all
+}
+
+// orderedReceipts is the messages of one read of a FIFO group.
+type orderedReceipts struct {
+	receipts
+	order *ordered
+	held  []*held
+}
+
+var _ stage.Settler = (*orderedReceipts)(nil)
+
+func newOrderedReceipts(o *ordered, got []*held) stage.Batch[*client.Message] {
+	r := &orderedReceipts{receipts: receipts{acks: o.acks}, order: o, held: got}
+	failures := make([]int, len(got))
+	for i, h := range got {
+		r.deliveries = append(r.deliveries, h.Delivery)
+		failures[i] = h.failures
+	}
+	b := r.batch(o.invisible)
+	b.Settler = r
+	b.Info = func(i int) stage.Info {
+		info := r.info(i)
+		info.Attempt += failures[i]
+		return info
+	}
+	return b
+}
+
+// Settle acknowledges what is done before it lets a lane go on.
+func (r *orderedReceipts) Settle(ctx context.Context, outcomes []stage.Outcome) error {
+	var done []*client.Delivery
+	for _, o := range outcomes {
+		if o.Err == nil {
+			done = append(done, r.deliveries[o.Index])
+		}
+	}
+	errs := []error{r.acks.ack(ctx, done)}
+	var leaving []give
+	for _, o := range outcomes {
+		h := r.held[o.Index]
+		switch {
+		case o.Err == nil:
+			leaving = append(leaving, r.order.over(h, false)...)
+		case errors.Is(o.Err, stage.ErrHandedBack):
+			leaving = append(leaving, r.order.back(h, 0)...)
+		default:
+			g, err := r.failed(ctx, h)
+			leaving, errs = append(leaving, g...), append(errs, err)
+		}
+	}
+	for _, g := range leaving {
+		errs = append(errs, r.acks.giveBack(ctx, g))
+	}
+	return errors.Join(errs...)
+}
+
+// failed counts the failure, and moves the message to the dead letters when there are as many as the
+// group allows.
+func (r *orderedReceipts) failed(ctx context.Context, h *held) ([]give, error) {
+	n := r.acks.failed(h.Delivery)
+	if most := r.acks.settings.MaxAttempts; most > 0 && n >= most {
+		err := r.acks.bury(ctx, h.Delivery)
+		return r.order.over(h, true), err
+	}
+	h.failures++
+	return r.order.back(h, min(r.acks.settings.Backoff.Delay(n), maxInvisible)), nil
+}
