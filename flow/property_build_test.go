@@ -199,13 +199,14 @@ type located struct {
 }
 
 func (at located) passing(stage string, p policySpec) []hop {
-	return append(at.hops[:len(at.hops):len(at.hops)], hop{stage, p, at.id})
+	return append(at.hops[:len(at.hops):len(at.hops)], hop{stage: stage, policy: p, id: at.id})
 }
 
 func (o op) evaluate(items []located, p policySpec) []located {
 	var out []located
 	for _, at := range items {
 		hops := at.passing(o.name, p)
+		hops[len(hops)-1].mixed = o.kind == opParMap || o.kind == opParMapUnordered
 		switch o.kind {
 		case opFilter, opTryFilter:
 			if o.kept(at.item) {

@@ -44,7 +44,7 @@ func newTrial(seed uint64) *trial {
 	}
 	for _, src := range t.sources {
 		for _, in := range src.waiting {
-			t.ledger.expect(in.item, evaluate(c, in.item, []hop{{src.name, own, in.id}}, above))
+			t.ledger.expect(in.item, evaluate(c, in.item, []hop{{stage: src.name, policy: own, id: in.id}}, above))
 		}
 	}
 	t.ledger.joint = hasBatch(c)

@@ -42,10 +42,12 @@ func (s *source[T]) take(in incoming[T], k keyRef) (holds bool) {
 		s.handBack(d)
 	case s.run.tooLate(d, time.Now()):
 		s.expire(d)
+	// Asked here first, in the order of reading, so that the record that a key begins anew with is
+	// known before those behind it are judged anywhere.
+	case k.key != "" && k.turnedBack():
+		s.handBack(d)
 	case in.fault == nil:
 		s.out.Emit(s.seg.ctx, in.record)
-	case k.ledger != nil && k.turnedBack():
-		s.handBack(d)
 	default:
 		s.faulty(d, in.fault, k)
 		return k.key != ""

@@ -120,13 +120,20 @@ func (s *source[T]) push(b stage.Batch[T], number uint64) {
 	s.acks.add(r)
 	s.seg.enter()
 	s.in += int64(len(b.Values))
-	if len(b.Faults) > 0 || s.gate.taken() || s.run.hard.Load() || !b.Expires.IsZero() && s.run.tooLate(r.slab.Duty(0), time.Now()) {
+	if s.needsCare(r) {
 		s.pushWithCare(r)
 	} else {
 		s.out.EmitAll(s.seg.ctx, r.records())
 	}
 	s.seg.leave()
 	r.slab.Release()
+}
+
+// needsCare tells whether records of the read may not simply go on.
+func (s *source[T]) needsCare(r *read[T]) bool {
+	return len(r.batch.Faults) > 0 || s.run.hard.Load() ||
+		s.ledger != nil && (s.ledger.any() || s.gate.taken()) ||
+		!r.batch.Expires.IsZero() && s.run.tooLate(r.slab.Duty(0), time.Now())
 }
 
 // newRead takes a read from the pool and opens its slab. The hold on it keeps it open until it
