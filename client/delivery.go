@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -49,8 +50,9 @@ func (d *Delivery) Expires() time.Time {
 // faster, see [SimpleConsumer.Ack].
 func (d *Delivery) Ack(ctx context.Context) error {
 	err := d.consumer.ack(ctx, []*Delivery{d})
-	if failure, ok := err.(*AckError); ok { //nolint:errorlint // ack returns it bare
-		return failure.Failed[0].Err
+	var failed *AckError
+	if errors.As(err, &failed) {
+		return failed.Failed[0].Err
 	}
 	return err
 }

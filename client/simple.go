@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -113,12 +114,7 @@ func (sc *SimpleConsumer) change(topic string, by *subscription) {
 	defer sc.consumer.mu.Unlock()
 	topics := slices.DeleteFunc(slices.Clone(*sc.topics.Load()), func(s *subscription) bool { return s.topic == topic })
 	if by != nil {
-		at, _ := slices.BinarySearchFunc(topics, topic, func(s *subscription, t string) int {
-			if s.topic < t {
-				return -1
-			}
-			return 1
-		})
+		at, _ := slices.BinarySearchFunc(topics, topic, func(s *subscription, t string) int { return strings.Compare(s.topic, t) })
 		topics = slices.Insert(topics, at, by)
 	}
 	sc.topics.Store(&topics)
