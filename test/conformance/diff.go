@@ -69,30 +69,6 @@ func Diff(embedded, real Report, known []Known) []Difference {
 	return differences
 }
 
-// result is what two reports are compared by.
-func (o Outcome) result() string {
-	if o.Status == Pass && o.Branch != "" {
-		return o.Branch
-	}
-	return o.Status
-}
-
-func (r Report) result(id string) string {
-	i := slices.IndexFunc(r.Outcomes, func(o Outcome) bool { return o.ID == id })
-	if i < 0 {
-		return "absent"
-	}
-	return r.Outcomes[i].result()
-}
-
-// Code is the exit code of a run: 0 unless a row failed.
-func (r Report) Code() int {
-	if slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.Status == Fail }) {
-		return 1
-	}
-	return 0
-}
-
 // Known is a difference with its reason: a line of the list.
 type Known struct {
 	ID, Embedded, Real string

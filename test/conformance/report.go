@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Report is the outcome of a run, as it is kept in a file.
@@ -39,4 +40,28 @@ func ReadReport(path string) (Report, error) {
 		return Report{}, fmt.Errorf("conformance: read the report %q: %w", path, err)
 	}
 	return r, nil
+}
+
+// result is what two reports are compared by.
+func (o Outcome) result() string {
+	if o.Status == Pass && o.Branch != "" {
+		return o.Branch
+	}
+	return o.Status
+}
+
+func (r Report) result(id string) string {
+	i := slices.IndexFunc(r.Outcomes, func(o Outcome) bool { return o.ID == id })
+	if i < 0 {
+		return "absent"
+	}
+	return r.Outcomes[i].result()
+}
+
+// Code is the exit code of a run: 0 unless a row failed.
+func (r Report) Code() int {
+	if slices.ContainsFunc(r.Outcomes, func(o Outcome) bool { return o.Status == Fail }) {
+		return 1
+	}
+	return 0
 }

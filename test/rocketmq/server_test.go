@@ -10,7 +10,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestStart_NamesWhatToInstallWhenAProgramIsMissing(t *testing.T) {
 	options := Options{Mode: Local, Log: slog.New(slog.DiscardHandler)}

@@ -6,10 +6,13 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/rocketflow-io/rocketflow/test/conformance"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestRun_PrintsALineForEachRowAndWritesTheReport(t *testing.T) {
 	t.Setenv(rocketmq.EndpointVariable, "")

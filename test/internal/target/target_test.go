@@ -8,12 +8,15 @@ import (
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/rocketflow-io/rocketflow/test/internal/target"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestTarget_CreatesWhatARouteThenShows(t *testing.T) {
 	server := target.New(t)
