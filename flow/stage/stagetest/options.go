@@ -44,7 +44,7 @@ func Without(rule, reason string) Option {
 // rule is one promise of the contract, with a check of it.
 type rule[S any] struct {
 	name  string
-	check func(t testing.TB, s S)
+	check func(tb testing.TB, s S)
 }
 
 func newConfig(opts []Option) config {
@@ -65,7 +65,10 @@ func run[S any](t *testing.T, cfg config, rules []rule[S], setup func(t *testing
 			if reason, ok := cfg.without[r.name]; ok {
 				t.Skipf("left out: %s", reason)
 			}
-			body := func(t *testing.T) { r.check(t, setup(t)) }
+			body := func(t *testing.T) {
+				t.Helper()
+				r.check(t, setup(t))
+			}
 			if cfg.bubble {
 				synctest.Test(t, body) // which notices goroutines that are left
 				return
@@ -88,9 +91,10 @@ func (c *config) patience() time.Duration {
 	return 30 * time.Second
 }
 
-func (c *config) context(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), c.patience())
-	t.Cleanup(cancel)
+func (c *config) context(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), c.patience())
+	tb.Cleanup(cancel)
 	return ctx
 }
 
@@ -120,14 +124,14 @@ next:
 }
 
 // requireValues fails unless got is want, in order or in any.
-func requireValues[T any](t testing.TB, want, got []T, equal func(a, b T) bool, ordered bool, why string) {
-	t.Helper()
-	require.Empty(t, missing(want, got, equal), "%s: values are missing", why)
-	require.Empty(t, missing(got, want, equal), "%s: values came that should not", why)
+func requireValues[T any](tb testing.TB, want, got []T, equal func(a, b T) bool, ordered bool, why string) {
+	tb.Helper()
+	require.Empty(tb, missing(want, got, equal), "%s: values are missing", why)
+	require.Empty(tb, missing(got, want, equal), "%s: values came that should not", why)
 	if !ordered {
 		return
 	}
 	for i := range want {
-		require.True(t, equal(want[i], got[i]), "%s: at %d stands %v where the order asks for %v", why, i, got[i], want[i])
+		require.True(tb, equal(want[i], got[i]), "%s: at %d stands %v where the order asks for %v", why, i, got[i], want[i])
 	}
 }

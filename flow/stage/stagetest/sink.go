@@ -62,10 +62,10 @@ type sinkCheck[T any] struct {
 	traits stage.SinkTraits
 }
 
-func newSinkCheck[T any](t testing.TB, cfg *config, s SinkSetup[T]) *sinkCheck[T] {
-	t.Helper()
-	require.NotNil(t, s.Sink, "stagetest: the setup has no sink")
-	require.GreaterOrEqual(t, len(s.Values), 4, "stagetest: the setup has too few values")
+func newSinkCheck[T any](tb testing.TB, cfg *config, s SinkSetup[T]) *sinkCheck[T] {
+	tb.Helper()
+	require.NotNil(tb, s.Sink, "stagetest: the setup has no sink")
+	require.GreaterOrEqual(tb, len(s.Values), 4, "stagetest: the setup has too few values")
 	s.Equal = same(s.Equal)
 	c := &sinkCheck[T]{SinkSetup: s, cfg: cfg}
 	if d, ok := s.Sink.(stage.SinkDescriber); ok {
@@ -81,39 +81,39 @@ type sinkRun[T any] struct {
 }
 
 // open begins a run, which the test's end closes.
-func (c *sinkCheck[T]) open(t testing.TB) *sinkRun[T] {
-	t.Helper()
-	w, err := c.Sink.Open(c.cfg.context(t))
-	require.NoError(t, err, "Open")
+func (c *sinkCheck[T]) open(tb testing.TB) *sinkRun[T] {
+	tb.Helper()
+	w, err := c.Sink.Open(c.cfg.context(tb))
+	require.NoError(tb, err, "Open")
 	if d, ok := w.(stage.SinkDescriber); ok {
 		c.traits = d.SinkTraits()
 	}
 	r := &sinkRun[T]{Writer: w}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if !r.closed {
-			c.close(t, r)
+			c.close(tb, r)
 		}
 	})
 	return r
 }
 
-func (c *sinkCheck[T]) close(t testing.TB, r *sinkRun[T]) {
-	t.Helper()
+func (c *sinkCheck[T]) close(tb testing.TB, r *sinkRun[T]) {
+	tb.Helper()
 	r.closed = true
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.patience())
 	defer cancel()
-	require.NoError(t, r.Close(ctx), "Close")
+	require.NoError(tb, r.Close(ctx), "Close")
 }
 
-func (c *sinkCheck[T]) write(t testing.TB, w *sinkRun[T], values ...T) error {
-	t.Helper()
-	return w.Write(c.cfg.context(t), stage.Batch[T]{Values: values})
+func (c *sinkCheck[T]) write(tb testing.TB, w *sinkRun[T], values ...T) error {
+	tb.Helper()
+	return w.Write(c.cfg.context(tb), stage.Batch[T]{Values: values})
 }
 
 // requireWritten fails unless exactly these values have been written.
-func (c *sinkCheck[T]) requireWritten(t testing.TB, ordered bool, want []T, why string) {
-	t.Helper()
+func (c *sinkCheck[T]) requireWritten(tb testing.TB, ordered bool, want []T, why string) {
+	tb.Helper()
 	if c.Written != nil {
-		requireValues(t, want, c.Written(), c.Equal, ordered, why)
+		requireValues(tb, want, c.Written(), c.Equal, ordered, why)
 	}
 }

@@ -48,8 +48,8 @@ func sourceRules[T any](*config) []rule[*sourceCheck[T]] {
 		{"knows the same of a record whenever asked", knowsTheSame[T]},
 		{"ends a read with its context and loses nothing", endsReadWithContext[T]},
 		{"takes outcomes in any order", takesOutcomesInAnyOrder[T]},
-		{"delivers again what failed", func(t testing.TB, s *sourceCheck[T]) { deliversAgain(t, s, errTest) }},
-		{"delivers again what was handed back", func(t testing.TB, s *sourceCheck[T]) { deliversAgain(t, s, stage.ErrHandedBack) }},
+		{"delivers again what failed", deliversAgainAfter[T](errTest)},
+		{"delivers again what was handed back", deliversAgainAfter[T](stage.ErrHandedBack)},
 		{"keeps the order of a key behind a failure", keepsOrderOfKey[T]},
 		{"gives in a later run what was not done", givesTheRestLater[T]},
 		{"can be opened and closed without being read", opensAndCloses[T]},
@@ -66,10 +66,10 @@ type sourceCheck[T any] struct {
 	traits stage.SourceTraits
 }
 
-func newSourceCheck[T any](t testing.TB, cfg *config, s SourceSetup[T]) *sourceCheck[T] {
-	t.Helper()
-	require.NotNil(t, s.Source, "stagetest: the setup has no source")
-	require.GreaterOrEqual(t, len(s.Values), 3, "stagetest: the setup has too few values")
+func newSourceCheck[T any](tb testing.TB, cfg *config, s SourceSetup[T]) *sourceCheck[T] {
+	tb.Helper()
+	require.NotNil(tb, s.Source, "stagetest: the setup has no source")
+	require.GreaterOrEqual(tb, len(s.Values), 3, "stagetest: the setup has too few values")
 	s.Equal = same(s.Equal)
 	c := &sourceCheck[T]{SourceSetup: s, cfg: cfg}
 	if d, ok := s.Source.(stage.SourceDescriber); ok {
@@ -81,55 +81,55 @@ func newSourceCheck[T any](t testing.TB, cfg *config, s SourceSetup[T]) *sourceC
 // session is one run of the source.
 type session[T any] struct {
 	*sourceCheck[T]
-	t      testing.TB
+	tb     testing.TB
 	reader stage.Reader[T]
 	closed bool
 }
 
 // open begins a run, which the test's end closes.
-func (c *sourceCheck[T]) open(t testing.TB) *session[T] {
-	t.Helper()
-	reader, err := c.Source.Open(c.cfg.context(t))
-	require.NoError(t, err, "Open")
+func (c *sourceCheck[T]) open(tb testing.TB) *session[T] {
+	tb.Helper()
+	reader, err := c.Source.Open(c.cfg.context(tb))
+	require.NoError(tb, err, "Open")
 	if d, ok := reader.(stage.SourceDescriber); ok {
 		c.traits = d.SourceTraits()
 	}
-	s := &session[T]{sourceCheck: c, t: t, reader: reader}
-	t.Cleanup(s.close)
+	s := &session[T]{sourceCheck: c, tb: tb, reader: reader}
+	tb.Cleanup(s.close)
 	return s
 }
 
 func (s *session[T]) close() {
-	s.t.Helper()
+	s.tb.Helper()
 	if s.closed {
 		return
 	}
 	s.closed = true
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.patience())
 	defer cancel()
-	require.NoError(s.t, s.reader.Close(ctx), "Close")
+	require.NoError(s.tb, s.reader.Close(ctx), "Close")
 }
 
 // read reads once; false at the end.
 func (s *session[T]) read() ([]item[T], bool) {
-	s.t.Helper()
-	b, err := s.reader.Read(s.cfg.context(s.t))
+	s.tb.Helper()
+	b, err := s.reader.Read(s.cfg.context(s.tb))
 	if errors.Is(err, io.EOF) {
-		require.Empty(s.t, b.Values, "Read gives values or io.EOF, not both")
-		require.False(s.t, s.cfg.endless, "an endless source does not give io.EOF")
+		require.Empty(s.tb, b.Values, "Read gives values or io.EOF, not both")
+		require.False(s.tb, s.cfg.endless, "an endless source does not give io.EOF")
 		return nil, false
 	}
-	require.NoError(s.t, err, "Read")
-	require.NotEmpty(s.t, b.Values, "Read without an error gives at least one record")
+	require.NoError(s.tb, err, "Read")
+	require.NotEmpty(s.tb, b.Values, "Read without an error gives at least one record")
 	return s.items(b), true
 }
 
 // items takes a batch apart. Its faults must be among its records.
 func (s *session[T]) items(b stage.Batch[T]) []item[T] {
-	s.t.Helper()
+	s.tb.Helper()
 	for _, f := range b.Faults {
-		require.Less(s.t, f.Index, len(b.Values), "the index of a fault is that of a record")
-		require.Error(s.t, f.Err, "a fault has an error")
+		require.Less(s.tb, f.Index, len(b.Values), "the index of a fault is that of a record")
+		require.Error(s.tb, f.Err, "a fault has an error")
 	}
 	items := make([]item[T], len(b.Values))
 	for i := range b.Values {
@@ -140,7 +140,7 @@ func (s *session[T]) items(b stage.Batch[T]) []item[T] {
 
 // readAll reads to the end, or, of a source without one, n records.
 func (s *session[T]) readAll(n int) []item[T] {
-	s.t.Helper()
+	s.tb.Helper()
 	var all []item[T]
 	for !s.cfg.endless || len(all) < n {
 		items, ok := s.read()
@@ -164,15 +164,15 @@ func (i item[T]) value() T { return i.batch.Values[i.index] }
 
 // settle gives the record's outcome to the source.
 func (i item[T]) settle(err error) {
-	i.session.t.Helper()
-	require.NoError(i.session.t, i.trySettle(err), "Settle of a record that is held")
+	i.session.tb.Helper()
+	require.NoError(i.session.tb, i.trySettle(err), "Settle of a record that is held")
 }
 
 func (i item[T]) trySettle(err error) error {
 	if i.batch.Settler == nil {
 		return nil
 	}
-	return i.batch.Settler.Settle(i.session.cfg.context(i.session.t), []stage.Outcome{{Index: i.index, Err: err}})
+	return i.batch.Settler.Settle(i.session.cfg.context(i.session.tb), []stage.Outcome{{Index: i.index, Err: err}})
 }
 
 func values[T any](items []item[T]) []T {

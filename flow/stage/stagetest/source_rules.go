@@ -9,11 +9,11 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
-func givesEachValueOnce[T any](t testing.TB, c *sourceCheck[T]) {
-	t.Helper()
-	s := c.open(t)
+func givesEachValueOnce[T any](tb testing.TB, c *sourceCheck[T]) {
+	tb.Helper()
+	s := c.open(tb)
 	items := s.readAll(len(c.Values))
-	requireValues(t, c.Values, values(items), c.Equal, !c.cfg.unordered, "one run")
+	requireValues(tb, c.Values, values(items), c.Equal, !c.cfg.unordered, "one run")
 	for _, it := range items {
 		it.settle(nil)
 	}
@@ -22,32 +22,32 @@ func givesEachValueOnce[T any](t testing.TB, c *sourceCheck[T]) {
 	}
 	for range 3 {
 		_, more := s.read()
-		require.False(t, more, "io.EOF is repeated when all is done")
+		require.False(tb, more, "io.EOF is repeated when all is done")
 	}
 }
 
-func knowsTheSame[T any](t testing.TB, c *sourceCheck[T]) {
-	t.Helper()
-	s := c.open(t)
+func knowsTheSame[T any](tb testing.TB, c *sourceCheck[T]) {
+	tb.Helper()
+	s := c.open(tb)
 	items := s.readAll(len(c.Values))
 	ids := make(map[string]bool)
 	for _, it := range items {
-		require.Equal(t, it.info, it.batch.At(it.index), "Info gives the same while the record is held")
+		require.Equal(tb, it.info, it.batch.At(it.index), "Info gives the same while the record is held")
 		if id := it.info.ID; id != "" {
-			require.False(t, ids[id], "two records have the id %q", id)
+			require.False(tb, ids[id], "two records have the id %q", id)
 			ids[id] = true
 		}
 	}
 	for _, it := range items {
 		it.settle(nil)
-		require.Equal(t, it.info, it.batch.At(it.index), "Info gives the same when the record is settled")
+		require.Equal(tb, it.info, it.batch.At(it.index), "Info gives the same when the record is settled")
 	}
 }
 
-func endsReadWithContext[T any](t testing.TB, c *sourceCheck[T]) {
-	t.Helper()
-	s := c.open(t)
-	over, cancel := context.WithCancel(t.Context())
+func endsReadWithContext[T any](tb testing.TB, c *sourceCheck[T]) {
+	tb.Helper()
+	s := c.open(tb)
+	over, cancel := context.WithCancel(tb.Context())
 	cancel()
 	var items []item[T]
 	for range 2 {
@@ -65,31 +65,38 @@ func endsReadWithContext[T any](t testing.TB, c *sourceCheck[T]) {
 	} else {
 		items = append(items, s.readAll(0)...)
 	}
-	requireValues(t, c.Values, values(items), c.Equal, !c.cfg.unordered, "reads of which some were cut short")
+	requireValues(tb, c.Values, values(items), c.Equal, !c.cfg.unordered, "reads of which some were cut short")
 	for _, it := range items {
 		it.settle(nil)
 	}
 	_, err := s.reader.Read(over)
-	require.Error(t, err, "Read has nothing to give, and its context is over")
+	require.Error(tb, err, "Read has nothing to give, and its context is over")
 }
 
-func takesOutcomesInAnyOrder[T any](t testing.TB, c *sourceCheck[T]) {
-	t.Helper()
-	s := c.open(t)
+func takesOutcomesInAnyOrder[T any](tb testing.TB, c *sourceCheck[T]) {
+	tb.Helper()
+	s := c.open(tb)
 	items := s.readAll(len(c.Values))
 	for i := range items {
 		items[len(items)-1-i].settle(nil)
 	}
 	if !c.cfg.endless {
 		_, more := s.read()
-		require.False(t, more, "all is done")
+		require.False(tb, more, "all is done")
 	}
 }
 
-// deliversAgain fails one record and settles the others as done.
-func deliversAgain[T any](t testing.TB, c *sourceCheck[T], failure error) {
-	t.Helper()
-	s := c.open(t)
+// deliversAgainAfter fails one record and settles the others as done.
+func deliversAgainAfter[T any](failure error) func(testing.TB, *sourceCheck[T]) {
+	return func(tb testing.TB, c *sourceCheck[T]) {
+		tb.Helper()
+		deliversAgain(tb, c, failure)
+	}
+}
+
+func deliversAgain[T any](tb testing.TB, c *sourceCheck[T], failure error) {
+	tb.Helper()
+	s := c.open(tb)
 	items := s.readAll(len(c.Values))
 	victim := items[len(items)-1] // no record of a key stands behind it
 	for _, it := range items[:len(items)-1] {
@@ -99,29 +106,29 @@ func deliversAgain[T any](t testing.TB, c *sourceCheck[T], failure error) {
 	if !c.traits.Redelivers {
 		if !c.cfg.endless {
 			_, more := s.read()
-			require.False(t, more, "a source that does not redeliver repeats io.EOF")
+			require.False(tb, more, "a source that does not redeliver repeats io.EOF")
 		}
 		return
 	}
-	again := awaitAgain(t, s, victim)
+	again := awaitAgain(tb, s, victim)
 	if victim.info.Attempt > 0 {
-		require.GreaterOrEqual(t, again.info.Attempt, victim.info.Attempt, "attempts are counted upwards")
+		require.GreaterOrEqual(tb, again.info.Attempt, victim.info.Attempt, "attempts are counted upwards")
 	}
 	again.settle(nil)
 }
 
 // awaitAgain reads until the record is back. Others may come again as well, but not new ones.
-func awaitAgain[T any](t testing.TB, s *session[T], lost item[T]) item[T] {
-	t.Helper()
+func awaitAgain[T any](tb testing.TB, s *session[T], lost item[T]) item[T] {
+	tb.Helper()
 	for {
 		items, more := s.read()
-		require.True(t, more, "a record that was not done comes again before io.EOF")
+		require.True(tb, more, "a record that was not done comes again before io.EOF")
 		for i, it := range items {
 			if !s.Equal(it.value(), lost.value()) {
 				it.settle(nil)
 				continue
 			}
-			require.Equal(t, lost.info.ID, it.info.ID, "a redelivery has the same id")
+			require.Equal(tb, lost.info.ID, it.info.ID, "a redelivery has the same id")
 			for _, rest := range items[i+1:] {
 				rest.settle(nil)
 			}
@@ -131,14 +138,14 @@ func awaitAgain[T any](t testing.TB, s *session[T], lost item[T]) item[T] {
 }
 
 // keepsOrderOfKey fails the first record of a key, as rule 8 has it: those behind are handed back.
-func keepsOrderOfKey[T any](t testing.TB, c *sourceCheck[T]) {
-	t.Helper()
-	s := c.open(t)
+func keepsOrderOfKey[T any](tb testing.TB, c *sourceCheck[T]) {
+	tb.Helper()
+	s := c.open(tb)
 	if !c.traits.Keyed || !c.traits.Redelivers {
-		t.Skip("the source is not keyed, or does not redeliver")
+		tb.Skip("the source is not keyed, or does not redeliver")
 	}
 	items := s.readAll(len(c.Values))
-	key := commonKey(t, items)
+	key := commonKey(tb, items)
 	var of, others []item[T]
 	for _, it := range items {
 		if it.info.Key == key {
@@ -157,7 +164,7 @@ func keepsOrderOfKey[T any](t testing.TB, c *sourceCheck[T]) {
 	var again []item[T]
 	for len(again) < len(of) {
 		items, more := s.read()
-		require.True(t, more, "records that were not done come again before io.EOF")
+		require.True(tb, more, "records that were not done come again before io.EOF")
 		for _, it := range items {
 			it.settle(nil)
 			if it.info.Key == key {
@@ -165,12 +172,12 @@ func keepsOrderOfKey[T any](t testing.TB, c *sourceCheck[T]) {
 			}
 		}
 	}
-	requireValues(t, values(of), values(again), c.Equal, true, "records of one key, redelivered")
+	requireValues(tb, values(of), values(again), c.Equal, true, "records of one key, redelivered")
 }
 
 // commonKey gives a key that several records have.
-func commonKey[T any](t testing.TB, items []item[T]) string {
-	t.Helper()
+func commonKey[T any](tb testing.TB, items []item[T]) string {
+	tb.Helper()
 	seen := make(map[string]bool)
 	for _, it := range items {
 		if k := it.info.Key; k != "" && seen[k] {
@@ -178,14 +185,14 @@ func commonKey[T any](t testing.TB, items []item[T]) string {
 		}
 		seen[it.info.Key] = true
 	}
-	require.Fail(t, "stagetest: no two values of the setup have the same key, as a keyed source's must")
+	require.Fail(tb, "stagetest: no two values of the setup have the same key, as a keyed source's must")
 	return ""
 }
 
 // givesTheRestLater ends a run in the middle and looks for the rest in the next.
-func givesTheRestLater[T any](t testing.TB, c *sourceCheck[T]) {
-	t.Helper()
-	first := c.open(t)
+func givesTheRestLater[T any](tb testing.TB, c *sourceCheck[T]) {
+	tb.Helper()
+	first := c.open(tb)
 	items, _ := first.read()
 	for i, it := range items {
 		if i == 0 {
@@ -203,25 +210,25 @@ func givesTheRestLater[T any](t testing.TB, c *sourceCheck[T]) {
 	case c.cfg.goesOn:
 		want = missing(c.Values, values(items), c.Equal)
 	}
-	second := c.open(t)
+	second := c.open(tb)
 	var later []item[T]
 	if !c.cfg.endless || len(want) > 0 {
 		later = second.readAll(len(want))
 	}
-	requireValues(t, want, values(later), c.Equal, !c.cfg.unordered, "a second run")
+	requireValues(tb, want, values(later), c.Equal, !c.cfg.unordered, "a second run")
 	for _, it := range later {
 		it.settle(nil)
 	}
 }
 
-func opensAndCloses[T any](t testing.TB, c *sourceCheck[T]) {
-	t.Helper()
+func opensAndCloses[T any](tb testing.TB, c *sourceCheck[T]) {
+	tb.Helper()
 	for range 2 {
-		c.open(t).close()
+		c.open(tb).close()
 	}
-	s := c.open(t)
+	s := c.open(tb)
 	items := s.readAll(len(c.Values))
-	requireValues(t, c.Values, values(items), c.Equal, !c.cfg.unordered, "the third run")
+	requireValues(tb, c.Values, values(items), c.Equal, !c.cfg.unordered, "the third run")
 	for _, it := range items {
 		it.settle(nil)
 	}
@@ -229,9 +236,9 @@ func opensAndCloses[T any](t testing.TB, c *sourceCheck[T]) {
 
 // refusesASecondOutcome: rule 1 is the engine's to keep; a source must only not be led astray. It may
 // report an error or ignore the outcome, but a record that is done stays done.
-func refusesASecondOutcome[T any](t testing.TB, c *sourceCheck[T]) {
-	t.Helper()
-	s := c.open(t)
+func refusesASecondOutcome[T any](tb testing.TB, c *sourceCheck[T]) {
+	tb.Helper()
+	s := c.open(tb)
 	items := s.readAll(len(c.Values))
 	for _, it := range items {
 		it.settle(nil)
@@ -239,6 +246,6 @@ func refusesASecondOutcome[T any](t testing.TB, c *sourceCheck[T]) {
 	_ = items[0].trySettle(nil) // either is allowed
 	if !c.cfg.endless {
 		_, more := s.read()
-		require.False(t, more, "what is done does not come again")
+		require.False(tb, more, "what is done does not come again")
 	}
 }

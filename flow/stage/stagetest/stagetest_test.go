@@ -53,9 +53,10 @@ func sourceVerdicts(t *testing.T, flaw string) (broken []string) {
 	t.Helper()
 	cfg := newConfig(nil)
 	for _, rule := range sourceRules[string](&cfg) {
-		r := judge(t, func(t testing.TB) {
+		r := judge(t, func(tb testing.TB) {
+			tb.Helper()
 			s := SourceSetup[string]{Source: newFakeSource(flaw, fakeValues...), Values: fakeValues}
-			rule.check(t, newSourceCheck(t, &cfg, s))
+			rule.check(tb, newSourceCheck(tb, &cfg, s))
 		})
 		require.False(t, r.skipped, rule.name)
 		if r.failed {
@@ -88,9 +89,10 @@ func sinkVerdicts(t *testing.T, flaw string) (broken []string) {
 	t.Helper()
 	cfg := newConfig(nil)
 	for _, rule := range sinkRules[string]() {
-		r := judge(t, func(t testing.TB) {
+		r := judge(t, func(tb testing.TB) {
+			tb.Helper()
 			s := &fakeSink{flaw: flaw}
-			rule.check(t, newSinkCheck(t, &cfg, SinkSetup[string]{
+			rule.check(tb, newSinkCheck(tb, &cfg, SinkSetup[string]{
 				Sink: s, Values: fakeValues, Written: s.all, Poison: func() string { return poison },
 			}))
 		})
