@@ -227,11 +227,16 @@ func TestErrors_NameWhatIsWrong(t *testing.T) {
 
 	_, err = p.Send(limited(t), &client.Message{Topic: topic, Body: []byte("x"), MessageGroup: "g"})
 	require.ErrorIs(t, err, client.ErrMessageType)
+}
 
-	sc, err := c.NewSimpleConsumer("no-such-group", map[string]client.Filter{topic: client.All()})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, sc.Close()) }()
-	_, err = sc.Receive(limited(t), 1, invisible)
+func TestReceive_NamesAGroupThatDoesNotExist(t *testing.T) {
+	g := target.New(t)
+	if g.Mode() == target.Cluster {
+		t.Skip("in CLUSTER mode the server creates a group that it does not know")
+	}
+	topic := g.CreateTopic(t, "NORMAL", 1)
+	sc := newConsumer(t, newClient(t, g), "no-such-group", topic)
+	_, err := sc.Receive(limited(t), 1, invisible)
 	require.ErrorIs(t, err, client.ErrGroupNotFound)
 	require.ErrorContains(t, err, "no-such-group")
 }
