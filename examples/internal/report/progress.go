@@ -19,11 +19,17 @@ func Progress(w io.Writer, what string, count func() (done, total int), f func()
 	if file, ok := w.(*os.File); !ok || !term.IsTerminal(int(file.Fd())) {
 		return f()
 	}
+	return show(w, what, count, f)
+}
+
+func show(w io.Writer, what string, count func() (done, total int), f func() error) error {
 	bar := progressbar.NewOptions64(-1,
 		progressbar.OptionSetWriter(w),
-		progressbar.OptionSetDescription(fmt.Sprintf("%-8s", what)),
+		progressbar.OptionSetDescription(fmt.Sprintf("%-10s", what)),
+		progressbar.OptionSetWidth(30),
 		progressbar.OptionSetItsString("rows"), progressbar.OptionShowIts(), progressbar.OptionShowCount(),
-		progressbar.OptionSpinnerType(14), progressbar.OptionSetElapsedTime(true),
+		progressbar.OptionSpinnerType(14),
+		progressbar.OptionSetSpinnerChangeInterval(0), // else a goroutine of the bar's own turns it
 	)
 	stop, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -39,20 +45,19 @@ func Progress(w io.Writer, what string, count func() (done, total int), f func()
 
 // draw moves the bar until stop is closed. A bar that cannot be drawn is no reason to end a run.
 func draw(bar *progressbar.ProgressBar, count func() (done, total int), stop <-chan struct{}) {
+	bar.StartWithoutRender()
 	tick := time.NewTicker(refresh)
 	defer tick.Stop()
-	for {
+	for ended := false; !ended; {
+		select {
+		case <-tick.C:
+		case <-stop:
+			ended = true
+		}
 		done, total := count()
 		if total > 0 && bar.GetMax() != total {
 			bar.ChangeMax(total)
 		}
 		_ = bar.Set(done)
-		select {
-		case <-tick.C:
-		case <-stop:
-			done, _ = count()
-			_ = bar.Set(done)
-			return
-		}
 	}
 }

@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/rocketflow-io/rocketflow/examples/internal/book"
 	"github.com/rocketflow-io/rocketflow/examples/internal/check"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func result() check.Result {
 	return check.Result{
@@ -80,4 +85,21 @@ func TestProgress_ShowsNothingWithoutATerminal(t *testing.T) {
 	err := Progress(&out, "loading", func() (int, int) { return 1, 2 }, func() error { return failed })
 	require.Equal(t, failed, err)
 	require.Empty(t, out.String())
+}
+
+func TestProgress_CountsUpToTheTotal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for what, total := range map[string]int{"loading": 0, "processing": 40} {
+			var out bytes.Buffer
+			began := time.Now()
+			count := func() (int, int) { return int(time.Since(began) / refresh), total }
+			require.NoError(t, show(&out, what, count, func() error {
+				time.Sleep(40 * refresh)
+				return nil
+			}))
+			require.Contains(t, out.String(), what)
+			require.Regexp(t, `\(7/(-|40), `, out.String())
+			require.Regexp(t, `\(40/(-|40)[^\r]*\n$`, out.String())
+		}
+	})
 }

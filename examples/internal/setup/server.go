@@ -62,6 +62,15 @@ func (j *Job) connect() (err error) {
 	return err
 }
 
+// String tells people what the run is called and where it is.
+func (j *Job) String() string {
+	server := "the RocketMQ at " + j.Endpoint
+	if j.broker != nil {
+		server = "an embedded broker"
+	}
+	return fmt.Sprintf("run %s on %s, files in %s", j.Run, server, j.Out)
+}
+
 // probe asks the RocketMQ for the topics and the group, so that the job does not begin what it
 // cannot finish. A consumer that only asks for its settings is what names all three.
 func (j *Job) probe(ctx context.Context) error {

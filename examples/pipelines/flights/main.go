@@ -9,8 +9,8 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"syscall"
@@ -96,7 +96,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = do(ctx, options, stdout, stderr)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, err)
+		log.New(stderr, "", 0).Print(err)
 		return 1
 	}
 	return 0
@@ -113,6 +113,8 @@ func do(ctx context.Context, options setup.Options, stdout, stderr io.Writer) (e
 		return err
 	}
 	defer func() { err = errors.Join(j.Advise(err), j.Close()) }()
+	log.New(stderr, "", 0).Print(j)
+
 	file, err := flightsFile(j)
 	if err != nil {
 		return err
