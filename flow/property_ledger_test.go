@@ -75,6 +75,7 @@ type ledger struct {
 type record struct {
 	key  string
 	over bool // done once, or given up by its source
+	late bool // a lease ended: it may be in the pipeline twice, and the older one is out of order
 }
 
 type arrival struct {
@@ -166,7 +167,7 @@ func (l *ledger) inOrder(sink string, it item) {
 		return
 	}
 	for src, in := range l.inputs {
-		if src >= it.src || in.key != it.key || in.over {
+		if src >= it.src || in.key != it.key || in.over || in.late || l.inputs[it.src].late {
 			continue
 		}
 		for _, e := range l.wanted[src] {
@@ -251,6 +252,13 @@ func (l *ledger) givesUp(src int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inputs[src].over = true
+}
+
+// expires notes that an input may be in the pipeline twice.
+func (l *ledger) expires(src int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inputs[src].late = true
 }
 
 // begins notes a run; mayTurn says that it may hand back what is not to blame.
