@@ -59,7 +59,7 @@ func (s intake[T]) Read(ctx context.Context) (stage.Batch[T], error) {
 		select {
 		case e, ok := <-s.in:
 			if !ok {
-				return l.batch(), io.EOF
+				return l.batch(), nil // the next Read finds the end
 			}
 			l.add(e)
 		default:

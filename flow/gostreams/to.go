@@ -59,13 +59,16 @@ func (s foreignSink[T]) Open(context.Context) (stage.Writer[T], error) {
 	if s.each {
 		return eachWriter[T]{s.newSink}, nil
 	}
-	return foreignWriter[T]{s.newSink()}, nil
+	return &foreignWriter[T]{sink: s.newSink()}, nil
 }
 
-type foreignWriter[T any] struct{ sink streams.Sink }
+type foreignWriter[T any] struct {
+	sink   streams.Sink
+	closed bool
+}
 
 // Write hands the values over.
-func (w foreignWriter[T]) Write(ctx context.Context, b stage.Batch[T]) error {
+func (w *foreignWriter[T]) Write(ctx context.Context, b stage.Batch[T]) error {
 	in := w.sink.In()
 	var failed stage.BatchError
 	for i, v := range b.Values {
@@ -83,8 +86,11 @@ func (w foreignWriter[T]) Write(ctx context.Context, b stage.Batch[T]) error {
 }
 
 // Close ends the sink, and waits for it.
-func (w foreignWriter[T]) Close(ctx context.Context) error {
-	close(w.sink.In())
+func (w *foreignWriter[T]) Close(ctx context.Context) error {
+	if !w.closed {
+		w.closed = true
+		close(w.sink.In())
+	}
 	completed := make(chan struct{})
 	go func() { // go-streams has no way to stop it
 		defer close(completed)
@@ -102,7 +108,7 @@ type eachWriter[T any] struct{ newSink func() streams.Sink }
 
 // Write writes the values by a sink of their own.
 func (w eachWriter[T]) Write(ctx context.Context, b stage.Batch[T]) error {
-	one := foreignWriter[T]{w.newSink()}
+	one := &foreignWriter[T]{sink: w.newSink()}
 	err := one.Write(ctx, b)
 	if closeErr := one.Close(ctx); closeErr != nil {
 		return closeErr // what it did is unknown
