@@ -2,9 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"flag"
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -16,11 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/rocketflow-io/rocketflow/broker"
-	"github.com/rocketflow-io/rocketflow/broker/brokertest"
 	"github.com/rocketflow-io/rocketflow/examples/internal/check"
-	"github.com/rocketflow-io/rocketflow/test/rocketmq"
-	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
+	"github.com/rocketflow-io/rocketflow/examples/internal/setup"
 )
 
 var seed = flag.Uint64("seed", 0, "decides where TestFlights_GoesOnAfterSIGKILL kills; 0 for another place each time")
@@ -43,7 +38,7 @@ func TestFlights_GoesOnAfterSIGKILL(t *testing.T) {
 	slices.Sort(points)
 
 	id := "kill-" + strconv.FormatUint(*seed, 36)
-	endpoint := prepareServer(t, id)
+	endpoint := serverWith(t, setup.Options{Run: id}, everything)
 	out := t.TempDir()
 	args := []string{"-json", "-endpoint", endpoint, "-run", id, "-lease", "10s", "-out", out}
 	for _, point := range points {
@@ -93,50 +88,4 @@ func child(t *testing.T, args []string) (job *exec.Cmd, stdout, stderr *bytes.Bu
 	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
 	job.Stdout, job.Stderr = stdout, stderr
 	return job, stdout, stderr
-}
-
-// prepareServer gives the endpoint of a server with topics and group for a run: of the real
-// RocketMQ that the environment names, or of an embedded broker in this process.
-func prepareServer(t *testing.T, id string) string {
-	t.Helper()
-	topics := []string{"flights-" + id, "late-flights-" + id}
-	if endpoint := os.Getenv(rocketmq.EndpointVariable); endpoint != "" {
-		prepareReal(t, topics, "etl-"+id)
-		return endpoint
-	}
-	t.Logf("on the embedded broker: %s is not set", rocketmq.EndpointVariable)
-	return brokertest.New(t, brokertest.OnTCP(), brokertest.WithoutAutoCreate(),
-		brokertest.WithTopics(broker.Topic{Name: topics[0]}, broker.Topic{Name: topics[1]}),
-		brokertest.WithGroups(broker.Group{Name: "etl-" + id})).Endpoint()
-}
-
-func prepareReal(t *testing.T, topics []string, group string) {
-	t.Helper()
-	servers := admin.New(os.Getenv(rocketmq.BrokerVariable))
-	names := admin.New(os.Getenv(rocketmq.NamesrvVariable))
-	defer func() { require.NoError(t, servers.Close()) }()
-	defer func() { require.NoError(t, names.Close()) }()
-	for _, topic := range topics {
-		require.NoError(t, servers.CreateTopic(t.Context(), admin.Topic{Name: topic, Type: "NORMAL", Queues: 8}))
-		require.NoError(t, untilRouted(t.Context(), names, topic))
-	}
-	require.NoError(t, servers.CreateGroup(t.Context(), admin.Group{Name: group, RetryMaxTimes: 16}))
-}
-
-// untilRouted waits until the name server knows the topic: a proxy that is asked before remembers
-// for a while that there is none.
-func untilRouted(ctx context.Context, names *admin.Client, topic string) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		n, err := names.ReadQueues(ctx, topic)
-		if err == nil && n > 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("topic %q has no route: %w", topic, err)
-		}
-	}
 }

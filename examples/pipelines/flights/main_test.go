@@ -12,8 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
-	"github.com/rocketflow-io/rocketflow/broker"
-	"github.com/rocketflow-io/rocketflow/broker/brokertest"
 	"github.com/rocketflow-io/rocketflow/examples/internal/check"
 )
 
@@ -48,7 +46,7 @@ func countsOf(t *testing.T, stdout string) (c counts) {
 	return c
 }
 
-// do runs the job in this process.
+// doJob runs the job in this process.
 func doJob(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errOut bytes.Buffer
@@ -130,30 +128,6 @@ func TestFlights_CountsAgainWhatAnEmbeddedBrokerForgot(t *testing.T) {
 		require.Zero(t, code, stderr)
 		c := countsOf(t, stdout)
 		require.Equal(t, []int{3, 2, 1, 3, 3 * duplicates}, []int{c.Read, c.WithArrivalDelay, c.Late, c.Acked, c.Duplicates})
-	}
-}
-
-func TestFlights_NamesWhatIsMissingAndTheRemedy(t *testing.T) {
-	topics := brokertest.WithTopics(broker.Topic{Name: "flights-x"})
-	late := brokertest.WithTopics(broker.Topic{Name: "late-flights-x"})
-	group := brokertest.WithGroups(broker.Group{Name: "etl-x"})
-	for name, c := range map[string]struct {
-		has    []brokertest.Option
-		stderr []string
-	}{
-		"topic":      {[]brokertest.Option{late, group}, []string{`"flights-x"`, "mqadmin updateTopic", "-t flights-x "}},
-		"late topic": {[]brokertest.Option{topics, group}, []string{`"late-flights-x"`, "mqadmin updateTopic", "-t late-flights-x "}},
-		"group":      {[]brokertest.Option{topics, late}, []string{`"etl-x"`, "mqadmin updateSubGroup", "-g etl-x"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := brokertest.New(t, append(c.has, brokertest.OnTCP(), brokertest.WithoutAutoCreate())...)
-			code, _, stderr := doJob(t, "-endpoint", b.Endpoint(), "-run", "x", "-out", t.TempDir())
-			require.Equal(t, 1, code)
-			for _, text := range c.stderr {
-				require.Contains(t, stderr, text)
-			}
-			require.Zero(t, len(b.Messages("flights-x")), "it finds out before it begins")
-		})
 	}
 }
 
