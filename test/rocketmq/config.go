@@ -25,8 +25,8 @@ type config struct {
 
 func (c config) path(name string) string { return filepath.Join(c.dir, name) }
 
-// write writes the files, with extra lines for the broker.
-func (c config) write(extra map[string]string) error {
+// write writes the files.
+func (c config) write() error {
 	proxy, err := json.MarshalIndent(map[string]any{
 		"rocketMQClusterName": clusterName,
 		"namesrvAddr":         local(c.ports.namesrv),
@@ -38,7 +38,7 @@ func (c config) write(extra map[string]string) error {
 	}
 	files := map[string]string{
 		"namesrv.conf":   properties(map[string]string{"listenPort": strconv.Itoa(c.ports.namesrv)}),
-		"broker.conf":    properties(c.broker(extra)),
+		"broker.conf":    properties(c.broker()),
 		"rmq-proxy.json": string(proxy),
 	}
 	for name, content := range files {
@@ -51,8 +51,8 @@ func (c config) write(extra map[string]string) error {
 
 // broker returns the broker's properties: the server's defaults, save for addresses, folders and
 // files small enough for a test with hundreds of topics.
-func (c config) broker(extra map[string]string) map[string]string {
-	lines := map[string]string{
+func (c config) broker() map[string]string {
+	return map[string]string{
 		"brokerClusterName":          clusterName,
 		"brokerName":                 brokerName,
 		"brokerId":                   "0",
@@ -67,8 +67,6 @@ func (c config) broker(extra map[string]string) map[string]string {
 		"timerWheelEnable":           "true",
 		"enablePropertyFilter":       "true",
 	}
-	maps.Copy(lines, extra)
-	return lines
 }
 
 func properties(lines map[string]string) string {

@@ -65,6 +65,9 @@ func (p *process) ended() error {
 // kill ends the process group at once and waits until it is gone. What the server would save in
 // an orderly end goes with its folder.
 func (p *process) kill() error {
+	if p.ended() != nil {
+		return nil // and its id may be another's by now
+	}
 	err := syscall.Kill(-p.pid, syscall.SIGKILL)
 	<-p.done
 	if err != nil && !errors.Is(err, syscall.ESRCH) {

@@ -42,8 +42,6 @@ const (
 type Options struct {
 	// Mode is Local or Cluster.
 	Mode Mode
-	// Broker has lines for broker.conf beyond and instead of those that Start writes.
-	Broker map[string]string
 	// Log is told of each step. It must not be nil.
 	Log *slog.Logger
 }
@@ -84,7 +82,7 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.ports, err = freePorts(); err != nil {
 		return nil, err
 	}
-	if err := (config{dir: dir, ports: s.ports}).write(o.Broker); err != nil {
+	if err := (config{dir: dir, ports: s.ports}).write(); err != nil {
 		return nil, err
 	}
 	o.Log.Info("starting the server", "mode", o.Mode, "endpoint", s.Endpoint(), "broker", s.Broker(), "folder", dir)
@@ -103,6 +101,9 @@ func (s *Server) Stop() error {
 	s.processes = nil
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }
+
+// Mode is that of the Options.
+func (s *Server) Mode() Mode { return s.mode }
 
 // Endpoint is host:port of the proxy's gRPC.
 func (s *Server) Endpoint() string { return local(s.ports.grpc) }

@@ -68,12 +68,12 @@ func TestStart_EndsWithItsContextAndLeavesNoProcess(t *testing.T) {
 	require.Empty(t, left)
 }
 
-func TestConfig_GivesTheBrokerWhatItWasAsked(t *testing.T) {
+func TestConfig_TellsEachProgramItsPorts(t *testing.T) {
 	c := config{dir: t.TempDir(), ports: ports{namesrv: 1, broker: 10, grpc: 3, remoting: 4}}
-	require.NoError(t, c.write(map[string]string{"timerWheelEnable": "false", "recallMessageEnable": "true"}))
+	require.NoError(t, c.write())
 	lines, err := os.ReadFile(c.path("broker.conf"))
 	require.NoError(t, err)
-	for _, line := range []string{"listenPort=10", "haListenPort=11", "namesrvAddr=127.0.0.1:1", "timerWheelEnable=false", "recallMessageEnable=true"} {
+	for _, line := range []string{"listenPort=10", "haListenPort=11", "namesrvAddr=127.0.0.1:1", "brokerIP1=127.0.0.1"} {
 		require.Contains(t, strings.Split(string(lines), "\n"), line)
 	}
 	proxy, err := os.ReadFile(c.path("rmq-proxy.json"))

@@ -26,7 +26,9 @@ type real struct {
 	rpc            v2.MessagingServiceClient
 }
 
-func newReal(mode, endpoint, broker, names string) (*real, error) {
+// Connect returns the real server of the mode with these addresses, host:port of the proxy's gRPC,
+// the broker and the name server. It is connected to by the first call.
+func Connect(mode, endpoint, broker, names string) (Server, error) {
 	r := &real{mode: mode, endpoint: endpoint, broker: admin.New(broker), names: admin.New(names)}
 	conn, err := r.Dial(insecure.NewCredentials())
 	if err != nil {

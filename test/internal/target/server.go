@@ -70,5 +70,5 @@ func FromEnvironment() (Server, error) {
 			"run the test by the command in rocketmq/cmd", rocketmq.EndpointVariable, rocketmq.BrokerVariable,
 			rocketmq.NamesrvVariable, rocketmq.ModeVariable)
 	}
-	return newReal(mode, endpoint, broker, names)
+	return Connect(mode, endpoint, broker, names)
 }

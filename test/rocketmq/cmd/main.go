@@ -1,10 +1,11 @@
 // Command cmd runs a command with a real RocketMQ server:
 //
-//	go run ./rocketmq/cmd -mode local|cluster -- COMMAND ARGS…
+//	go run ./rocketmq/cmd [-mode local|cluster] [-topic NAME[:TYPE[:QUEUES]]]… [-group NAME[:ordered]]… -- COMMAND ARGS…
 //
-// It starts the server, runs the command with the server's addresses in its environment
-// (ROCKETMQ_ENDPOINT, ROCKETMQ_BROKER, ROCKETMQ_NAMESRV, ROCKETMQ_MODE), takes the server down and
-// exits with the command's code. Without a command it keeps the server up until it is interrupted.
+// It starts the server, creates the topics and groups, runs the command with the server's
+// addresses in its environment (ROCKETMQ_ENDPOINT, ROCKETMQ_BROKER, ROCKETMQ_NAMESRV,
+// ROCKETMQ_MODE), takes the server down and exits with the command's code. Without a command it
+// keeps the server up until it is interrupted.
 package main
 
 import (
@@ -36,6 +37,9 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	flags := flag.NewFlagSet("rocketmq", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	mode := flags.String("mode", string(rocketmq.Local), "local: broker inside the proxy; cluster: broker beside it")
+	var wanted wanted
+	flags.Func("topic", "create the topic `NAME[:TYPE[:QUEUES]]`, of type NORMAL with 8 queues if unsaid; may be repeated", wanted.addTopic)
+	flags.Func("group", "create the consumer group `NAME[:ordered]`; may be repeated", wanted.addGroup)
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
@@ -45,7 +49,10 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		report(errOut, err)
 		return 1
 	}
-	code, err := with(ctx, server.Env(), flags.Args(), out, errOut)
+	code, err := 0, wanted.create(ctx, server)
+	if err == nil {
+		code, err = with(ctx, server.Env(), flags.Args(), out, errOut)
+	}
 	log.Info("taking the server down")
 	if err := errors.Join(err, server.Stop()); err != nil {
 		report(errOut, err)
