@@ -66,6 +66,7 @@ type ledger struct {
 	final    map[place]bool // a failure that no retry can mend
 	dead     map[place]bool
 	blamed   map[handout]bool // something failed in this delivery
+	late     map[string]bool  // keys with a record in the pipeline twice, since its lease ended
 	back     int              // outcomes of this run that handed back
 	joint    bool             // duties are joined, so that one's failure is another's
 	mayTurn  bool             // records may be handed back though the drain is not cut
@@ -75,7 +76,6 @@ type ledger struct {
 type record struct {
 	key  string
 	over bool // done once, or given up by its source
-	late bool // a lease ended: it may be in the pipeline twice, and the older one is out of order
 }
 
 type arrival struct {
@@ -88,7 +88,7 @@ func newLedger() *ledger {
 		inputs: make(map[int]*record), wanted: make(map[int][]effect),
 		settled: make(map[handout]bool), arrived: make(map[string]map[arrival]int),
 		seen: make(map[place]bool), failures: make(map[place]int), final: make(map[place]bool),
-		dead: make(map[place]bool), blamed: make(map[handout]bool),
+		late: make(map[string]bool), dead: make(map[place]bool), blamed: make(map[handout]bool),
 	}
 }
 
@@ -163,11 +163,11 @@ func (l *ledger) arrives(sink string, it item) {
 
 // inOrder holds an arrival against rule 8: earlier inputs of its key are over, or have arrived.
 func (l *ledger) inOrder(sink string, it item) {
-	if it.key == "" {
+	if it.key == "" || l.late[it.key] {
 		return
 	}
 	for src, in := range l.inputs {
-		if src >= it.src || in.key != it.key || in.over || in.late || l.inputs[it.src].late {
+		if src >= it.src || in.key != it.key || in.over {
 			continue
 		}
 		for _, e := range l.wanted[src] {
@@ -258,7 +258,7 @@ func (l *ledger) givesUp(src int) {
 func (l *ledger) expires(src int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inputs[src].late = true
+	l.late[l.inputs[src].key] = true
 }
 
 // begins notes a run; mayTurn says that it may hand back what is not to blame.
