@@ -32,7 +32,7 @@ func deadLetterRows() []Row {
 			require.Equal(e, idOf(r.messages[0]), idOf(dead))
 			require.Equal(e, "t", dead.GetSystemProperties().GetTag())
 			require.Equal(e, "v", dead.GetUserProperties()["p"])
-			r.c.Silent(r.group, r.topic, r.at.Add(minInvisible+reviveDelay))
+			r.c.Silent(r.group, r.topic, r.at.Add(minInvisible+quiet))
 		}},
 		{"DL3", "the dead letters of a message forwarded twice", Either, func(e *Env) {
 			r := e.popped("body")

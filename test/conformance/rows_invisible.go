@@ -48,7 +48,7 @@ func invisibleRows() []Row {
 			r := e.popped("body")
 			r.c.Changed(r.group, r.topic, r.messages[0], 3*time.Second)
 			r.c.Acked(r.group, r.topic, r.messages[0])
-			r.c.Silent(r.group, r.topic, r.at.Add(3*time.Second+reviveDelay))
+			r.c.Silent(r.group, r.topic, r.at.Add(3*time.Second+quiet))
 		}},
 		{"CI8", "the same, for the second message of an answer", Either, func(e *Env) {
 			r := e.poppedTwo()

@@ -151,7 +151,7 @@ func orderedExpiryRows() []Row {
 				require.Len(e, messages, 1)
 				require.EqualValues(e, attempt+1, attemptOf(messages[0]))
 			}
-			r.c.Silent(r.group, r.topic, time.Now().Add(minInvisible+reviveDelay))
+			r.c.Silent(r.group, r.topic, time.Now().Add(minInvisible+quiet))
 			r.c.Store(e.Message(r.topic, "next", inGroup(messageGroup)))
 			next, _ := r.c.One(r.group, r.topic)
 			require.Equal(e, "next", string(next.GetBody()))
