@@ -166,3 +166,24 @@ func (faultySource) Read(context.Context) (stage.Batch[int], error) {
 }
 
 func (faultySource) Close(context.Context) error { return nil }
+
+// settlingSource gives its values in one read, once, and settles by a function.
+type settlingSource struct {
+	values []int
+	settle func() error
+	read   bool
+}
+
+func (s *settlingSource) Open(context.Context) (stage.Reader[int], error) { return s, nil }
+
+func (s *settlingSource) Read(context.Context) (stage.Batch[int], error) {
+	if s.read {
+		return stage.Batch[int]{}, io.EOF
+	}
+	s.read = true
+	return stage.Batch[int]{Values: s.values, Settler: s}, nil
+}
+
+func (s *settlingSource) Settle(context.Context, []stage.Outcome) error { return s.settle() }
+
+func (s *settlingSource) Close(context.Context) error { return nil }

@@ -28,15 +28,17 @@ var (
 func (o *operator[I, O]) base() *Stage { return o.Stage }
 
 func (o *operator[I, O]) start(context.Context) error {
-	proc, err := o.op.Start(&runtime[I]{g: o.guard, down: o.out.seg.root()}, o.out.next)
+	err := o.safely(func() (err error) {
+		o.proc, err = o.op.Start(&runtime[I]{g: o.guard, down: o.out.seg.root()}, o.out.next)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("flow: start stage %q: %w", o.Name, err)
 	}
-	o.proc = proc
 	if o.Desc.Async {
 		o.detour.Store(true)
 	}
-	o.chunker, _ = proc.(stage.Chunker[I, O])
+	o.chunker, _ = o.proc.(stage.Chunker[I, O])
 	return nil
 }
 

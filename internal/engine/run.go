@@ -72,6 +72,7 @@ func (r *Run) Do(ctx, cut context.Context) error {
 	defer r.endReads()
 
 	if err := r.open(ctx); err != nil {
+		r.stopAll() // of operators that were started
 		r.endUser(nil)
 		r.goes.Wait()
 		return errors.Join(err, r.closeAll())

@@ -42,6 +42,9 @@ func (r *runtime[I]) Go(f func(ctx context.Context)) {
 // After runs f under the lock. A panic in f itself ends the run: no record is at hand that it
 // could be blamed on.
 func (r *runtime[I]) After(d time.Duration, f func(ctx context.Context)) func() bool {
+	if r.g.run.hard.Load() {
+		return func() bool { return true } // what is held is about to be drained
+	}
 	return r.g.run.after(d, func() { r.down.do(f) })
 }
 

@@ -48,12 +48,15 @@ func (s *sink[T]) base() *Stage { return s.Stage }
 
 // start opens the writer.
 func (s *sink[T]) start(ctx context.Context) error {
-	w, err := s.sink.Open(ctx)
+	err := s.safely(func() (err error) {
+		s.writer, err = s.sink.Open(ctx)
+		return err
+	})
 	if err != nil {
+		s.writer = nil
 		return fmt.Errorf("flow: open sink %q: %w", s.Name, err)
 	}
-	s.writer = w
-	if d, ok := w.(stage.SinkDescriber); ok {
+	if d, ok := s.writer.(stage.SinkDescriber); ok {
 		s.traits = d.SinkTraits()
 	}
 	concurrency := max(s.traits.Concurrency, 1)
@@ -204,13 +207,8 @@ func (s *sink[T]) process(ctx context.Context, j *job[T]) {
 }
 
 // call calls the writer. A panic is an error of unknown outcome.
-func (s *sink[T]) call(ctx context.Context, j *job[T]) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = s.panicked(p)
-		}
-	}()
-	return s.writer.Write(ctx, stage.Batch[T]{Values: j.values, Info: j.info})
+func (s *sink[T]) call(ctx context.Context, j *job[T]) error {
+	return s.safely(func() error { return s.writer.Write(ctx, stage.Batch[T]{Values: j.values, Info: j.info}) })
 }
 
 // outcome settles what a write told about each value.
@@ -342,7 +340,7 @@ func (s *sink[T]) close(ctx context.Context) error {
 		s.queue.close()
 		s.writers.Wait()
 	}
-	if err := s.writer.Close(ctx); err != nil {
+	if err := s.safely(func() error { return s.writer.Close(ctx) }); err != nil {
 		return fmt.Errorf("flow: close sink %q: %w", s.Name, err)
 	}
 	return nil

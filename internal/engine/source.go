@@ -32,12 +32,15 @@ type source[T any] struct {
 
 // start opens the reader; its traits count more than its source's.
 func (s *source[T]) start(ctx context.Context) error {
-	reader, err := s.src.Open(ctx)
+	err := s.safely(func() (err error) {
+		s.reader, err = s.src.Open(ctx)
+		return err
+	})
 	if err != nil {
+		s.reader = nil
 		return fmt.Errorf("flow: open source %q: %w", s.Name, err)
 	}
-	s.reader = reader
-	if d, ok := reader.(stage.SourceDescriber); ok {
+	if d, ok := s.reader.(stage.SourceDescriber); ok {
 		s.traits = d.SourceTraits()
 	}
 	if s.traits.Keyed {
@@ -106,12 +109,14 @@ func (s *source[T]) loop(ctx context.Context) {
 
 // read calls the reader; a panic there ends the run as a permanent error would.
 func (s *source[T]) read(ctx context.Context) (b stage.Batch[T], err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = stage.Permanent(s.panicked(p))
-		}
-	}()
-	return s.reader.Read(ctx)
+	err = s.safely(func() (err error) {
+		b, err = s.reader.Read(ctx)
+		return err
+	})
+	if panicked, ok := errors.AsType[*stage.PanicError](err); ok {
+		err = stage.Permanent(panicked)
+	}
+	return b, err
 }
 
 // push sends the records of one read down the pipeline.
@@ -168,7 +173,7 @@ func (s *source[T]) close(ctx context.Context) error {
 	if s.reader == nil {
 		return nil
 	}
-	if err := s.reader.Close(ctx); err != nil {
+	if err := s.safely(func() error { return s.reader.Close(ctx) }); err != nil {
 		return fmt.Errorf("flow: close source %q: %w", s.Name, err)
 	}
 	return nil

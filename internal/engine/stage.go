@@ -56,6 +56,16 @@ type Stage struct {
 	idle    chan struct{}
 }
 
+// safely calls a function of the user; a panic is an error.
+func (s *Stage) safely(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = s.panicked(p)
+		}
+	}()
+	return f()
+}
+
 // expect prepares the stage for the records of a source.
 func (s *Stage) expect(traits stage.SourceTraits) {
 	if traits.Keyed {

@@ -11,6 +11,7 @@ type timers struct {
 	mu      sync.Mutex
 	pending map[*timer]struct{}
 	rushed  bool // waits end at once from now on
+	stopped bool // nothing waits any more
 	running sync.WaitGroup
 }
 
@@ -25,6 +26,9 @@ func (ts *timers) after(d time.Duration, f func()) (stop func() bool) {
 	t := &timer{f: f}
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
+	if ts.stopped {
+		return func() bool { return true }
+	}
 	if ts.pending == nil {
 		ts.pending = make(map[*timer]struct{})
 	}
@@ -71,9 +75,11 @@ func (ts *timers) rush() {
 	}
 }
 
-// stopAll drops the waits that nothing depends on any more, and waits for those under way.
+// stopAll drops the waits that nothing depends on any more, those to come included, and waits for
+// what is under way: a function that waits anew each time must not keep the run.
 func (ts *timers) stopAll() {
 	ts.mu.Lock()
+	ts.stopped = true
 	for t := range ts.pending {
 		delete(ts.pending, t)
 		t.t.Stop()
