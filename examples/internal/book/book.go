@@ -66,14 +66,15 @@ func (c Carrier) Average() float64 {
 	return float64(c.Minutes) / float64(c.Flights)
 }
 
-// Open opens the book at path, or begins it.
-func Open(path string) (*Book, error) {
+// Open opens the book at path, or begins it. One process may have it open at a time: see
+// [journal.Open].
+func Open(ctx context.Context, path string) (*Book, error) {
 	b := &Book{
 		changed: make(chan struct{}, 1),
 		rows:    make(map[int]facts), carriers: make(map[string]Carrier),
 	}
 	var err error
-	b.journal, err = journal.Open(path, b.replay)
+	b.journal, err = journal.Open(ctx, path, b.replay)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func open(t *testing.T, path string) *Book {
 	t.Helper()
-	b, err := Open(path)
+	b, err := Open(t.Context(), path)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = b.Close() }) // some tests have closed it
 	return b

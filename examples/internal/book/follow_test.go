@@ -123,7 +123,7 @@ func TestOpen_NamesALineThatIsNotOfABook(t *testing.T) {
 		`{"loaded":1,"row":1}`, `{"loaded":-1}`, `{"row":1,"fact":"settled","loaded":2}`, `{"row":1,"fact":"flown"}`} {
 		path := filepath.Join(t.TempDir(), "journal")
 		require.NoError(t, os.WriteFile(path, []byte(`{"loaded":1}`+"\n"+line+"\n"), 0o600))
-		_, err := Open(path)
+		_, err := Open(t.Context(), path)
 		require.ErrorContains(t, err, path+":2: book:", line)
 	}
 }
@@ -134,13 +134,13 @@ func FuzzOpen_CountsNoRowTwice(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "journal")
 		require.NoError(t, os.WriteFile(path, append(data, '\n'), 0o600))
-		once, err := Open(path)
+		once, err := Open(t.Context(), path)
 		if err != nil {
 			return
 		}
 		require.NoError(t, once.Close())
 		require.NoError(t, os.WriteFile(path, append(append(data, '\n'), append(data, '\n')...), 0o600))
-		twice, err := Open(path)
+		twice, err := Open(t.Context(), path)
 		require.NoError(t, err)
 		require.NoError(t, twice.Close())
 		want, got := once.Counts(), twice.Counts()

@@ -4,6 +4,7 @@ package journal
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,16 +22,19 @@ type Journal struct {
 	err  error // of the first write or sync that failed; nothing is written after it
 }
 
-// Open opens the journal at path, or makes it, and gives replay each line in it, without its line
+// Open opens the journal at path, or makes it, for this process alone, and gives replay each line in it, without its line
 // break, until replay fails. A last line without a line break was torn by the end of the process
 // that wrote it, before anything relied on it, and is cut off.
-func Open(path string, replay func(line []byte) error) (*Journal, error) {
+func Open(ctx context.Context, path string, replay func(line []byte) error) (*Journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
+	}
+	if err := lock(ctx, f); err != nil {
+		return nil, errors.Join(fmt.Errorf("journal: lock %q: %w", path, err), f.Close())
 	}
 	if err := recoverLines(f, path, replay); err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -1,11 +1,14 @@
 package journal
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -14,7 +17,7 @@ import (
 func reopen(t *testing.T, path string) (*Journal, []string) {
 	t.Helper()
 	var lines []string
-	j, err := Open(path, func(line []byte) error {
+	j, err := Open(t.Context(), path, func(line []byte) error {
 		lines = append(lines, string(line))
 		return nil
 	})
@@ -33,10 +36,45 @@ func TestJournal_GivesBackWhatWasAppended(t *testing.T) {
 	j, lines = reopen(t, path)
 	require.Equal(t, []string{"a", "b"}, lines)
 	require.NoError(t, j.Append([]byte("c")))
-	// Without Sync and Close: a process that is killed.
-	other, lines := reopen(t, path)
-	require.Equal(t, []string{"a", "b", "c"}, lines)
-	require.NoError(t, errors.Join(j.Close(), other.Close()))
+	data, err := os.ReadFile(path) // without Sync and Close: the process may be killed
+	require.NoError(t, err)
+	require.Equal(t, "a\nb\nc\n", string(data))
+	require.NoError(t, j.Close())
+}
+
+func TestOpen_WaitsForAnotherToLetGo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	first, _ := reopen(t, path)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := Open(ctx, path, nil)
+	require.ErrorContains(t, err, path+`": another process uses it`)
+	require.ErrorIs(t, err, context.Canceled)
+
+	opened := make(chan error)
+	var second *Journal
+	go func() {
+		var err error
+		second, err = Open(t.Context(), path, func([]byte) error { return nil })
+		opened <- err
+	}()
+	require.NoError(t, first.Append([]byte("a")))
+	require.NoError(t, first.Close())
+	require.NoError(t, <-opened)
+	require.NoError(t, second.Close())
+}
+
+// File locks do not block for long, so the time may be virtual.
+func TestOpen_GivesUpWaiting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	first, _ := reopen(t, path)
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		_, err := Open(t.Context(), path, nil)
+		require.ErrorIs(t, err, errInUse)
+		require.Equal(t, Patience, time.Since(began))
+	})
+	require.NoError(t, first.Close())
 }
 
 func TestOpen_CutsOffATornLastLine(t *testing.T) {
@@ -58,7 +96,7 @@ func TestOpen_CutsOffATornLastLine(t *testing.T) {
 func TestOpen_NamesTheLineThatCannotBeReplayed(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	require.NoError(t, os.WriteFile(path, []byte("good\nbad\n"), 0o600))
-	_, err := Open(path, func(line []byte) error {
+	_, err := Open(t.Context(), path, func(line []byte) error {
 		if string(line) == "bad" {
 			return errors.New("cannot be read")
 		}
@@ -68,11 +106,11 @@ func TestOpen_NamesTheLineThatCannotBeReplayed(t *testing.T) {
 }
 
 func TestOpen_FailsWhereThereCanBeNoFile(t *testing.T) {
-	_, err := Open(t.TempDir(), nil)
+	_, err := Open(t.Context(), t.TempDir(), nil)
 	require.ErrorContains(t, err, "journal: ")
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
-	_, err = Open(filepath.Join(file, "journal"), nil)
+	_, err = Open(t.Context(), filepath.Join(file, "journal"), nil)
 	require.ErrorContains(t, err, "journal: ")
 }
 
