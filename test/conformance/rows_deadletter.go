@@ -41,8 +41,8 @@ func deadLetterRows() []Row {
 			}
 			reader := e.Group()
 			c := e.Consumer(reader)
-			dead, _ := c.Next(reader, deadLetterTopic(r.group), reviveDelay)
-			more, _ := c.Next(reader, deadLetterTopic(r.group), reviveDelay)
+			dead, _ := c.Next(reader, deadLetterTopic(r.group), quiet, invisible(time.Minute))
+			more, _ := c.Next(reader, deadLetterTopic(r.group), quiet, invisible(time.Minute))
 			switch n := len(dead) + len(more); n {
 			case 1:
 				e.Saw("one")
