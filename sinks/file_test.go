@@ -239,6 +239,20 @@ func TestFile_FailsAValueThatHasNoText(t *testing.T) {
 	require.Equal(t, "a\nd\n1\n\"<&>\"\n", contents(t, path))
 }
 
+func TestFile_WritesNothingOfAValueWhoseTextBreaksOff(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out")
+	s := Lines(path)
+	s.format.append = func(b *bytes.Buffer, v string) error {
+		b.WriteString(v)
+		if v == "half" {
+			return errBroken
+		}
+		return b.WriteByte('\n')
+	}
+	require.ErrorIs(t, openSink(t, s).Write(t.Context(), batch("a", "half", "b")), errBroken)
+	require.Equal(t, "a\nb\n", contents(t, path))
+}
+
 func TestCSV_WritesStructsByTheirTags(t *testing.T) {
 	type embedded struct {
 		Late bool `csv:"late"`

@@ -111,6 +111,25 @@ func TestRocketMQ_StopsAKeyAtItsFirstFailure(t *testing.T) {
 	})
 }
 
+func TestRocketMQ_KeepsTheOrderOfAKeyWhoseGroupsDiffer(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		w := openSink(r.T, RocketMQ(r.client, "steps"))
+		var messages []*client.Message
+		for i, group := range []string{"x", "x", "y", "x"} {
+			messages = append(messages, &client.Message{MessageGroup: group, Body: []byte(strconv.Itoa(i))})
+		}
+		messages[2].Body = nil // cannot be sent
+		keyed := batch(messages...)
+		keyed.Info = func(int) stage.Info { return stage.Info{Key: "k"} }
+		err := w.Write(r.Context(), keyed)
+		var failed *stage.BatchError
+		require.ErrorAs(r, err, &failed)
+		require.Len(r, failed.Failed, 2)
+		require.ErrorIs(r, failed.Failed[3], stage.ErrHandedBack)
+		require.Equal(r, []string{"0", "1"}, bodies(r.broker, "steps"))
+	})
+}
+
 func TestRocketMQ_FailsForGoodWithoutItsTopic(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		w := openSink(r.T, RocketMQ(r.client, "missing", WithConcurrency(4), WithProducer(client.WithMaxAttempts(1))))

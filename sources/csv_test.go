@@ -152,6 +152,18 @@ func TestCSV_DropsTheTornRecordOfGzipCutShort(t *testing.T) {
 	}
 }
 
+func TestCSV_MakesNoFaultOfATornRecord(t *testing.T) {
+	for name, torn := range map[string]string{"plain": "3", "quoted": "\"3", "with a stray quote": "3\"", "whole": "3,4"} {
+		t.Run(name, func(t *testing.T) {
+			in := io.MultiReader(strings.NewReader("a,b\n1,2\n"+torn), brokenReader{errBroken})
+			values, _, faults, end := readAll(t, CSVFrom[Row](in))
+			require.ErrorIs(t, end, errBroken)
+			require.Len(t, values, 1)
+			require.Empty(t, faults)
+		})
+	}
+}
+
 func TestCSV_EndsAtAQuoteThatIsNotClosed(t *testing.T) {
 	path := write(t, "data.csv", []byte("a,b\n1,2\n3,\"4\n"+strings.Repeat("5,6\n", 100000)))
 	values, _, faults, end := readAll(t, CSV[Row](path, WithMaxRecord(1000)))
