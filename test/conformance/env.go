@@ -58,6 +58,13 @@ func (e *Env) Saw(branch string) {
 	e.branch = branch
 }
 
+// sawOne reports the behaviour by its name, and fails the row for one that has none.
+func sawOne[K comparable](e *Env, behaviour K, names map[K]string) {
+	name, ok := names[behaviour]
+	require.True(e, ok, "behaviour %v, want one of %v", behaviour, names)
+	e.Saw(name)
+}
+
 // Cleanup has f called when the row has ended, the last one first.
 func (e *Env) Cleanup(f func()) {
 	e.mu.Lock()

@@ -42,14 +42,7 @@ func orderedRows() []Row {
 			r.c.Acked(r.group, r.topic, r.messages[1])
 			again, at := r.c.Next(r.group, r.topic, minInvisible+reviveDelay)
 			require.GreaterOrEqual(e, at.Sub(r.at), minInvisible-tick)
-			switch bodies := fmt.Sprint(bodiesOf(again)); bodies {
-			case "[0]":
-				e.Saw("the first")
-			case "[0 1]":
-				e.Saw("both")
-			default:
-				require.Failf(e, "other messages", "%s", bodies)
-			}
+			sawOne(e, fmt.Sprint(bodiesOf(again)), map[string]string{"[0]": "the first", "[0 1]": "both"})
 		}},
 		{"FI5", "a queue with messages out does not hold up another", Equal, func(e *Env) {
 			r := e.ordered(2)
@@ -135,14 +128,7 @@ func orderedExpiryRows() []Row {
 			r.c.Store(e.Message(r.topic, "new", inGroup(messageGroup)))
 			again, _ := r.c.Next(r.group, r.topic, minInvisible+reviveDelay)
 			require.Equal(e, []string{"0", "new"}, bodiesOf(again))
-			switch attempts := fmt.Sprint(attemptsOf(again)); attempts {
-			case "[1 1]":
-				e.Saw("1 and 1")
-			case "[2 1]":
-				e.Saw("2 and 1")
-			default:
-				require.Failf(e, "other attempts", "%s", attempts)
-			}
+			sawOne(e, fmt.Sprint(attemptsOf(again)), map[string]string{"[1 1]": "1 and 1", "[2 1]": "2 and 1"})
 		}},
 		{"FI12", "after its last attempt a message is a dead letter, and the queue goes on", Equal, func(e *Env) {
 			r := e.fifo(e.GroupOf(target.Group{Ordered: true, RetryMaxTimes: 1}), 1)

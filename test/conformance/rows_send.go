@@ -50,14 +50,10 @@ func sendRows() []Row {
 			refuses(e, v2.Code_ILLEGAL_MESSAGE_KEY, keyed(" "), keyed("a\tb"))
 		}},
 		{"SE7", "a key with a space in it, at the consumer", Either, func(e *Env) {
-			switch keys := strings.Join(sendAndReceive(e, keyed("a b")).GetSystemProperties().GetKeys(), "+"); keys {
-			case "a b":
-				e.Saw("one key")
-			case "a+b":
-				e.Saw("two keys")
-			default:
-				require.Failf(e, "other keys", "%q", keys)
-			}
+			sawOne(e, strings.Join(sendAndReceive(e, keyed("a b")).GetSystemProperties().GetKeys(), "+"), map[string]string{
+				"a b": "one key",
+				"a+b": "two keys",
+			})
 		}},
 		{"SE8", "each reserved property is ILLEGAL_MESSAGE_PROPERTY_KEY", Equal, func(e *Env) {
 			var each []messageOption

@@ -14,14 +14,7 @@ func sendBatchRows() []Row {
 			topic := e.Topic("NORMAL", 4)
 			resp := e.Client().Send(e.Message(topic, "1"), e.Message(topic, "2"))
 			require.Equal(e, v2.Code_OK, resp.GetStatus().GetCode())
-			switch n := len(resp.GetEntries()); n {
-			case 1:
-				e.Saw("one entry")
-			case 2:
-				e.Saw("two entries")
-			default:
-				require.Failf(e, "other number of entries", "%d", n)
-			}
+			sawOne(e, len(resp.GetEntries()), map[int]string{1: "one entry", 2: "two entries"})
 		}},
 		{"SE24", "messages of two topics in a request are MESSAGE_CORRUPTED", Equal, func(e *Env) {
 			code := e.Client().Code(e.Message(e.Topic("NORMAL", 4), "1"), e.Message(e.Topic("NORMAL", 4), "2"))
