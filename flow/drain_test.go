@@ -76,7 +76,9 @@ func TestDrain_WritesWhatASinkGathers(t *testing.T) {
 func TestDrain_HandsBackWhatTheDeadlineCutsOff(t *testing.T) {
 	for name, opts := range map[string]func(t *testing.T) []flow.RunOption{
 		"deadline": func(*testing.T) []flow.RunOption { return []flow.RunOption{flow.WithDrainTimeout(5 * time.Second)} },
-		"cut":      func(t *testing.T) []flow.RunOption { return []flow.RunOption{flow.WithCut(cancelled(t, 6*time.Second))} },
+		"cut": func(t *testing.T) []flow.RunOption {
+			return []flow.RunOption{flow.WithCut(cancelled(t, 6*time.Second))}
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

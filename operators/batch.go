@@ -51,7 +51,10 @@ type batching[T any, B interface{ []T }] struct{ limits Limits[T] }
 var _ stage.Operator[int, []int] = batching[int, []int]{}
 
 func (b batching[T, B]) Describe() stage.Description {
-	return stage.Description{Name: "batch", Holds: true, HoldsFor: b.limits.Age, Problem: b.limits.problem()}
+	return stage.Description{
+		Name: "batch", Holds: b.limits.Count != 1, HoldsFor: b.limits.Age, HoldsMost: b.limits.Count,
+		Problem: b.limits.problem(),
+	}
 }
 
 func (l Limits[T]) problem() error {

@@ -66,9 +66,11 @@ type Description struct {
 	// Unordered says that records may leave in another order than they came.
 	Unordered bool
 	// Holds says that the operator keeps duties from one call to the next, for at most HoldsFor;
-	// 0 if there is no bound in time.
-	Holds    bool
-	HoldsFor time.Duration
+	// 0 if there is no bound in time, and at most HoldsMost of them; 0 if there is no bound in
+	// number.
+	Holds     bool
+	HoldsFor  time.Duration
+	HoldsMost int
 	// Async says that the operator works on goroutines of its own (see [Runtime.Go]), calls
 	// [Complete] once for each record it took, and emits only within [Runtime.Do].
 	Async bool

@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -51,6 +52,9 @@ func checkLease(traits stage.SourceTraits, path []*Stage) error {
 	var held time.Duration
 	var terms []string
 	for _, st := range path {
+		if st.holds && st.holdsFor == 0 {
+			return fmt.Errorf("flow: stage %q may hold records without a bound in time, but those of source %q have a lease of %v: give it an age", st.Name, path[0].Name, traits.Lease)
+		}
 		if st.holdsFor > 0 {
 			held += st.holdsFor
 			terms = append(terms, fmt.Sprintf("%v in %q", st.holdsFor, st.Name))
@@ -74,5 +78,22 @@ func (r *Run) tell(s reading) {
 				dl.(part).base().expect(traits)
 			}
 		}
+		s.widen(held(path))
 	})
+}
+
+// held gives how many records the stages of a path may hold together: each of a batch's members
+// may itself be a batch.
+func held(path []*Stage) int {
+	n := 1
+	for _, st := range path {
+		switch {
+		case !st.holds:
+		case st.holdsMost == 0 || n > math.MaxInt32/st.holdsMost:
+			return math.MaxInt32
+		default:
+			n *= st.holdsMost
+		}
+	}
+	return n
 }

@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// maxInFlight is the most records of a source in the pipeline at once.
+	// maxInFlight is the most records of a source in the pipeline at once, unless stages hold more.
 	maxInFlight = 8192
 	// minInFlight is what a source may always have in the pipeline, however slow that is.
 	minInFlight = 32
@@ -16,6 +16,7 @@ const (
 // pace keeps a source from reading more than the pipeline can finish while the lease lasts.
 type pace struct {
 	lease time.Duration // 0 if records may be held for ever
+	most  int           // records in flight
 
 	mu    sync.Mutex
 	since time.Time // when work last began, or was last measured; zero while nothing is in flight
@@ -23,7 +24,10 @@ type pace struct {
 	span  float64   // seconds of work measured, likewise
 }
 
-func (p *pace) open(lease time.Duration) { p.lease = lease }
+func (p *pace) open(lease time.Duration) { p.lease, p.most = lease, maxInFlight }
+
+// widen makes room for what stages hold, beside what is on its way to them.
+func (p *pace) widen(held int) { p.most = max(p.most, min(held, math.MaxInt32/2)*2) }
 
 // margin is how much of the lease must be left for work to begin: a tenth, at most 10 s.
 func (p *pace) margin() time.Duration { return min(p.lease/10, 10*time.Second) }
@@ -73,7 +77,7 @@ func (p *pace) settled(n int, left bool) {
 // limit is how many records may be in flight: what the measured rate finishes in half a lease.
 func (p *pace) limit() int {
 	if p.lease == 0 {
-		return maxInFlight
+		return p.most
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -95,9 +95,7 @@ func AddSink[T any](p *Plan, spec StageSpec, s stage.Sink[T], opts SinkOptions) 
 	if d, ok := s.(stage.SinkDescriber); ok {
 		k.traits = d.SinkTraits()
 	}
-	if opts.Count > 0 {
-		k.holdsFor = opts.Age
-	}
+	k.holds, k.holdsFor, k.holdsMost = opts.Count > 1, opts.Age, opts.Count
 	p.add(k)
 	seg.flushes = append(seg.flushes, k.flush)
 	return Outlet[T]{next: k, seg: seg, stages: []*Stage{k.Stage}}
@@ -111,7 +109,8 @@ func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out
 		seg = newSegment()
 	}
 	g := &guard[I]{Stage: p.newStage(spec, KindOperator, seg)}
-	g.Desc, g.holdsFor, g.Stage.next = desc, desc.HoldsFor, out.stages
+	g.Desc, g.Stage.next = desc, out.stages
+	g.holds, g.holdsFor, g.holdsMost = desc.Holds, desc.HoldsFor, desc.HoldsMost
 	o := &operator[I, O]{guard: g, op: op, out: out}
 	p.add(o)
 	return Outlet[I]{next: o, seg: seg, stages: []*Stage{g.Stage}}

@@ -49,6 +49,7 @@ type reading interface {
 	part
 	loop(ctx context.Context)
 	declared() stage.SourceTraits
+	widen(held int)
 	settlement() *settler
 	ending() error
 }

@@ -57,6 +57,8 @@ func (s *source[T]) base() *Stage { return s.Stage }
 // declared gives the traits of the reader.
 func (s *source[T]) declared() stage.SourceTraits { return s.traits }
 
+func (s *source[T]) widen(held int) { s.pace.widen(held) }
+
 func (s *source[T]) settlement() *settler { return &s.acks }
 
 // ending gives what ended reading, if not the end of the source; to be called after loop.

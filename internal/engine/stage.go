@@ -27,7 +27,9 @@ type Stage struct {
 	Kind Kind
 	Desc stage.Description
 
-	holdsFor time.Duration // how long a record may be held for others
+	holds     bool          // records may be held for others,
+	holdsFor  time.Duration // for so long; 0 if there is no bound in time,
+	holdsMost int           // and so many; 0 if there is no bound in number
 
 	run    *Run
 	seg    *Segment
