@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -42,7 +43,7 @@ type link interface {
 	// are unwrapped.
 	attach(stream any, head bool, p flow.Policy) any
 	// end finishes the pipeline with this link, which is the last.
-	end(stream any, c *chain, carries func(e any) bool) *flow.Pipeline
+	end(stream any, c *chain, carrying *atomic.Bool) *flow.Pipeline
 	// carries tells whether an element at the head carries what this link takes.
 	carries(e any) bool
 }
@@ -156,6 +157,9 @@ func (c *chain) run(list []*chain) {
 	ctx, cancel := head.cfg.extended()
 	err := p.Run(ctx, c.cfg.run...)
 	cancel()
+	if err != nil && c.cfg.cancel != nil {
+		c.cfg.cancel(err)
+	}
 	if c.out != nil {
 		c.out.close()
 	}
@@ -165,9 +169,16 @@ func (c *chain) run(list []*chain) {
 
 // build makes the pipeline of a list of chains.
 func build(list []*chain, head *chain, l *losses) *flow.Pipeline {
+	carrying := &atomic.Bool{}
 	source := intake[any]{
 		name: "go-streams", in: head.in, delay: head.cfg.delay, lost: l.add,
-		admit: func(e any) (any, bool, error) { return e, head.link.carries(e), nil },
+		admit: func(e any) (any, bool, error) {
+			carries := head.link.carries(e)
+			if carries && !carrying.Load() {
+				carrying.Store(true)
+			}
+			return e, carries, nil
+		},
 	}
 	var stream any = flow.From[any](source)
 	for i, c := range list {
@@ -178,7 +189,7 @@ func build(list []*chain, head *chain, l *losses) *flow.Pipeline {
 		stream = c.link.attach(stream, true, c.cfg.policy)
 	}
 	last := list[len(list)-1]
-	return last.link.end(stream, last, head.link.carries)
+	return last.link.end(stream, last, carrying)
 }
 
 // fit attaches a link to the one before. Where their types differ, values go by way of any.
@@ -193,13 +204,17 @@ func fit(from inner, to link, stream any, p flow.Policy) any {
 // blocked, until the input is closed. Deliveries are handed back, the others are lost.
 func (c *chain) drain(l *losses) {
 	for e := range c.in {
-		if !c.link.carries(e) {
+		var held claim
+		if c.link.carries(e) {
+			held = claimOf(e, c.cfg.delay)
+		}
+		if held == nil {
 			l.add(e, ErrEnded)
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.cfg.ctx), handBackTimeout)
-		if err := claimOf(e, c.cfg.delay).settle(ctx, stage.ErrHandedBack); err != nil {
-			l.add(e, err)
+		if err := held.settle(ctx, stage.ErrHandedBack); err != nil {
+			c.cfg.log.Warn("delivery not handed back, it comes again by its lease", "error", err)
 		}
 		cancel()
 	}

@@ -55,21 +55,6 @@ func (s *shared) settle(ctx context.Context, err error) error {
 	return s.end(ctx, err)
 }
 
-// duty is the claim on a record of a pipeline that runs behind a [Flow]. Its outcome goes through
-// the pipeline's settlement to what the flow was given.
-type duty struct{ d stage.Duty }
-
-// Rule 2: the further duties are taken before any of the forks can be settled.
-func (c duty) fork(more int) { c.d.Retain(more) }
-
-func (c duty) settle(_ context.Context, err error) error {
-	held := err == nil && c.d.Done() || err != nil && c.d.Fail(err)
-	if !held {
-		return ErrSettled // the run has ended, and handed it back
-	}
-	return nil
-}
-
 // NackDelay says how long a message of RocketMQ is to stay away after its nth delivery has failed,
 // from 1; 0 if the server did not count.
 type NackDelay func(attempt int) time.Duration

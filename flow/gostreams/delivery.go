@@ -4,6 +4,7 @@ import (
 	"context"
 	"reflect"
 	"sync/atomic"
+	"time"
 
 	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -20,14 +21,21 @@ type Delivery[T any] struct {
 	// Info is what the source knows about it.
 	Info stage.Info
 
-	claim claim
-	gone  atomic.Bool // settled, or the duty was passed on
+	claim   claim
+	expires time.Time
+	gone    atomic.Bool // settled, or the duty was passed on
 }
+
+// Expires gives when the lease ends, after which it comes again and can no longer be settled; zero if
+// it has none.
+func (d *Delivery[T]) Expires() time.Time { return d.expires }
 
 // Wrap takes over the duty to settle a message that was received. The delivery of the client is not
 // to be settled besides.
 func Wrap(d *client.Delivery) *Delivery[*client.Message] {
-	return &Delivery[*client.Message]{Value: d.Message, Info: infoOf(d), claim: clientClaim(d, defaultNackDelay)}
+	return &Delivery[*client.Message]{
+		Value: d.Message, Info: infoOf(d), claim: clientClaim(d, defaultNackDelay), expires: d.Expires(),
+	}
 }
 
 // Ack settles the delivery as done. If it was forked, the last one acknowledges. An error says that
@@ -49,7 +57,7 @@ func (d *Delivery[T]) Nack(ctx context.Context, cause error) error {
 
 // With passes the duty on to another value.
 func (d *Delivery[T]) With[R any](value R) *Delivery[R] {
-	return &Delivery[R]{Value: value, Info: d.Info, claim: d.take()}
+	return &Delivery[R]{Value: value, Info: d.Info, claim: d.take(), expires: d.expires}
 }
 
 // Fork divides the duty among n deliveries of the same value: what they came from is settled when
@@ -63,7 +71,7 @@ func (d *Delivery[T]) Fork(n int) []*Delivery[T] {
 	c.fork(n - 1)
 	forks := make([]*Delivery[T], n)
 	for i := range forks {
-		forks[i] = &Delivery[T]{Value: d.Value, Info: d.Info, claim: c}
+		forks[i] = &Delivery[T]{Value: d.Value, Info: d.Info, claim: c, expires: d.expires}
 	}
 	return forks
 }
@@ -83,12 +91,12 @@ func (d *Delivery[T]) carried() (value any, ok bool) {
 	return d.Value, true
 }
 
-func (d *Delivery[T]) info() stage.Info { return d.Info }
+func (d *Delivery[T]) about() (stage.Info, time.Time) { return d.Info, d.expires }
 
 // carrier is a Delivery, whatever its type.
 type carrier interface {
 	carried() (value any, ok bool)
-	info() stage.Info
+	about() (stage.Info, time.Time)
 	take() claim
 }
 
@@ -123,7 +131,7 @@ func carriedBy(e any) (value any, ok bool) {
 	return nil, false
 }
 
-// claimOf takes the duty from an element that carries one.
+// claimOf takes the duty from an element that carries one; nil if it has passed it on.
 func claimOf(e any, delay NackDelay) claim {
 	switch d := e.(type) {
 	case *client.Delivery:
@@ -131,19 +139,22 @@ func claimOf(e any, delay NackDelay) claim {
 			return clientClaim(d, delay)
 		}
 	case carrier:
-		return d.take()
+		if c := d.take(); c != (noClaim{}) {
+			return c
+		}
 	}
 	return nil
 }
 
-func infoOfElement(e any) stage.Info {
+// knownOf gives what is known of an element that carries a value, and the end of its lease.
+func knownOf(e any) (stage.Info, time.Time) {
 	switch d := e.(type) {
 	case *client.Delivery:
-		return infoOf(d)
+		return infoOf(d), d.Expires()
 	case carrier:
-		return d.info()
+		return d.about()
 	}
-	return stage.Info{}
+	return stage.Info{}, time.Time{}
 }
 
 func infoOf(d *client.Delivery) stage.Info {

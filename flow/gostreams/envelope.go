@@ -7,12 +7,13 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
-// envelope is the claim of deliveries inside a flow under [Enveloped]: on a record that the engine
-// waits for. But for fork, its methods work under the lock of Runtime.Do, one at a time.
+// envelope is the claim of deliveries made of a record that the engine waits for: they are inside a
+// flow under [Enveloped], or downstream of a [Flow]. But for fork, its methods work under the lock of
+// Runtime.Do, one at a time.
 type envelope[I any] struct {
 	rt     stage.Runtime
 	record stage.Record[I]
-	closed func() // called once, when the flow is done with the record
+	open   *envelopes[I]
 
 	mu    sync.Mutex // guards what follows
 	left  int        // deliveries that are not settled and have not come out
@@ -20,7 +21,7 @@ type envelope[I any] struct {
 	lost  bool       // given up: what the flow still does with it counts for nothing
 }
 
-// fork is called from goroutines of the flow. Rule 2: the duties are taken before any is given up.
+// fork is called from any goroutine. Rule 2: the duties are taken before any is given up.
 func (e *envelope[I]) fork(more int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -32,7 +33,7 @@ func (e *envelope[I]) fork(more int) {
 	e.split = true
 }
 
-// settle is called from goroutines of the flow.
+// settle is called from any goroutine, but not within Do.
 func (e *envelope[I]) settle(_ context.Context, err error) error {
 	given := false
 	e.rt.Do(func(ctx context.Context) { given = e.give(ctx, err) })
@@ -111,8 +112,73 @@ func (e *envelope[I]) lose(ctx context.Context, err error) {
 }
 
 func (e *envelope[I]) complete(ctx context.Context, err error) {
-	e.closed()
+	e.open.forget(e)
 	stage.Complete(ctx, e.rt, e.record, err)
+}
+
+// envelopes is those of a stage that are not closed.
+type envelopes[I any] struct {
+	rt    stage.Runtime
+	empty chan struct{} // signalled when the last one was closed
+
+	mu   sync.Mutex // guards what follows
+	open map[*envelope[I]]struct{}
+}
+
+func newEnvelopes[I any](rt stage.Runtime) *envelopes[I] {
+	return &envelopes[I]{rt: rt, empty: make(chan struct{}, 1), open: make(map[*envelope[I]]struct{})}
+}
+
+// enclose makes the delivery of a record. Its envelope is open when it was added.
+func (s *envelopes[I]) enclose(r stage.Record[I]) (*Delivery[I], *envelope[I]) {
+	e := &envelope[I]{rt: s.rt, record: r, open: s, left: 1}
+	return &Delivery[I]{Value: r.Value, Info: r.Info(), claim: e, expires: r.Expires()}, e
+}
+
+func (s *envelopes[I]) add(e *envelope[I]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open[e] = struct{}{}
+}
+
+// forget closes e, and reports whether it was open.
+func (s *envelopes[I]) forget(e *envelope[I]) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, ok := s.open[e]
+	delete(s.open, e)
+	if ok && len(s.open) == 0 {
+		select {
+		case s.empty <- struct{}{}:
+		default: // who waits has not looked since the last time
+		}
+	}
+	return ok
+}
+
+func (s *envelopes[I]) all() []*envelope[I] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make([]*envelope[I], 0, len(s.open))
+	for e := range s.open {
+		all = append(all, e)
+	}
+	return all
+}
+
+// lose gives up a record that is still open, within Do.
+func (s *envelopes[I]) lose(ctx context.Context, e *envelope[I], err error) {
+	if s.forget(e) {
+		s.rt.Count("lost", 1)
+		e.lose(ctx, err)
+	}
+}
+
+// loseAll gives up what is open.
+func (s *envelopes[I]) loseAll(err error) {
+	for _, e := range s.all() {
+		s.rt.Do(func(ctx context.Context) { s.lose(ctx, e, err) })
+	}
 }
 
 // outgoing is a delivery that came out, with the duty to emit it with.

@@ -52,7 +52,7 @@ type enveloped[I, O any] struct {
 	newFlow func() streams.Flow
 	name    string
 	holds   bool
-	receive func(p *envelopes[I, O], e any) // emits what came out
+	receive func(p *enveloper[I, O], e any) // emits what came out
 }
 
 var _ stage.Operator[int, string] = enveloped[int, string]{}
@@ -67,55 +67,38 @@ func (o enveloped[I, O]) Describe() stage.Description {
 
 // Start makes no flow yet.
 func (o enveloped[I, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {
-	p := &envelopes[I, O]{foreign: newForeign(o.newFlow, rt), next: next, open: make(map[*envelope[I]]struct{})}
-	p.take, p.lose = func(e any) { o.receive(p, e) }, p.loseAll
+	p := &enveloper[I, O]{foreign: newForeign(o.newFlow, rt), next: next, open: newEnvelopes[I](rt)}
+	p.take, p.lose = func(e any) { o.receive(p, e) }, func(ctx context.Context) { p.open.loseAll(lossOf(ctx)) }
 	return p, nil
 }
 
-// envelopes keeps account of the records that are inside the flow.
-type envelopes[I, O any] struct {
+// enveloper keeps account of the records that are inside the flow.
+type enveloper[I, O any] struct {
 	*foreign
 	next stage.Emitter[O]
+	open *envelopes[I]
 
-	mu    sync.Mutex // guards what follows
-	open  map[*envelope[I]]struct{}
-	timed bool // a sweep is due
+	mu    sync.Mutex
+	timed bool // a sweep is due; under mu
 }
 
 // Process blocks while the flow takes nothing: that is the backpressure.
-func (p *envelopes[I, O]) Process(ctx context.Context, r stage.Record[I]) error {
-	e := &envelope[I]{rt: p.rt, record: r, left: 1}
-	e.closed = func() { p.forget(e) }
-	d := &Delivery[I]{Value: r.Value, Info: r.Info(), claim: e}
+func (p *enveloper[I, O]) Process(ctx context.Context, r stage.Record[I]) error {
+	d, e := p.open.enclose(r)
 	added := false
-	if p.send(ctx, d, func() { p.add(e); added = true }) {
+	if p.send(ctx, d, func() { p.open.add(e); added = true }) {
+		p.sweepAt(r.Expires())
 		return nil
 	}
-	if added && !p.forget(e) {
+	if added && !p.open.forget(e) {
 		return nil // given up meanwhile
 	}
 	return stage.ErrHandedBack
 }
 
-func (p *envelopes[I, O]) add(e *envelope[I]) {
-	p.mu.Lock()
-	p.open[e] = struct{}{}
-	p.mu.Unlock()
-	p.sweepAt(e.record.Expires())
-}
-
-// forget reports whether e was open.
-func (p *envelopes[I, O]) forget(e *envelope[I]) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_, ok := p.open[e]
-	delete(p.open, e)
-	return ok
-}
-
 // sweepAt looks for records whose lease has ended then. One sweep is due at a time: later leases are
 // its business.
-func (p *envelopes[I, O]) sweepAt(end time.Time) {
+func (p *enveloper[I, O]) sweepAt(end time.Time) {
 	p.mu.Lock()
 	due := !p.timed && !end.IsZero()
 	p.timed = p.timed || due
@@ -125,50 +108,26 @@ func (p *envelopes[I, O]) sweepAt(end time.Time) {
 	}
 }
 
-func (p *envelopes[I, O]) sweep(ctx context.Context) {
-	var late []*envelope[I]
-	var next time.Time
+func (p *enveloper[I, O]) sweep(ctx context.Context) {
 	p.mu.Lock()
 	p.timed = false
-	for e := range p.open {
+	p.mu.Unlock()
+	var next time.Time
+	for _, e := range p.open.all() {
 		end := e.record.Expires()
 		switch {
 		case end.IsZero():
 		case !end.After(p.rt.Now()):
-			late = append(late, e)
+			p.open.lose(ctx, e, ErrLost)
 		case next.IsZero() || end.Before(next):
 			next = end
 		}
 	}
-	p.mu.Unlock()
-	for _, e := range late {
-		p.loseOne(ctx, e, ErrLost)
-	}
 	p.sweepAt(next)
 }
 
-func (p *envelopes[I, O]) loseAll(ctx context.Context) {
-	p.mu.Lock()
-	lost := make([]*envelope[I], 0, len(p.open))
-	for e := range p.open {
-		lost = append(lost, e)
-	}
-	p.mu.Unlock()
-	for _, e := range lost {
-		p.rt.Do(func(doCtx context.Context) { p.loseOne(doCtx, e, lossOf(ctx)) })
-	}
-}
-
-// loseOne is called within Do.
-func (p *envelopes[I, O]) loseOne(ctx context.Context, e *envelope[I], err error) {
-	if p.forget(e) {
-		p.rt.Count("lost", 1)
-		e.lose(ctx, err)
-	}
-}
-
 // emitOne emits a delivery that came out.
-func emitOne[I, O any](p *envelopes[I, O], out any) {
+func emitOne[I, O any](p *enveloper[I, O], out any) {
 	d, ok := out.(*Delivery[O])
 	if !ok || d == nil {
 		p.wrongType(wrongType[*Delivery[O]](out))
@@ -186,7 +145,7 @@ func emitOne[I, O any](p *envelopes[I, O], out any) {
 }
 
 // emitSlice emits the members of a slice that came out, as one.
-func emitSlice[T any, B interface{ []T }](p *envelopes[T, B], out any) {
+func emitSlice[T any, B interface{ []T }](p *enveloper[T, B], out any) {
 	ds, ok := out.([]*Delivery[T])
 	if !ok {
 		p.wrongType(wrongType[[]*Delivery[T]](out))
@@ -213,7 +172,7 @@ func emitSlice[T any, B interface{ []T }](p *envelopes[T, B], out any) {
 	})
 }
 
-func (p *envelopes[I, O]) emitted(ctx context.Context, outs ...outgoing[I]) {
+func (p *enveloper[I, O]) emitted(ctx context.Context, outs ...outgoing[I]) {
 	for _, o := range outs {
 		switch {
 		case o.own != nil:
@@ -224,7 +183,7 @@ func (p *envelopes[I, O]) emitted(ctx context.Context, outs ...outgoing[I]) {
 	}
 }
 
-func (p *envelopes[I, O]) wrongType(err error) {
+func (p *enveloper[I, O]) wrongType(err error) {
 	p.rt.Count("wrong type", 1)
 	p.rt.Logger().Error("value dropped", "error", err)
 }

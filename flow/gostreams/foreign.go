@@ -42,6 +42,9 @@ func (f *foreign) send(ctx context.Context, e any, before func()) bool {
 		return false
 	}
 	defer func() { f.turn <- struct{}{} }()
+	if ctx.Err() != nil {
+		return false
+	}
 	if f.current == nil {
 		f.current = f.begin()
 	}
@@ -58,11 +61,13 @@ func (f *foreign) begin() *instance {
 	flow := f.newFlow()
 	i := &instance{in: flow.In(), done: make(chan struct{})}
 	out := make(chan any)
-	// Both end with the flow's output, which Drain brings about; until then the flow's own goroutines
-	// need someone to read it, even after ctx. To it must be, for it is there that a Throttler waits.
+	// Both end with the flow's output, which Drain brings about, or the end of the run, if there was a
+	// retry after the last Drain. Until then the flow's own goroutines need someone to read it. To it
+	// must be, for it is there that a Throttler waits.
 	f.rt.Go(func(context.Context) { flow.To(collector(out)) })
-	f.rt.Go(func(context.Context) {
+	f.rt.Go(func(ctx context.Context) {
 		defer close(i.done)
+		defer context.AfterFunc(ctx, func() { f.retire(i) })()
 		for e := range out {
 			f.take(e)
 		}
@@ -84,12 +89,7 @@ func (c collector) AwaitCompletion() {}
 // Drain closes the flow and waits for what still comes out of it. What does not is lost; when ctx
 // ends before, it is handed back.
 func (f *foreign) Drain(ctx context.Context) error {
-	<-f.turn // whoever has it gives it back when ctx ends, at the latest
-	i := f.current
-	f.current = nil
-	f.turn <- struct{}{}
-	if i != nil {
-		close(i.in)
+	if i := f.retire(nil); i != nil {
 		select {
 		case <-i.done:
 		case <-ctx.Done():
@@ -97,6 +97,19 @@ func (f *foreign) Drain(ctx context.Context) error {
 	}
 	f.lose(ctx)
 	return nil
+}
+
+// retire closes the input of the current instance, if it is the given one or that is nil.
+func (f *foreign) retire(only *instance) *instance {
+	<-f.turn // whoever has it gives it back when its ctx ends, at the latest
+	defer func() { f.turn <- struct{}{} }()
+	i := f.current
+	if i == nil || only != nil && i != only {
+		return nil
+	}
+	f.current = nil
+	close(i.in)
+	return i
 }
 
 // lossOf is the failure of a record that did not come out, which is not to blame if time was cut

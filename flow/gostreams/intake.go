@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
@@ -19,7 +18,8 @@ type intake[T any] struct {
 	name  string
 	in    <-chan any
 	delay NackDelay
-	// admit gives the value of an element, and whether the element carries it.
+	// admit gives the value of an element, and whether the element carries it. It is called once for
+	// each, by one goroutine.
 	admit func(e any) (value T, carries bool, err error)
 	// lost is told of failed elements that carry no duty. If nil, the engine is: Run then fails.
 	lost func(e any, err error)
@@ -78,6 +78,7 @@ type load[T any] struct {
 	elements []any
 	values   []T
 	claims   []claim // nil for an element that carries nothing
+	infos    []stage.Info
 	faults   []stage.Fault
 	expires  time.Time // the end of the first lease among them
 }
@@ -91,18 +92,22 @@ func (l *load[T]) add(e any) {
 	if carries {
 		c = claimOf(e, l.intake.delay)
 	}
-	if d, ok := e.(*client.Delivery); ok && carries {
-		if at := d.Expires(); l.expires.IsZero() || at.Before(l.expires) {
-			l.expires = at
+	var info stage.Info
+	if carries {
+		var end time.Time
+		info, end = knownOf(e)
+		if !end.IsZero() && (l.expires.IsZero() || end.Before(l.expires)) {
+			l.expires = end
 		}
 	}
-	l.elements, l.values, l.claims = append(l.elements, e), append(l.values, value), append(l.claims, c)
+	l.elements, l.values = append(l.elements, e), append(l.values, value)
+	l.claims, l.infos = append(l.claims, c), append(l.infos, info)
 }
 
 func (l *load[T]) batch() stage.Batch[T] {
 	return stage.Batch[T]{
 		Values: l.values, Faults: l.faults, Settler: l, Expires: l.expires,
-		Info: func(i int) stage.Info { return infoOfElement(l.elements[i]) },
+		Info: func(i int) stage.Info { return l.infos[i] },
 	}
 }
 

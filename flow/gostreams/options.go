@@ -8,7 +8,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow"
 )
 
-// Option adjusts a [Flow] or a sink.
+// Option adjusts a [Flow], a sink, or [SourceOf], to which only [WithLogger] means something.
 type Option func(*config)
 
 type config struct {
@@ -17,11 +17,13 @@ type config struct {
 	failed func(value any, err error)
 	delay  NackDelay
 	grace  time.Duration
+	cancel context.CancelCauseFunc
+	log    *slog.Logger
 	run    []flow.RunOption
 }
 
 func newConfig(ctx context.Context, opts []Option) config {
-	c := config{ctx: ctx, policy: flow.Nack(), delay: defaultNackDelay, grace: DefaultGrace}
+	c := config{ctx: ctx, policy: flow.Nack(), delay: defaultNackDelay, grace: DefaultGrace, log: slog.New(slog.DiscardHandler)}
 	for _, o := range opts {
 		o(&c)
 	}
@@ -71,9 +73,21 @@ func WithFailures(f func(value any, err error)) Option { return func(c *config) 
 // schedule of a consumer group that was given none: 1 s, 5 s, 10 s, 30 s, 1 min, and so on to 2 h.
 func WithNackDelay(d NackDelay) Option { return func(c *config) { c.delay = d } }
 
-// WithLogger logs what the engine deals with by itself, such as acknowledgements that were lost. The
-// default discards it.
-func WithLogger(l *slog.Logger) Option { return WithRun(flow.WithLogger(l)) }
+// WithCancel has cancel called with what ended a stage, if that is an error, before what still comes in
+// is handed back. Give it the cancel function of the source's context: go-streams knows no other way for
+// a failure to travel upstream, and a source that goes on would give the same messages again and again.
+func WithCancel(cancel context.CancelCauseFunc) Option {
+	return func(c *config) { c.cancel = cancel }
+}
+
+// WithLogger logs what is dealt with here, such as acknowledgements that were lost and reads that are
+// tried again. The default discards it.
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) {
+		c.log = l
+		c.run = append(c.run, flow.WithLogger(l))
+	}
+}
 
 // WithRun passes options to the pipeline behind the adapter, such as flow.WithDrainTimeout: how long
 // deliveries may be out after that. Of flows that are fused, the last one's count.

@@ -2,6 +2,7 @@ package gostreams
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/reugn/go-streams"
@@ -62,7 +63,7 @@ func (l sinkLink[T]) attach(stream any, head bool, p flow.Policy) any {
 	return s.OnError(p)
 }
 
-func (l sinkLink[T]) end(stream any, _ *chain, _ func(e any) bool) *flow.Pipeline {
+func (l sinkLink[T]) end(stream any, _ *chain, _ *atomic.Bool) *flow.Pipeline {
 	return stream.(flow.Stream[T]).To(l.sink)
 }
 

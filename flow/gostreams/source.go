@@ -14,12 +14,13 @@ import (
 type Source struct {
 	out   chan any
 	run   func() error // sends to out, and returns what ended that
-	after func()       // waits for what was handed out, once out is closed
+	after func() error // waits for what was handed out, once out is closed
 	end   func() error // for Close
 	once  sync.Once
 	sent  chan struct{} // closed when out is
 	done  chan struct{}
-	err   error // written before sent is closed
+	err   error // what ended the sending; written before sent is closed
+	late  error // what went wrong after that; written before done is closed
 }
 
 var _ streams.Source = (*Source)(nil)
@@ -27,7 +28,7 @@ var _ streams.Source = (*Source)(nil)
 func newSource(run func(out chan<- any) error) *Source {
 	s := &Source{out: make(chan any), sent: make(chan struct{}), done: make(chan struct{})}
 	s.run = func() error { return run(s.out) }
-	s.after, s.end = func() {}, func() error { return nil }
+	s.after, s.end = func() error { return nil }, func() error { return nil }
 	return s
 }
 
@@ -55,11 +56,11 @@ func (s *Source) Err() error {
 	}
 }
 
-// Wait waits until the source has ended, which must have been started, and gives Err. A source made
-// by [SourceOf] ends when what it handed out is settled, or given up.
+// Wait waits until the source has ended, which must have been started, and gives Err, and what went
+// wrong after that. A source made by [SourceOf] ends when what it handed out is settled, or given up.
 func (s *Source) Wait() error {
 	<-s.done
-	return s.err
+	return errors.Join(s.err, s.late)
 }
 
 // Close ends what the source needs for settling what it handed out: call it when that is settled.
@@ -79,7 +80,7 @@ func (s *Source) loop() {
 	s.err = s.run()
 	close(s.out)
 	close(s.sent)
-	s.after()
+	s.late = s.after()
 }
 
 // offered is what became of an element that was offered.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -26,8 +27,8 @@ import (
 //   - Fails: a record that could not be decoded is handed back as failed.
 //   - Comes again: what fails, if the source redelivers, but not after its end.
 //   - Order: on a source with keys, who takes the deliveries keeps each key's order: one at a time.
-func SourceOf[T any](ctx context.Context, src stage.Source[T]) *Source {
-	e := &export[T]{ctx: ctx, src: src, idle: make(chan struct{}, 1)}
+func SourceOf[T any](ctx context.Context, src stage.Source[T], opts ...Option) *Source {
+	e := &export[T]{ctx: ctx, src: src, log: newConfig(ctx, opts).log, idle: make(chan struct{}, 1)}
 	s := newSource(e.run)
 	s.after = e.close
 	return s
@@ -37,6 +38,7 @@ func SourceOf[T any](ctx context.Context, src stage.Source[T]) *Source {
 type export[T any] struct {
 	ctx    context.Context
 	src    stage.Source[T]
+	log    *slog.Logger
 	reader stage.Reader[T]
 	idle   chan struct{} // signalled when nothing is held any more
 
@@ -66,6 +68,8 @@ func (e *export[T]) run(out chan<- any) error {
 			return ended(e.ctx, err)
 		case stage.IsPermanent(err):
 			return fmt.Errorf("gostreams: read source: %w", err)
+		default:
+			e.log.WarnContext(e.ctx, "read failed, to be tried again", "error", err)
 		}
 		if err != nil && !sleep(e.ctx, retry.NextBackOff()) || e.ctx.Err() != nil {
 			return nil
@@ -87,7 +91,7 @@ func (e *export[T]) handOut(b stage.Batch[T], out chan<- any) {
 	for i, v := range b.Values {
 		err := faults[i]
 		if err == nil && going {
-			d := &Delivery[T]{Value: v, Info: b.At(i), claim: r.claim(i)}
+			d := &Delivery[T]{Value: v, Info: b.At(i), claim: r.claim(i), expires: b.Expires}
 			o := offer(e.ctx, out, d, b.Expires)
 			if o == taken {
 				continue
@@ -102,9 +106,9 @@ func (e *export[T]) handOut(b stage.Batch[T], out chan<- any) {
 }
 
 // close waits for what is held, and closes the reader.
-func (e *export[T]) close() {
+func (e *export[T]) close() error {
 	if e.reader == nil {
-		return
+		return nil
 	}
 	var late <-chan time.Time
 	ending := e.ctx.Done()
@@ -122,7 +126,10 @@ func (e *export[T]) close() {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(e.ctx), handBackTimeout)
 	defer cancel()
-	_ = e.reader.Close(ctx) // all outcomes have been told, so nothing depends on it
+	if err := e.reader.Close(ctx); err != nil {
+		return fmt.Errorf("gostreams: close source: %w", err)
+	}
+	return nil
 }
 
 func (e *export[T]) holds() bool {
@@ -181,11 +188,13 @@ func (e *export[T]) settled() {
 	}
 }
 
-// giveBack settles a record that nobody took. If that fails, the record comes again by its lease.
+// giveBack settles a record that nobody took.
 func (r *handed[T]) giveBack(ctx context.Context, err error, i int) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTimeout)
 	defer cancel()
-	_ = r.settle(ctx, stage.Outcome{Index: i, Err: err})
+	if failed := r.settle(ctx, stage.Outcome{Index: i, Err: err}); failed != nil {
+		r.export.log.WarnContext(ctx, "record not handed back, it comes again by its lease", "error", failed)
+	}
 }
 
 // newBackOff makes the delays between failed reads: 100 ms to 10 s.

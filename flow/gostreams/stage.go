@@ -2,6 +2,7 @@ package gostreams
 
 import (
 	"context"
+	"sync/atomic"
 
 	"github.com/reugn/go-streams"
 
@@ -23,8 +24,8 @@ var _ streams.Flow = (*Stage)(nil)
 //
 // What it promises:
 //   - Takes: values of type I, and deliveries that carry one: those come out as a *Delivery[O], to be
-//     settled downstream, and are settled at their source when all that came of them is. A value that
-//     is no delivery comes out as an O.
+//     settled downstream, and are settled at their source when all that came of them is. Without
+//     deliveries in the input, Os come out; do not mix the two.
 //   - Starts: when its output is asked for by Out, Via or To. Before, there is no goroutine.
 //   - Fuses: Via with another Flow that nothing was sent to yet makes the two one.
 //   - Order: what the operator promises.
@@ -114,8 +115,8 @@ func (l opLink[I, O]) generalize(stream any) flow.Stream[any] {
 	return stream.(flow.Stream[O]).Via(operators.Map(func(v O) any { return v }))
 }
 
-func (l opLink[I, O]) end(stream any, c *chain, carries func(e any) bool) *flow.Pipeline {
-	return stream.(flow.Stream[O]).Via(handOut[O]{c.out, carries}).OnError(flow.Nack()).To(nowhere{})
+func (l opLink[I, O]) end(stream any, c *chain, carrying *atomic.Bool) *flow.Pipeline {
+	return stream.(flow.Stream[O]).Via(handOut[O]{c.out, carrying}).OnError(flow.Nack()).To(nowhere{})
 }
 
 func (l opLink[I, O]) carries(e any) bool {
