@@ -150,9 +150,8 @@ func (o *ordered) over(h *held, failed bool) []give {
 	return o.endLocked(l, h)
 }
 
-// back lines a message up to be handed out again after a time, and its lane with it. If its lease has
-// not the time for that, and as much again as is left to a pipeline in the middle of a lease, the
-// lane goes back to the server.
+// back lines a message up to be handed out again after a time, and its lane with it. If less than half
+// of a lease would then be left for the pipeline's work, the lane goes back to the server.
 func (o *ordered) back(h *held, after time.Duration) []give {
 	o.mu.Lock()
 	defer o.mu.Unlock()
