@@ -16,6 +16,7 @@ package book
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -29,6 +30,7 @@ type Book struct {
 	changed chan struct{} // has one when a count has changed
 
 	mu         sync.Mutex // guards what follows
+	file       string     // that the rows are of
 	rows       map[int]facts
 	counts     [factKinds]int // of rows, by fact
 	carriers   map[string]Carrier
@@ -66,9 +68,10 @@ func (c Carrier) Average() float64 {
 	return float64(c.Minutes) / float64(c.Flights)
 }
 
-// Open opens the book at path, or begins it. One process may have it open at a time: see
+// Open opens the book at path, or begins it, for the rows of a file. It fails if it is of another
+// file, whose rows have the same numbers. One process may have it open at a time: see
 // [journal.Open].
-func Open(ctx context.Context, path string) (*Book, error) {
+func Open(ctx context.Context, path, file string) (*Book, error) {
 	b := &Book{
 		changed: make(chan struct{}, 1),
 		rows:    make(map[int]facts), carriers: make(map[string]Carrier),
@@ -79,6 +82,14 @@ func Open(ctx context.Context, path string) (*Book, error) {
 		return nil, err
 	}
 	b.read = b.loaded.upTo
+	if b.file == "" {
+		err = b.note(entry{File: file})
+	} else if b.file != file {
+		err = fmt.Errorf("book: %s is of the file %q, not of %q: choose another -run", path, b.file, file)
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
 	return b, nil
 }
 
@@ -129,6 +140,7 @@ type entry struct {
 	Carrier string `json:"carrier,omitempty"` // of arrived
 	Delay   int    `json:"delay,omitempty"`   // of arrived
 	Loaded  int    `json:"loaded,omitempty"`  // the rows from the first to this one are loaded
+	File    string `json:"file,omitempty"`    // that all of it is about: the first line
 }
 
 const (
@@ -142,9 +154,9 @@ const (
 func (e entry) valid() bool {
 	switch e.Fact {
 	case "":
-		return e.Row == 0 && e.Loaded > 0
+		return e.Row == 0 && (e.Loaded > 0) != (e.File != "")
 	case factRejected, factDropped, factArrived, factDead, factSettled:
-		return e.Row > 0 && e.Loaded == 0
+		return e.Row > 0 && e.Loaded == 0 && e.File == ""
 	}
 	return false
 }
@@ -191,6 +203,9 @@ func (b *Book) countLocked(e entry) {
 	switch e.Fact {
 	case "":
 		b.loaded.upTo = max(b.loaded.upTo, e.Loaded)
+		if e.File != "" {
+			b.file = e.File
+		}
 	case factRejected:
 		b.setLocked(e.Row, known|rejected)
 	case factDropped:

@@ -20,9 +20,12 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// file is what the books of these tests are of.
+const file = "flights.csv"
+
 func open(t *testing.T, path string) *Book {
 	t.Helper()
-	b, err := Open(t.Context(), path)
+	b, err := Open(t.Context(), path, file)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = b.Close() }) // some tests have closed it
 	return b

@@ -62,18 +62,18 @@ const header = "year,month,day,dep_time,sched_dep_time,dep_delay,arr_time,sched_
 
 func TestBury_NotesRowsThatNeverReachedTheTopic(t *testing.T) {
 	const good = "2013,1,1,517,515,2,830,819,11,UA,1545,N14228,EWR,IAH,227,1400,5,15,2013-01-01T10:00:00Z\n"
-	file := filepath.Join(t.TempDir(), "flights.csv")
+	csv := filepath.Join(t.TempDir(), "flights.csv")
 	text := header + good + "2013,1\n" + good + "2013,1,one" + good[8:] + good
-	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	require.NoError(t, os.WriteFile(csv, []byte(text), 0o600))
 	path := filepath.Join(t.TempDir(), "journal")
 	b := open(t, path)
 	buried, loaded := sinks.Collect[flow.Failure](), sinks.Collect[flights.Flight]()
-	require.NoError(t, flow.From(b.Load(sources.CSV[flights.Flight](file))).
+	require.NoError(t, flow.From(b.Load(sources.CSV[flights.Flight](csv))).
 		OnError(flow.DeadLetter(b.Bury(buried))).To(loaded).Run(t.Context()))
 
-	require.Equal(t, file+":3", buried.Values()[0].Info.Position)
+	require.Equal(t, csv+":3", buried.Values()[0].Info.Position)
 	require.ErrorContains(t, buried.Values()[0].Err, "record has 2 fields, the header has 19")
-	require.Equal(t, file+":5", buried.Values()[1].Info.Position)
+	require.Equal(t, csv+":5", buried.Values()[1].Info.Position)
 	require.ErrorContains(t, buried.Values()[1].Err, `column "day": "one" is no int`)
 	require.Equal(t, Counts{Read: 5, Rejected: 2, Carriers: map[string]Carrier{}}, b.Counts())
 	require.Equal(t, []int{1, 3, 5}, b.Missing(9))
@@ -120,12 +120,20 @@ func TestObserved_HasTheTraitsOfWhatItWraps(t *testing.T) {
 
 func TestOpen_NamesALineThatIsNotOfABook(t *testing.T) {
 	for _, line := range []string{"", "{", "{}", `{"row":1}`, `{"row":-1,"fact":"settled"}`, `{"fact":"settled"}`,
-		`{"loaded":1,"row":1}`, `{"loaded":-1}`, `{"row":1,"fact":"settled","loaded":2}`, `{"row":1,"fact":"flown"}`} {
+		`{"loaded":1,"row":1}`, `{"loaded":-1}`, `{"loaded":1,"file":"x"}`, `{"row":1,"fact":"settled","file":"x"}`, `{"row":1,"fact":"settled","loaded":2}`, `{"row":1,"fact":"flown"}`} {
 		path := filepath.Join(t.TempDir(), "journal")
 		require.NoError(t, os.WriteFile(path, []byte(`{"loaded":1}`+"\n"+line+"\n"), 0o600))
-		_, err := Open(t.Context(), path)
+		_, err := Open(t.Context(), path, file)
 		require.ErrorContains(t, err, path+":2: book:", line)
 	}
+}
+
+func TestOpen_RefusesTheBookOfAnotherFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	require.NoError(t, open(t, path).Close())
+	_, err := Open(t.Context(), path, "other.csv")
+	require.ErrorContains(t, err, path+` is of the file "flights.csv", not of "other.csv": choose another -run`)
+	require.NoError(t, open(t, path).Close())
 }
 
 func FuzzOpen_CountsNoRowTwice(f *testing.F) {
@@ -134,13 +142,13 @@ func FuzzOpen_CountsNoRowTwice(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		path := filepath.Join(t.TempDir(), "journal")
 		require.NoError(t, os.WriteFile(path, append(data, '\n'), 0o600))
-		once, err := Open(t.Context(), path)
+		once, err := Open(t.Context(), path, file)
 		if err != nil {
 			return
 		}
 		require.NoError(t, once.Close())
 		require.NoError(t, os.WriteFile(path, append(append(data, '\n'), append(data, '\n')...), 0o600))
-		twice, err := Open(t.Context(), path)
+		twice, err := Open(t.Context(), path, file)
 		require.NoError(t, err)
 		require.NoError(t, twice.Close())
 		want, got := once.Counts(), twice.Counts()

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // topic is a topic of twelve rows that a book has loaded, and which stays open.
 func topic(t *testing.T) (*book.Book, chan *client.Message) {
 	t.Helper()
-	b, err := book.Open(t.Context(), filepath.Join(t.TempDir(), "journal"))
+	b, err := book.Open(t.Context(), filepath.Join(t.TempDir(), "journal"), "flights.csv")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, b.Close()) })
 	rows := make([]flights.Flight, 12)

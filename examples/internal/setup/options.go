@@ -100,6 +100,14 @@ func (o Options) LateFile() string { return o.file("late-flights-%s.jsonl") }
 // DeadLetterFile names the file of what could not be read.
 func (o Options) DeadLetterFile() string { return o.file("dead-letters-%s.jsonl") }
 
+// fileName is what the book knows the file of flights by: a folder may be written in many ways.
+func (o Options) fileName() string {
+	if o.Flights == "" {
+		return "built in"
+	}
+	return filepath.Base(o.Flights)
+}
+
 func (o Options) file(pattern string) string {
 	return filepath.Join(o.Out, fmt.Sprintf(pattern, o.Run))
 }

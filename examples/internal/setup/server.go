@@ -31,7 +31,7 @@ func Start(ctx context.Context, o Options) (*Job, error) {
 		err = j.Advise(j.probe(ctx))
 	}
 	if err == nil {
-		j.Book, err = book.Open(ctx, j.Journal())
+		j.Book, err = book.Open(ctx, j.Journal(), o.fileName())
 	}
 	if err != nil {
 		return nil, errors.Join(err, j.Close())

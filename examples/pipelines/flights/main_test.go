@@ -131,6 +131,15 @@ func TestFlights_CountsAgainWhatAnEmbeddedBrokerForgot(t *testing.T) {
 	}
 }
 
+func TestFlights_RefusesAnotherFileForTheSameRun(t *testing.T) {
+	args := []string{"-run", "one", "-out", t.TempDir()}
+	code, _, stderr := doJob(t, append(args, "-flights", csvFile(t, header+flightWith("1")))...)
+	require.Zero(t, code, stderr)
+	code, _, stderr = doJob(t, args...)
+	require.Equal(t, 1, code)
+	require.Contains(t, stderr, `of the file "mine.csv", not of "built in": choose another -run`)
+}
+
 func TestFlights_FailsWhereItCannotBegin(t *testing.T) {
 	notAFolder := csvFile(t, header)
 	for name, c := range map[string]struct {
