@@ -21,8 +21,8 @@ type intake[T any] struct {
 	// admit gives the value of an element, and whether the element carries it. It is called once for
 	// each, by one goroutine.
 	admit func(e any) (value T, carries bool, err error)
-	// lost is told of failed elements that carry no duty. If nil, the engine is: Run then fails.
-	lost func(e any, err error)
+	// lost is told of failed values that carry no duty. If nil, the engine is: Run then fails.
+	lost func(value any, err error)
 }
 
 var (
@@ -55,7 +55,7 @@ func (s intake[T]) Read(ctx context.Context) (stage.Batch[T], error) {
 	case <-ctx.Done():
 		return stage.Batch[T]{}, ctx.Err()
 	}
-	for len(l.elements) < readSize {
+	for len(l.values) < readSize {
 		select {
 		case e, ok := <-s.in:
 			if !ok {
@@ -74,41 +74,45 @@ func (s intake[T]) Close(context.Context) error { return nil }
 
 // load is the elements of one read.
 type load[T any] struct {
-	intake   intake[T]
-	elements []any
-	values   []T
-	claims   []claim // nil for an element that carries nothing
-	infos    []stage.Info
-	faults   []stage.Fault
-	expires  time.Time // the end of the first lease among them
+	intake  intake[T]
+	values  []T
+	carried []carriage // by index; nil as long as nothing is carried
+	faults  []stage.Fault
+	expires time.Time // the end of the first lease among them
+}
+
+// carriage is what an element carries besides its value.
+type carriage struct {
+	claim claim // nil if there is none
+	info  stage.Info
 }
 
 func (l *load[T]) add(e any) {
 	value, carries, err := l.intake.admit(e)
 	if err != nil {
-		l.faults = append(l.faults, stage.Fault{Index: len(l.elements), Err: err})
+		l.faults = append(l.faults, stage.Fault{Index: len(l.values), Err: err})
 	}
-	var c claim
-	if carries {
-		c = claimOf(e, l.intake.delay)
+	l.values = append(l.values, value)
+	if !carries && l.carried == nil {
+		return
 	}
-	var info stage.Info
-	if carries {
-		var end time.Time
-		info, end = knownOf(e)
-		if !end.IsZero() && (l.expires.IsZero() || end.Before(l.expires)) {
-			l.expires = end
-		}
+	l.carried = append(l.carried, make([]carriage, len(l.values)-len(l.carried))...)
+	if !carries {
+		return
 	}
-	l.elements, l.values = append(l.elements, e), append(l.values, value)
-	l.claims, l.infos = append(l.claims, c), append(l.infos, info)
+	info, end := knownOf(e)
+	l.carried[len(l.values)-1] = carriage{claimOf(e, l.intake.delay), info}
+	if !end.IsZero() && (l.expires.IsZero() || end.Before(l.expires)) {
+		l.expires = end
+	}
 }
 
 func (l *load[T]) batch() stage.Batch[T] {
-	return stage.Batch[T]{
-		Values: l.values, Faults: l.faults, Settler: l, Expires: l.expires,
-		Info: func(i int) stage.Info { return l.infos[i] },
+	b := stage.Batch[T]{Values: l.values, Faults: l.faults, Settler: l, Expires: l.expires}
+	if l.carried != nil {
+		b.Info = func(i int) stage.Info { return l.carried[i].info }
 	}
+	return b
 }
 
 // settlesAtOnce is how many deliveries of one read are settled at a time. Each is a call to a server.
@@ -116,24 +120,35 @@ const settlesAtOnce = 16
 
 // Settle settles the deliveries among the elements, and tells of the others that failed.
 func (l *load[T]) Settle(ctx context.Context, outcomes []stage.Outcome) error {
+	if l.carried == nil {
+		l.tellLost(outcomes)
+		return nil
+	}
 	var (
 		calls sync.WaitGroup
 		slots = make(chan struct{}, settlesAtOnce)
 		errs  = make([]error, len(outcomes))
 	)
 	for n, o := range outcomes {
-		c := l.claims[o.Index]
-		switch {
-		case c != nil:
-			slots <- struct{}{}
-			calls.Go(func() {
-				errs[n] = c.settle(ctx, o.Err)
-				<-slots
-			})
-		case o.Err != nil && l.intake.lost != nil:
-			l.intake.lost(l.elements[o.Index], o.Err)
+		c := l.carried[o.Index].claim
+		if c == nil {
+			l.tellLost(outcomes[n : n+1])
+			continue
 		}
+		slots <- struct{}{}
+		calls.Go(func() {
+			errs[n] = c.settle(ctx, o.Err)
+			<-slots
+		})
 	}
 	calls.Wait()
 	return errors.Join(errs...)
+}
+
+func (l *load[T]) tellLost(outcomes []stage.Outcome) {
+	for _, o := range outcomes {
+		if o.Err != nil && l.intake.lost != nil {
+			l.intake.lost(l.values[o.Index], o.Err)
+		}
+	}
 }

@@ -41,11 +41,6 @@ func letters(values ...string) *thirdparty.Mailbox[string] {
 	return box
 }
 
-func inBubble(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, test)
-}
-
 // What anyone outside can use: the contract and the standard library.
 func TestThirdparty_ImportsTheContractAlone(t *testing.T) {
 	entries, err := os.ReadDir(".")
@@ -68,7 +63,7 @@ func TestThirdparty_ImportsTheContractAlone(t *testing.T) {
 
 // All five in one pipeline, with failures at each stage that can have one.
 func TestPipeline_LosesNothing(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		box := letters("a", "b", "c", "d")
 		box.Seal()
 		ledger := thirdparty.NewLedger(refusing("D", 1))
@@ -106,7 +101,7 @@ func TestCheck_FailsByThePolicy(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
 				box := letters("a", "b", "c")
 				box.Seal()
 				ledger := thirdparty.NewLedger[string](nil)
@@ -122,7 +117,7 @@ func TestCheck_FailsByThePolicy(t *testing.T) {
 }
 
 func TestDebounce_EmitsTheLastOfABurst(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		box := letters()
 		ledger := thirdparty.NewLedger[string](nil)
 		p := flow.From(box).Via(thirdparty.Debounce[string](time.Second, 3*time.Second)).To(ledger)
@@ -146,7 +141,7 @@ func TestDebounce_EmitsTheLastOfABurst(t *testing.T) {
 
 // Rule 3: a burst fails as a whole, and comes again as a whole.
 func TestDebounce_HoldsTheDutyOfABurst(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		box := letters("a", "b", "c")
 		box.Seal()
 		ledger := thirdparty.NewLedger(refusing("c", 1))
@@ -161,7 +156,7 @@ func TestDebounce_HoldsTheDutyOfABurst(t *testing.T) {
 }
 
 func TestDebounce_EmitsWhatItHoldsInADrain(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		box := letters("a", "b")
 		ledger := thirdparty.NewLedger[string](nil)
 		p := flow.From(box).Via(thirdparty.Debounce[string](time.Hour, time.Hour)).To(ledger)
@@ -174,7 +169,7 @@ func TestDebounce_EmitsWhatItHoldsInADrain(t *testing.T) {
 }
 
 func TestHedge_CallsAgainWhatIsSlow(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		box := letters("a")
 		box.Seal()
 		calls := make(chan struct{}, 2)
@@ -196,7 +191,7 @@ func TestHedge_CallsAgainWhatIsSlow(t *testing.T) {
 }
 
 func TestHedge_LetsOthersGoOn(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		box := letters("slow", "bad", "quick")
 		box.Seal()
 		bad := refusing("bad", 2)
@@ -221,7 +216,7 @@ func TestHedge_LetsOthersGoOn(t *testing.T) {
 }
 
 func TestPipeline_HandsBackWhatADrainCutsOff(t *testing.T) {
-	inBubble(t, func(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
 		box := letters("quick", "slow")
 		f := func(ctx context.Context, v string) (string, error) {
 			if v == "slow" {
