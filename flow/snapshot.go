@@ -8,6 +8,9 @@ type Snapshot = engine.Snapshot
 // StageStats is what one stage has counted so far.
 type StageStats = engine.StageStats
 
+// SourceStats is how the records of a source have ended so far.
+type SourceStats = engine.SourceStats
+
 // PolicyError tells that a stage whose policy is Stop ended the run.
 type PolicyError = engine.PolicyError
 

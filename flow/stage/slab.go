@@ -134,7 +134,7 @@ type SlabOwner interface {
 	// Settled is called when outcomes can be collected: with all true exactly once, when each
 	// record is settled and the hold released, after which the slab may be opened again; with all
 	// false when there are outcomes since Release or the last Rearm. A call with all false may
-	// come late, and concern outcomes that were collected.
+	// concern outcomes that were collected, but has returned before the slab can be opened again.
 	Settled(s *Slab, all bool)
 	Info(i int) Info
 	Origin(i int) any
@@ -177,24 +177,23 @@ func (s *Slab) Len() int { return len(s.slots) }
 // Release ends the hold of Open. From then on the slab belongs to its duties: it may be settled,
 // and opened again, before Release returns.
 func (s *Slab) Release() {
-	owner, n := s.owner, int32(len(s.slots))
+	owner := s.owner
 	s.told.Store(false)
-	left := s.left.Add(-1)
-	switch {
-	case left == 0:
+	if s.left.Load() > 1 && s.outcomes() > 0 {
+		s.tell()
+	}
+	if s.left.Add(-1) == 0 {
 		owner.Settled(s, true)
-	case left < n && s.told.CompareAndSwap(false, true):
-		owner.Settled(s, false)
 	}
 }
 
 // Rearm asks to be told of outcomes again, by an owner that has collected a number of them and
-// has not been told of all; it tells at once if there are more.
+// has not been told of all; it tells at once if there are more. Who settles a record first sets
+// its bit and then looks whether to tell: so one of the two sees the other.
 func (s *Slab) Rearm(collected int) {
 	s.told.Store(false)
-	settled := len(s.slots) - int(s.left.Load())
-	if settled > collected && s.told.CompareAndSwap(false, true) {
-		s.owner.Settled(s, false)
+	if s.outcomes() > collected {
+		s.tell()
 	}
 }
 
@@ -342,16 +341,33 @@ func (s *Slab) markFailed(ref uint64, err error) {
 	}
 }
 
-// settled counts n records that have no duty left.
+// settled counts n records that have no duty left. The owner is told of outcomes before they are
+// counted: until then the slab cannot end and be opened again, so that it is not told of a use
+// that is over.
 func (s *Slab) settled(n int) {
-	owner := s.owner // after the count has dropped, the slab may be another read's
-	left := s.left.Add(int32(-n))
-	switch {
-	case left == 0:
-		owner.Settled(s, true)
-	case !s.told.Load() && s.told.CompareAndSwap(false, true):
-		owner.Settled(s, false)
+	owner := s.owner
+	if s.left.Load() > int32(n) {
+		s.tell()
 	}
+	if s.left.Add(int32(-n)) == 0 {
+		owner.Settled(s, true)
+	}
+}
+
+// tell tells the owner that there are outcomes, unless it knows.
+func (s *Slab) tell() {
+	if !s.told.Load() && s.told.CompareAndSwap(false, true) {
+		s.owner.Settled(s, false)
+	}
+}
+
+// outcomes counts the records that are settled.
+func (s *Slab) outcomes() int {
+	n := 0
+	for i := range s.done {
+		n += bits.OnesCount64(s.done[i].Load())
+	}
+	return n
 }
 
 func earliest(duties []Duty) time.Time {

@@ -54,6 +54,9 @@ func (r *read[T]) records() []stage.Record[T] {
 // collect gathers the outcomes that were not given back yet.
 func (r *read[T]) collect() []stage.Outcome {
 	r.outcomes = r.outcomes[:0]
+	if r.unsent == 0 {
+		return r.outcomes // the settler was told of some while it collected all
+	}
 	if r.unsent == len(r.sent) && r.slab.AllDone() {
 		for i := range r.sent {
 			r.outcomes = append(r.outcomes, stage.Outcome{Index: i})

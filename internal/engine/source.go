@@ -147,7 +147,7 @@ func (s *source[T]) needsCare(r *read[T]) bool {
 // has been pushed.
 func (s *source[T]) newRead(b stage.Batch[T], number uint64) *read[T] {
 	r := s.spare()
-	r.batch, r.number, r.delivery = b, number, delivery{}
+	r.batch, r.number = b, number
 	r.sent = append(r.sent[:0], make([]bool, len(b.Values))...)
 	r.unsent = len(b.Values)
 	opts := stage.SlabOptions{Expires: s.pace.lastStart(b.Expires)}
@@ -165,6 +165,7 @@ func (s *source[T]) spare() *read[T] {
 	if last := len(s.free) - 1; last >= 0 {
 		r := s.free[last]
 		s.free = s.free[:last]
+		r.delivery = delivery{} // under the lock: the settler may still list it as partial
 		return r
 	}
 	return &read[T]{src: s}
