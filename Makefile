@@ -4,7 +4,6 @@ export GOTOOLCHAIN = go1.27.3
 MODULES   := . examples test test/bench
 GOFMT      = $(shell go env GOROOT)/bin/gofmt
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
-RACE      ?=
 SEEDS     ?= 5000
 ROCKETMQ   = go run ./rocketmq/cmd
 
@@ -23,11 +22,12 @@ demo: ## run the main job: 27,004 flights through the embedded broker
 
 .PHONY: test
 test: ## run all tests that need nothing but Go
-	$(call in_each,go vet ./... && go test $(RACE) ./...)
+	$(call in_each,go vet ./... && go test ./...)
 
 .PHONY: test-race
 test-race: ## run the tests under the race detector (needs a C compiler)
-	cd . && CGO_ENABLED=1 go test -race ./... -args
+	CGO_ENABLED=1 go test -race ./...
+	CGO_ENABLED=1 go test -race ./flow -run TestPipelines_SettleEachRecordOnce -count=1 -timeout 20m -seeds 300
 	cd examples && CGO_ENABLED=1 go test -race ./...
 	cd test && CGO_ENABLED=1 go test -race ./...
 
@@ -37,7 +37,19 @@ property: ## run the property test of settlement with SEEDS seeds (5,000)
 
 .PHONY: test-rocketmq
 test-rocketmq: ## run clients, sources, sinks and the flights job on a real RocketMQ, in both modes (needs Java 17 and Maven)
-	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- sh -c 'go test -count=1 -timeout 20m ./integration/... && cd ../examples && go test -count=1 -timeout 20m ./pipelines/flights/...' || exit 1; done
+	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- sh -c 'go test -count=1 -timeout 20m ./integration/... ./internal/target && cd ../examples && go test -count=1 -timeout 20m ./pipelines/flights/...' || exit 1; done
+
+.PHONY: conformance
+conformance: ## compare the embedded broker with the protocol, row by row, in real time
+	cd test && go run ./conformance/cmd run -out ../out/conformance-embedded.json
+
+.PHONY: conformance-rocketmq
+conformance-rocketmq: ## the same rows on a real RocketMQ, in both modes (needs Java 17 and Maven)
+	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- go run ./conformance/cmd run -out ../out/conformance-$$mode.json || exit 1; done
+
+.PHONY: conformance-diff
+conformance-diff: ## fail on differences between the two that docs/fidelity.md does not name
+	cd test && for mode in local cluster; do go run ./conformance/cmd diff ../out/conformance-embedded.json ../out/conformance-$$mode.json || exit 1; done
 
 .PHONY: bench-flow
 bench-flow: ## measure the engine against go-streams and a plain loop

@@ -74,6 +74,7 @@ func (a adaptedWriter[T]) Write(ctx context.Context, b stage.Batch[string]) erro
 
 func lines(path string) func(t *testing.T) int {
 	return func(t *testing.T) int {
+		t.Helper()
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
 		return strings.Count(string(text), "\n")
@@ -123,6 +124,7 @@ func eachSink(t *testing.T, g *target.Target) map[string]poisoned {
 	all["CSV"] = poisoned{
 		adapted[record]{sinks.CSV[record](path("csv")), func(v string) record { return record{encode(v)} }},
 		func(t *testing.T) int {
+			t.Helper()
 			f, err := os.Open(path("csv"))
 			require.NoError(t, err)
 			defer func() { require.NoError(t, f.Close()) }()
@@ -142,6 +144,7 @@ func eachSink(t *testing.T, g *target.Target) map[string]poisoned {
 			return &client.Message{Body: []byte(v)}, nil
 		}),
 		func(t *testing.T) int {
+			t.Helper()
 			sc := newConsumer(t, c, group, topic)
 			got := receive(t, sc, poisonRows-1)
 			require.NoError(t, sc.Ack(limited(t), got...))

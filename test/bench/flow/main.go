@@ -13,6 +13,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"slices"
@@ -24,13 +25,13 @@ func main() {
 	records := flag.Int("records", 2_000_000, "records of a measurement of rocketflow and of the loop")
 	peer := flag.Int("peer-records", 100_000, "records of a measurement of go-streams, which takes longer")
 	flag.Parse()
-	if err := run(*rounds, *records, *peer); err != nil {
+	if err := run(os.Stdout, *rounds, *records, *peer); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func run(rounds, records, peer int) error {
+func run(w io.Writer, rounds, records, peer int) error {
 	for _, length := range []int{3, 5} {
 		m := &measurement{length: length, records: records, peer: peer}
 		for range rounds {
@@ -38,7 +39,9 @@ func run(rounds, records, peer int) error {
 				return err
 			}
 		}
-		m.print()
+		if err := m.print(w); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -97,19 +100,20 @@ func mallocs() uint64 {
 	return s.Mallocs
 }
 
-func (m *measurement) print() {
+func (m *measurement) print(w io.Writer) error {
 	name := fmt.Sprintf("chain%d", m.length)
-	fmt.Printf("# %s: ns a record, medians: loop %.1f, rocketflow %.1f, go-streams %.0f\n",
-		name, median(m.loop), median(m.us), median(m.streams))
-	line(name+"-gostreams-over-us", m.underStreams, "%.1f")
-	line(name+"-us-over-loop", m.overLoop, "%.2f")
-	line(name+"-aa", m.aa, "%.2f")
-	line(name+"-allocs", m.allocs, "%.5f")
+	_, err := fmt.Fprintf(w, "# %s: ns a record, medians: loop %.1f, rocketflow %.1f, go-streams %.0f\n%s%s%s%s",
+		name, median(m.loop), median(m.us), median(m.streams),
+		line(name+"-gostreams-over-us", m.underStreams, 1),
+		line(name+"-us-over-loop", m.overLoop, 2),
+		line(name+"-aa", m.aa, 2),
+		line(name+"-allocs", m.allocs, 5))
+	return err
 }
 
-func line(name string, values []float64, format string) {
-	f := "RATIO %s " + format + " (" + format + ".." + format + ")\n"
-	fmt.Printf(f, name, median(values), slices.Min(values), slices.Max(values))
+func line(name string, values []float64, decimals int) string {
+	return fmt.Sprintf("RATIO %s %.*f (%.*f..%.*f)\n", name,
+		decimals, median(values), decimals, slices.Min(values), decimals, slices.Max(values))
 }
 
 func median(values []float64) float64 {
