@@ -1,0 +1,250 @@
+package stage_test
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var errTest = errors.New("test failure")
+
+// owner counts what its slab tells it.
+type owner struct {
+	some, all atomic.Int32
+	ended     func(s *stage.Slab)
+}
+
+func (o *owner) Settled(s *stage.Slab, all bool) {
+	if !all {
+		o.some.Add(1)
+		return
+	}
+	o.all.Add(1)
+	if o.ended != nil {
+		o.ended(s)
+	}
+}
+
+func (o *owner) Info(i int) stage.Info { return stage.Info{Key: string(rune('a' + i))} }
+func (o *owner) Origin(i int) any      { return i }
+
+func opened(n int) (*stage.Slab, *owner, []stage.Duty) {
+	s, o := &stage.Slab{}, &owner{}
+	s.Open(n, o, stage.SlabOptions{First: 10})
+	return s, o, duties(s)
+}
+
+func duties(s *stage.Slab) []stage.Duty {
+	all := make([]stage.Duty, s.Len())
+	for i := range all {
+		all[i] = s.Duty(i)
+	}
+	return all
+}
+
+func TestDuty_SettlesOnce(t *testing.T) {
+	s, o, d := opened(2)
+	s.Release()
+	require.True(t, d[0].Done())
+	require.False(t, d[0].Done(), "rule 1")
+	require.False(t, d[0].Fail(errTest))
+	require.False(t, d[0].Retain(1))
+	err, settled := s.Outcome(0)
+	require.NoError(t, err)
+	require.True(t, settled)
+	require.Zero(t, o.all.Load())
+	require.True(t, d[1].Fail(errTest))
+	require.EqualValues(t, 1, o.all.Load())
+	err, _ = s.Outcome(1)
+	require.ErrorIs(t, err, errTest)
+}
+
+func TestDuty_SettlesWhenAllThatWereRetainedHave(t *testing.T) {
+	s, o, d := opened(1)
+	s.Release()
+	require.True(t, d[0].Retain(2))
+	d[0].Done()
+	d[0].Done()
+	_, settled := s.Outcome(0)
+	require.False(t, settled)
+	d[0].Done()
+	require.EqualValues(t, 1, o.all.Load())
+}
+
+// Rule 4: a failure wins over what was and will be done, and the first one stands.
+func TestDuty_FailsIfOneOfItsPartsDoes(t *testing.T) {
+	s, _, d := opened(1)
+	s.Release()
+	d[0].Retain(2)
+	d[0].Done()
+	d[0].Fail(errTest)
+	d[0].Fail(errors.New("second"))
+	err, settled := s.Outcome(0)
+	require.True(t, settled)
+	require.Equal(t, errTest, err)
+}
+
+func TestDuty_OfNothingSettlesNothing(t *testing.T) {
+	var d stage.Duty
+	require.True(t, d.Done() && d.Fail(errTest) && d.Retain(3))
+	require.Zero(t, d.Info())
+	require.Nil(t, d.Origin())
+	require.Nil(t, d.Owner())
+	require.Zero(t, d.Sequence())
+	stage.DoneAll([]stage.Duty{d, d})
+}
+
+func TestDuty_KnowsItsRecordUntilItIsSettled(t *testing.T) {
+	s, o, d := opened(2)
+	require.Equal(t, "b", d[1].Info().Key)
+	require.Equal(t, 1, d[1].Origin())
+	require.EqualValues(t, 11, d[1].Sequence())
+	require.Equal(t, o, d[1].Owner())
+	d[1].Done()
+	require.Zero(t, d[1].Info())
+	require.Nil(t, d[1].Origin())
+	d[0].Fail(nil)
+	s.Release()
+	err, _ := s.Outcome(0)
+	require.ErrorIs(t, err, stage.ErrHandedBack, "to fail without an error is to hand back")
+}
+
+// A duty of an earlier use of the slab changes nothing.
+func TestSlab_IgnoresDutiesOfEarlierUses(t *testing.T) {
+	s, _, old := opened(3)
+	s.Release()
+	stage.DoneAll(old)
+	o := &owner{}
+	s.Open(3, o, stage.SlabOptions{})
+	s.Release()
+	for _, d := range old {
+		require.False(t, d.Done() || d.Fail(errTest) || d.Retain(1))
+		require.Zero(t, d.Info())
+	}
+	stage.DoneAll(old)
+	require.Zero(t, o.all.Load()+o.some.Load())
+	stage.DoneAll(duties(s))
+	require.EqualValues(t, 1, o.all.Load())
+	for i := range 3 {
+		err, settled := s.Outcome(i)
+		require.NoError(t, err)
+		require.True(t, settled)
+	}
+}
+
+func TestSlab_TellsOfOutcomesAgainWhenRearmed(t *testing.T) {
+	s, o, d := opened(4)
+	d[0].Done()
+	require.Zero(t, o.some.Load(), "not before Release")
+	s.Release()
+	require.EqualValues(t, 1, o.some.Load())
+	d[1].Done()
+	require.EqualValues(t, 1, o.some.Load(), "the owner knows already")
+	s.Rearm(1)
+	require.EqualValues(t, 2, o.some.Load(), "at once, since one was not collected")
+	s.Rearm(2)
+	require.EqualValues(t, 2, o.some.Load())
+	d[2].Done()
+	require.EqualValues(t, 3, o.some.Load())
+	d[3].Done()
+	require.EqualValues(t, 1, o.all.Load())
+}
+
+func TestSlab_AbandonsWhatIsNotSettled(t *testing.T) {
+	s, o, d := opened(3)
+	s.Release()
+	d[0].Done()
+	d[1].Retain(5)
+	require.Equal(t, 2, s.Abandon(errTest))
+	require.EqualValues(t, 1, o.all.Load())
+	require.False(t, d[1].Done(), "whoever holds it comes too late")
+	for i, want := range []error{nil, errTest, errTest} {
+		err, settled := s.Outcome(i)
+		require.True(t, settled)
+		require.Equal(t, want, err)
+	}
+}
+
+// Rule 3: a joint record settles each member with its own outcome; the lease is the earliest.
+func TestJoin_SettlesItsMembersTogether(t *testing.T) {
+	for _, n := range []int{0, 1, 3, 100} {
+		s, o, d := opened(max(n, 1))
+		s.Release()
+		r := stage.Join("all", d[:n])
+		require.Equal(t, "all", r.Value)
+		r.Retain(1)
+		r.Done()
+		require.Zero(t, o.all.Load())
+		r.Fail(errTest)
+		if n == 0 {
+			continue
+		}
+		require.EqualValues(t, 1, o.all.Load())
+		err, _ := s.Outcome(n - 1)
+		require.ErrorIs(t, err, errTest)
+	}
+	early, late := time.Unix(1, 0), time.Unix(2, 0)
+	var a, b stage.Slab
+	a.Open(1, &owner{}, stage.SlabOptions{Expires: late})
+	b.Open(1, &owner{}, stage.SlabOptions{Expires: early})
+	r := stage.Join(0, []stage.Duty{a.Duty(0), b.Duty(0), {}})
+	require.Equal(t, early, r.Expires())
+	require.Empty(t, r.Info().Key, "a joint record has many keys")
+	require.Equal(t, 0, r.Origin())
+}
+
+// Each record settles once, and the owner hears of all once, however settlements, forks, an
+// abandon and the collection of outcomes meet.
+func TestSlab_SettlesOnceUnderConcurrency(t *testing.T) {
+	var s stage.Slab
+	for round := range 300 {
+		const n = 70
+		told := make(chan struct{})
+		o := &owner{ended: func(*stage.Slab) { close(told) }}
+		s.Open(n, o, stage.SlabOptions{})
+		d := duties(&s)
+		var held atomic.Int32
+		var work sync.WaitGroup
+		for w := range 4 {
+			work.Go(func() {
+				for i := range n {
+					switch (i + w) % 4 {
+					case 0:
+						if d[i].Retain(1) {
+							held.Add(1)
+							d[i].Done()
+						}
+					case 1:
+						if i%3 == 0 {
+							d[i].Fail(errTest)
+						} else {
+							d[i].Done()
+						}
+					case 2:
+						if w == 0 && i == n/2 && round%2 == 0 {
+							s.Abandon(stage.ErrHandedBack)
+						}
+					}
+				}
+			})
+		}
+		s.Release()
+		work.Wait()
+		s.Abandon(stage.ErrHandedBack)
+		<-told
+		require.EqualValues(t, 1, o.all.Load())
+		for i := range n {
+			_, settled := s.Outcome(i)
+			require.True(t, settled)
+		}
+	}
+}
