@@ -33,9 +33,9 @@ func Table(w io.Writer, r check.Result, name func(carrier string) string) error 
 		c := r.Carriers[code]
 		fmt.Fprintf(&text, "%s\t%s\t%.3f\t  %s\n", code, Thousands(c.Flights), c.Average(), name(code))
 	}
-	text.WriteString("\t\t\t\n")
+	text.WriteString("\n")
 	for _, line := range lines(r) {
-		fmt.Fprintf(&text, "%s\t%s\t\t\n", line.what, line.n)
+		fmt.Fprintf(&text, "%s\t%s\t\n", line.what, line.n)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, err := t.Write(text.Bytes())

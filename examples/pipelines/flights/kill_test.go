@@ -38,7 +38,8 @@ func TestFlights_GoesOnAfterSIGKILL(t *testing.T) {
 	slices.Sort(points)
 
 	id := "kill-" + strconv.FormatUint(*seed, 36)
-	endpoint := serverWith(t, setup.Options{Run: id}, everything)
+	run := setup.Options{Run: id}
+	endpoint, embedded := serverWith(t, run, everything)
 	out := t.TempDir()
 	args := []string{"-json", "-endpoint", endpoint, "-run", id, "-lease", "10s", "-out", out}
 	for _, point := range points {
@@ -52,6 +53,13 @@ func TestFlights_GoesOnAfterSIGKILL(t *testing.T) {
 	written, err := check.Rows(filepath.Join(out, "late-flights-"+id+".jsonl"))
 	require.NoError(t, err, "a line is torn")
 	require.Equal(t, 3843, written)
+	if embedded != nil {
+		sent := make(map[string]bool)
+		for _, m := range embedded.Messages(run.LateTopic()) {
+			sent[m.Keys[0]] = true
+		}
+		require.Len(t, sent, 3843)
+	}
 }
 
 // killAt starts the job and kills it when its journal has grown to that many bytes.

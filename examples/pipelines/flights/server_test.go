@@ -35,7 +35,7 @@ func TestFlights_NamesWhatIsMissingAndTheRemedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			id := "missing-" + strconv.FormatUint(rand.Uint64(), 36)
-			endpoint := serverWith(t, setup.Options{Run: id}, c.has)
+			endpoint, _ := serverWith(t, setup.Options{Run: id}, c.has)
 			out := t.TempDir()
 			code, stdout, stderr := doJob(t, "-endpoint", endpoint, "-run", id, "-out", out)
 			require.Equal(t, 1, code)
@@ -51,8 +51,8 @@ func TestFlights_NamesWhatIsMissingAndTheRemedy(t *testing.T) {
 }
 
 // serverWith gives the endpoint of a server with what a run needs, or parts of it: of the real
-// RocketMQ that the environment names, or of an embedded broker in this process.
-func serverWith(t *testing.T, run setup.Options, has parts) string {
+// RocketMQ that the environment names, or else of the embedded broker that it gives besides.
+func serverWith(t *testing.T, run setup.Options, has parts) (endpoint string, embedded *broker.Broker) {
 	t.Helper()
 	var topics []string
 	if has.flights {
@@ -67,13 +67,14 @@ func serverWith(t *testing.T, run setup.Options, has parts) string {
 	}
 	if endpoint := os.Getenv(rocketmq.EndpointVariable); endpoint != "" {
 		prepareReal(t, topics, groups)
-		return endpoint
+		return endpoint, nil
 	}
 	t.Logf("on an embedded broker: %s is not set", rocketmq.EndpointVariable)
-	return prepareEmbedded(t, topics, groups)
+	embedded = prepareEmbedded(t, topics, groups)
+	return embedded.Endpoint(), embedded
 }
 
-func prepareEmbedded(t *testing.T, topics, groups []string) string {
+func prepareEmbedded(t *testing.T, topics, groups []string) *broker.Broker {
 	t.Helper()
 	opts := []brokertest.Option{brokertest.OnTCP(), brokertest.WithoutAutoCreate()}
 	for _, topic := range topics {
@@ -82,7 +83,7 @@ func prepareEmbedded(t *testing.T, topics, groups []string) string {
 	for _, group := range groups {
 		opts = append(opts, brokertest.WithGroups(broker.Group{Name: group}))
 	}
-	return brokertest.New(t, opts...).Endpoint()
+	return brokertest.New(t, opts...)
 }
 
 func prepareReal(t *testing.T, topics, groups []string) {
