@@ -14,10 +14,10 @@ import (
 
 // Rule 1, in real time and on all processors: outcomes meet their collection at every moment.
 func TestRun_SettlesEachRecordOnceUnderLoad(t *testing.T) {
-	for _, immediate := range []bool{false, true} {
-		src := &countingSource{reads: 2000, size: 20, immediate: immediate}
-		p := flow.From[int](src).ParMap(4, failing(func(v int) bool { return v%1000 == 7 })).OnError(flow.Skip()).
-			To(&collector[int]{traits: stage.SinkTraits{Concurrency: 2, MaxBatch: 7}})
+	for n := range 10 {
+		src := &countingSource{reads: 200, size: 100, immediate: n%2 > 0}
+		p := flow.From[int](src).ParMap(4, failing(func(v int) bool { return v == 7 })).OnError(flow.Skip()).
+			To(&collector[int]{traits: stage.SinkTraits{Concurrency: 1 + n%3}})
 		require.NoError(t, p.Run(t.Context()))
 		require.Len(t, src.settled, src.reads*src.size)
 		for v, n := range src.settled {
