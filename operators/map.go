@@ -60,10 +60,11 @@ func (m *mapper[I, O]) Process(ctx context.Context, r stage.Record[I]) error {
 }
 
 func (m *mapper[I, O]) ProcessChunk(_ context.Context, c *stage.Chunk[I, O]) error {
-	for i := c.At; i < len(c.In); i++ {
+	f, in := m.f, c.In
+	for i := c.At; i < len(in); i++ {
 		c.At = i
-		r := &c.In[i]
-		c.Out = append(c.Out, stage.Record[O]{Value: m.f(r.Value), Duty: r.Duty})
+		r := &in[i]
+		c.Out = append(c.Out, stage.Record[O]{Value: f(r.Value), Duty: r.Duty})
 	}
 	return nil
 }

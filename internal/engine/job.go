@@ -88,10 +88,10 @@ func (j *job[T]) setExtra(i int, x extra) {
 	j.extras[i] = x
 }
 
-// reset empties the job, to be filled again.
+// reset empties the job, to be filled again. Old duties may stay behind: they keep nothing alive
+// that is not used again as well.
 func (j *job[T]) reset() {
 	clear(j.values)
-	clear(j.duties)
 	clear(j.extras)
 	j.values, j.duties = j.values[:0], j.duties[:0]
 }
