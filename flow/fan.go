@@ -20,6 +20,10 @@ func (s Stream[T]) Broadcast(n int) []Stream[T] {
 		branch := newNode(kindBranch, fmt.Sprintf("branch %d", i+1), fan)
 		branch.made = fan.made
 		branches[i] = Stream[T]{branch, func(c *compiler, _ *node, out engine.Outlet[T]) {
+			if fan.problem != nil {
+				c.check(fan)
+				return
+			}
 			outs := append(outlets[T](c, fan), out)
 			c.fans[fan] = outs
 			if len(outs) == n {

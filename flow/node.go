@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -47,7 +48,9 @@ func (n *node) identity() *node {
 	return n
 }
 
+// newNode makes a node behind others; those of a zero Stream are nil, and left to follow to report.
 func newNode(kind nodeKind, name string, ups ...*node) *node {
+	ups = slices.DeleteFunc(ups, func(up *node) bool { return up == nil })
 	return &node{kind: kind, name: name, ups: ups, made: callSite()}
 }
 
