@@ -22,7 +22,7 @@ const edgeSize = 64
 // A chain runs from when its output is asked for, or it has reached a sink. Until then elements wait
 // in its input, and another can be fused to it.
 type chain struct {
-	cfg  config
+	opts []Option
 	link link
 	in   chan any
 	out  *outlet // nil for a sink
@@ -54,8 +54,8 @@ type inner interface {
 	generalize(stream any) flow.Stream[any]
 }
 
-func newChain(cfg config, l link, out *outlet) *chain {
-	return &chain{cfg: cfg, link: l, in: make(chan any, edgeSize), out: out, done: make(chan struct{})}
+func newChain(opts []Option, l link, out *outlet) *chain {
+	return &chain{opts: opts, link: l, in: make(chan any, edgeSize), out: out, done: make(chan struct{})}
 }
 
 // fuse makes next the continuation of c, and reports whether that was possible. It is not when either
@@ -151,27 +151,32 @@ func (c *chain) failure() error {
 
 func (c *chain) run(list []*chain) {
 	defer close(c.done)
-	head := list[0]
-	losses := &losses{tell: head.cfg.failed}
-	p := build(list, head, losses)
-	ctx, cancel := head.cfg.extended()
-	err := p.Run(ctx, c.cfg.run...)
+	var opts []Option
+	for _, part := range list {
+		opts = append(opts, part.opts...)
+	}
+	cfg := newConfig(opts)
+	losses := &losses{tell: cfg.failed}
+	p := build(list, cfg, losses)
+	ctx, cancel := cfg.extended()
+	err := p.Run(ctx, cfg.run...)
 	cancel()
-	if err != nil && c.cfg.cancel != nil {
-		c.cfg.cancel(err)
+	if err != nil && cfg.cancel != nil {
+		cfg.cancel(err)
 	}
 	if c.out != nil {
 		c.out.close()
 	}
-	head.drain(losses)
+	list[0].drain(cfg, losses)
 	c.err = errors.Join(err, losses.err())
 }
 
 // build makes the pipeline of a list of chains.
-func build(list []*chain, head *chain, l *losses) *flow.Pipeline {
+func build(list []*chain, cfg config, l *losses) *flow.Pipeline {
+	head := list[0]
 	carrying := &atomic.Bool{}
 	source := intake[any]{
-		name: "go-streams", in: head.in, delay: head.cfg.delay, lost: l.add,
+		name: "go-streams", in: head.in, delay: cfg.delay, lost: l.add,
 		admit: func(e any) (any, bool, error) {
 			carries := head.link.carries(e)
 			if carries && !carrying.Load() {
@@ -182,11 +187,12 @@ func build(list []*chain, head *chain, l *losses) *flow.Pipeline {
 	}
 	var stream any = flow.From[any](source)
 	for i, c := range list {
+		policy := newConfig(c.opts).policy
 		if i > 0 {
-			stream = fit(list[i-1].link.(inner), c.link, stream, c.cfg.policy)
+			stream = fit(list[i-1].link.(inner), c.link, stream, policy)
 			continue
 		}
-		stream = c.link.attach(stream, true, c.cfg.policy)
+		stream = c.link.attach(stream, true, policy)
 	}
 	last := list[len(list)-1]
 	return last.link.end(stream, last, carrying)
@@ -202,19 +208,19 @@ func fit(from inner, to link, stream any, p flow.Policy) any {
 
 // drain takes what still arrives in the input after the run has ended, so that no one upstream is
 // blocked, until the input is closed. Deliveries are handed back, the others are lost.
-func (c *chain) drain(l *losses) {
+func (c *chain) drain(cfg config, l *losses) {
 	for e := range c.in {
 		var held claim
 		if c.link.carries(e) {
-			held = claimOf(e, c.cfg.delay)
+			held = claimOf(e, cfg.delay)
 		}
 		if held == nil {
 			l.add(e, ErrEnded)
 			continue
 		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(c.cfg.ctx), handBackTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(cfg.ctx), handBackTimeout)
 		if err := held.settle(ctx, stage.ErrHandedBack); err != nil {
-			c.cfg.log.Warn("delivery not handed back, it comes again by its lease", "error", err)
+			cfg.log.Warn("delivery not handed back, it comes again by its lease", "error", err)
 		}
 		cancel()
 	}

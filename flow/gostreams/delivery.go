@@ -14,6 +14,8 @@ import (
 // from. It is settled once, by hand or by the adapter that it reaches; what never is, comes again
 // when its lease ends, if its source redelivers.
 //
+// A Delivery made by hand settles nothing: it is as one whose duty was passed on.
+//
 // A stock fan-out gives the same delivery to each branch, and the first that settles it does so for
 // all: use [Delivery.Fork] before.
 type Delivery[T any] struct {

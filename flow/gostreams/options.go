@@ -8,7 +8,8 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow"
 )
 
-// Option adjusts a [Flow], a sink, or [SourceOf], to which only [WithLogger] means something.
+// Option adjusts a [Flow], a sink, or [SourceOf], to which only [WithLogger] means something. Of stages
+// that are fused each keeps its policy; in all else the last that was given an option speaks for all.
 type Option func(*config)
 
 type config struct {
@@ -22,8 +23,8 @@ type config struct {
 	run    []flow.RunOption
 }
 
-func newConfig(ctx context.Context, opts []Option) config {
-	c := config{ctx: ctx, policy: flow.Nack(), delay: defaultNackDelay, grace: DefaultGrace, log: slog.New(slog.DiscardHandler)}
+func newConfig(opts []Option) config {
+	c := config{ctx: context.Background(), policy: flow.Nack(), delay: defaultNackDelay, grace: DefaultGrace, log: slog.New(slog.DiscardHandler)}
 	for _, o := range opts {
 		o(&c)
 	}
@@ -51,8 +52,7 @@ func (c *config) extended() (context.Context, context.CancelFunc) {
 // otherwise.
 const DefaultGrace = 30 * time.Second
 
-// WithContext ends a [Flow] some time after ctx has ended, see [WithGrace]. The default never ends. Of
-// flows that are fused, the first one's counts.
+// WithContext ends a [Flow] some time after ctx has ended, see [WithGrace]. The default never ends.
 func WithContext(ctx context.Context) Option { return func(c *config) { c.ctx = ctx } }
 
 // WithGrace sets how long a stage goes on when its context has ended. The default is [DefaultGrace].
@@ -90,7 +90,7 @@ func WithLogger(l *slog.Logger) Option {
 }
 
 // WithRun passes options to the pipeline behind the adapter, such as flow.WithDrainTimeout: how long
-// deliveries may be out after that. Of flows that are fused, the last one's count.
+// deliveries may be out after the grace.
 func WithRun(opts ...flow.RunOption) Option {
 	return func(c *config) { c.run = append(c.run, opts...) }
 }

@@ -59,6 +59,30 @@ func TestFlow_HandsBackWhatNobodySettles(t *testing.T) {
 	})
 }
 
+func TestSinkOf_KeepsItsContextWhenFused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := sources.Values(1).Redeliver(0, nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		source := gostreams.SourceOf(t.Context(), src)
+		s := gostreams.Flow(operators.Batch[int, []int](2, 0))
+		sink := gostreams.SinkOf(ctx, &journal[[]int]{}, gostreams.WithGrace(time.Minute))
+		in := s.In()
+		in <- <-source.Out() // and it is not closed
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			s.To(sink)
+		}()
+		cancel()
+		time.Sleep(2 * time.Minute)
+		require.Equal(t, []int{1}, done(src), "the batch is written in the end")
+		close(in)
+		<-ended
+		<-source.Out()
+		require.NoError(t, errors.Join(sink.Err(), s.Err(), source.Wait()))
+	})
+}
+
 // Downstream of a stage that has ended nothing is lost either, and the source hears of it.
 func TestSinkOf_StopsTheSourceWhenItEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

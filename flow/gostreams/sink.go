@@ -30,7 +30,8 @@ var _ streams.Sink = (*Sink)(nil)
 //     after ctx, the input is read to its end: deliveries are handed back, other values are lost, as Err
 //     reports.
 func SinkOf[T any](ctx context.Context, sink stage.Sink[T], opts ...Option) *Sink {
-	return &Sink{newChain(newConfig(ctx, opts), sinkLink[T]{sink}, nil)}
+	opts = append([]Option{WithContext(ctx)}, opts...)
+	return &Sink{newChain(opts, sinkLink[T]{sink}, nil)}
 }
 
 // In gives the input, and starts the sink.

@@ -28,7 +28,7 @@ import (
 //   - Comes again: what fails, if the source redelivers, but not after its end.
 //   - Order: on a source with keys, who takes the deliveries keeps each key's order: one at a time.
 func SourceOf[T any](ctx context.Context, src stage.Source[T], opts ...Option) *Source {
-	e := &export[T]{ctx: ctx, src: src, log: newConfig(ctx, opts).log, idle: make(chan struct{}, 1)}
+	e := &export[T]{ctx: ctx, src: src, log: newConfig(opts).log, idle: make(chan struct{}, 1)}
 	s := newSource(e.run)
 	s.after = e.close
 	return s

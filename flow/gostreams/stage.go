@@ -1,7 +1,6 @@
 package gostreams
 
 import (
-	"context"
 	"sync/atomic"
 
 	"github.com/reugn/go-streams"
@@ -34,7 +33,7 @@ var _ streams.Flow = (*Stage)(nil)
 //     ends it, or the grace after its context, the output is closed and the input read to its end:
 //     deliveries are handed back, other values are lost, as Err reports.
 func Flow[I, O any](op stage.Operator[I, O], opts ...Option) *Stage {
-	return &Stage{newChain(newConfig(context.Background(), opts), opLink[I, O]{op}, newOutlet())}
+	return &Stage{newChain(opts, opLink[I, O]{op}, newOutlet())}
 }
 
 // In gives the input. Closing it ends the stage.

@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/reugn/go-streams"
 	ext "github.com/reugn/go-streams/extension"
 	streamflow "github.com/reugn/go-streams/flow"
 	"github.com/stretchr/testify/require"
@@ -75,6 +76,23 @@ func TestFlow_WorksAmongStockFlows(t *testing.T) {
 			branches[1].Via(gostreams.Flow(operators.Map(double))))
 		got = all(merged)
 		require.ElementsMatch(t, []any{2, 2, 4, 4}, got)
+	})
+	t.Run("one for each key", func(t *testing.T) {
+		pairs := func() streams.Flow { return gostreams.Flow(operators.Batch[int, []int](2, 0)) }
+		out := given(1, 2, 3, 4, 5, 6).Via(streamflow.NewKeyed(even, pairs))
+		require.ElementsMatch(t, []any{[]int{1, 3}, []int{5}, []int{2, 4}, []int{6}}, all(out))
+	})
+	t.Run("zipped", func(t *testing.T) {
+		sum := func(vs []int) int { return vs[0] + vs[1] }
+		out := streamflow.ZipWith(sum, given(1, 2).Via(gostreams.Flow(operators.Map(double))),
+			given(10, 20).Via(gostreams.Flow(operators.Map(double))))
+		require.Equal(t, []any{22, 44}, all(out))
+	})
+	t.Run("flattened and reduced", func(t *testing.T) {
+		out := given(1, 2, 3).Via(gostreams.Flow(operators.Batch[int, []int](2, 0))).
+			Via(streamflow.Flatten[int](1)).
+			Via(streamflow.NewReduce(func(a, b int) int { return a + b }))
+		require.Equal(t, []any{1, 3, 6}, all(out))
 	})
 	t.Run("to a stock sink", func(t *testing.T) {
 		out := make(chan any, 3)
