@@ -27,7 +27,7 @@ type TypeError struct {
 
 // Error names both types.
 func (e *TypeError) Error() string {
-	return fmt.Sprintf("gostreams: value: is a %s, the stage takes %s: convert it before", e.Got, e.Want)
+	return fmt.Sprintf("gostreams: value of type %s: the stage takes %s: convert it before", e.Got, e.Want)
 }
 
 // wrongType is the error of a value that is not a T.

@@ -90,7 +90,7 @@ func ExampleFlow() {
 	// Output:
 	// QUICK
 	// BROWN
-	// gostreams: 1 values failed and cannot come again; the first: gostreams: value: is a int, the stage takes string: convert it before: set a policy, or send deliveries
+	// gostreams: 1 values failed and cannot come again; the first: gostreams: value of type int: the stage takes string: convert it before: set a policy, or send deliveries
 }
 
 func ExampleOneToOne() {

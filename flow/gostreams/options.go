@@ -24,7 +24,10 @@ type config struct {
 }
 
 func newConfig(opts []Option) config {
-	c := config{ctx: context.Background(), policy: flow.Nack(), delay: defaultNackDelay, grace: DefaultGrace, log: slog.New(slog.DiscardHandler)}
+	c := config{
+		ctx: context.Background(), policy: flow.Nack(), delay: defaultNackDelay,
+		grace: DefaultGrace, log: slog.New(slog.DiscardHandler),
+	}
 	for _, o := range opts {
 		o(&c)
 	}

@@ -168,7 +168,7 @@ func TestFlow_TakesTheWrongTypeForAFailure(t *testing.T) {
 		var failed *gostreams.FailedError
 		require.ErrorAs(t, s.Wait(), &failed)
 		require.Equal(t, 2, failed.Count)
-		require.EqualError(t, failed.First, "gostreams: value: is a string, the stage takes int: convert it before")
+		require.EqualError(t, failed.First, "gostreams: value of type string: the stage takes int: convert it before")
 	})
 	t.Run("for a function", func(t *testing.T) {
 		var got []any
