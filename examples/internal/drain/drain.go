@@ -37,7 +37,7 @@ func (e *StuckError) Error() string {
 // Run runs the pipeline, unless nothing is left to do, and drains it when each row that the topic
 // has is acknowledged. Without
 // one more of them for the length of patience it fails with a [*StuckError]. When ctx ends before,
-// the pipeline is drained, and the error is that of ctx.
+// the pipeline is drained, and the error wraps the cause of ctx.
 func Run(ctx context.Context, p *flow.Pipeline, b *book.Book, patience time.Duration, opts ...flow.RunOption) error {
 	if left(b) == 0 {
 		return nil
@@ -54,8 +54,8 @@ func Run(ctx context.Context, p *flow.Pipeline, b *book.Book, patience time.Dura
 			return err
 		}
 	}
-	if end == nil && left(b) > 0 {
-		return ctx.Err()
+	if n := left(b); end == nil && n > 0 {
+		return fmt.Errorf("drain: ended with %d rows to go: run again with the same -run: %w", n, context.Cause(ctx))
 	}
 	return end
 }

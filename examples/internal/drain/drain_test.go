@@ -103,9 +103,13 @@ func TestRun_ReturnsWhatEndedThePipeline(t *testing.T) {
 			To(sinks.Func(func(context.Context, *client.Message) error { return bad }), flow.OnWriteError(flow.Stop()))
 		require.ErrorIs(t, Run(t.Context(), stops, b, Patience), bad)
 
+		b, messages = topic(t)
+		<-messages
 		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		require.ErrorIs(t, Run(ctx, tallying(b, messages), b, Patience), context.Canceled)
+		time.AfterFunc(time.Second, cancel)
+		err := Run(ctx, tallying(b, messages), b, Patience)
+		require.ErrorIs(t, err, context.Canceled)
+		require.ErrorContains(t, err, "ended with 1 rows to go")
 	})
 }
 

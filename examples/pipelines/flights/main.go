@@ -120,7 +120,7 @@ func do(ctx context.Context, options setup.Options, stdout, stderr io.Writer) (e
 		return err
 	}
 	err = report.Progress(stderr, "loading", j.Book.Loading, func() error {
-		return errors.Join(load(j, file).Run(ctx), ctx.Err())
+		return errors.Join(load(j, file).Run(ctx), context.Cause(ctx))
 	})
 	if err != nil {
 		return err
