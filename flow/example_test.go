@@ -1,0 +1,82 @@
+package flow_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/sources"
+)
+
+// printer is a sink in a few lines: it is its own writer.
+type printer struct{}
+
+func (printer) Open(context.Context) (stage.Writer[string], error) { return printer{}, nil }
+
+func (printer) Write(_ context.Context, b stage.Batch[string]) error {
+	for _, v := range b.Values {
+		fmt.Println(v)
+	}
+	return nil
+}
+
+func (printer) Close(context.Context) error { return nil }
+
+func Example() {
+	p := flow.From(sources.Values("ada", "", "grace")).
+		Filter(func(name string) bool { return name != "" }).
+		Map(strings.ToUpper).
+		To(printer{})
+	fmt.Println(p.Run(context.Background()))
+	// Output:
+	// ADA
+	// GRACE
+	// <nil>
+}
+
+func ExampleStream_OnError() {
+	p := flow.From(sources.Values("1", "two", "3")).
+		TryMap(func(_ context.Context, s string) (string, error) {
+			if s == "two" {
+				return "", fmt.Errorf("%q is no number", s)
+			}
+			return s, nil
+		}).Named("parse").
+		OnError(flow.Retry(2, nil).Then(flow.Skip())).
+		To(printer{})
+	err := p.Run(context.Background())
+	st, _ := p.Snapshot().Stage("parse")
+	fmt.Println(err, st.Retries, st.Skipped)
+	// Output:
+	// 1
+	// 3
+	// <nil> 2 1
+}
+
+func ExampleStream_Batch() {
+	for batch := range flow.From(sources.Values("a", "b", "c")).Batch(2, time.Second).All(context.Background()) {
+		fmt.Println(batch)
+	}
+	// Output:
+	// [a b]
+	// [c]
+}
+
+func ExampleStream_Broadcast() {
+	branches := flow.From(sources.Values("a", "b")).Broadcast(2)
+	p := flow.Join(
+		branches[0].To(printer{}, flow.As("as it is")),
+		branches[1].Map(strings.ToUpper).To(printer{}, flow.As("in capitals")),
+	)
+	fmt.Print(p.Explain())
+	// Output:
+	// pipeline
+	//   s1 source      values; on error: nack
+	//   s2 broadcast   broadcast to 2; from s1; settles when all branches have
+	//   s3 sink        as it is; from s2; 1 writes at once; settles each value when it is written; on error: nack
+	//   s4 operator    map; from s2; keeps order; fused; on error: nack
+	//   s5 sink        in capitals; from s4; 1 writes at once; settles each value when it is written; on error: nack
+}
