@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector makes pools forget, so that there is more to allocate.
+
 package flow_test
 
 import (

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,10 +35,12 @@ func TestDrain_FinishesWhatIsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := sources.Channel(endless(20)).ReadSize(5).Recorded()
 		out := &collector[int]{before: slow[int](time.Second)}
-		cancelledInside := false
+		var ended atomic.Bool
 		p := flow.From(src).ParMap(4, func(ctx context.Context, v int) (int, error) {
 			time.Sleep(300 * time.Millisecond)
-			cancelledInside = cancelledInside || ctx.Err() != nil
+			if ctx.Err() != nil {
+				ended.Store(true)
+			}
 			return v, nil
 		}).To(out)
 		require.NoError(t, p.Run(cancelled(t, 700*time.Millisecond)), "a drain that ends is no error")
@@ -45,7 +48,7 @@ func TestDrain_FinishesWhatIsInFlight(t *testing.T) {
 		require.Zero(t, open)
 		require.Positive(t, done)
 		require.Len(t, out.values(), done)
-		require.False(t, cancelledInside, "the context of functions is not ended by a drain")
+		require.False(t, ended.Load(), "the context of functions is not ended by a drain")
 	})
 }
 
@@ -77,6 +80,7 @@ func TestDrain_HandsBackWhatTheDeadlineCutsOff(t *testing.T) {
 	for name, opts := range map[string]func(t *testing.T) []flow.RunOption{
 		"deadline": func(*testing.T) []flow.RunOption { return []flow.RunOption{flow.WithDrainTimeout(5 * time.Second)} },
 		"cut": func(t *testing.T) []flow.RunOption {
+			t.Helper()
 			return []flow.RunOption{flow.WithCut(cancelled(t, 6*time.Second))}
 		},
 	} {

@@ -57,12 +57,12 @@ func ExampleStream_OnError() {
 }
 
 func ExampleStream_Batch() {
-	for batch := range flow.From(sources.Values("a", "b", "c")).Batch(2, time.Second).All(context.Background()) {
-		fmt.Println(batch)
+	for batch, err := range flow.From(sources.Values("a", "b", "c")).Batch(2, time.Second).All(context.Background()) {
+		fmt.Println(batch, err)
 	}
 	// Output:
-	// [a b]
-	// [c]
+	// [a b] <nil>
+	// [c] <nil>
 }
 
 func ExampleStream_Broadcast() {

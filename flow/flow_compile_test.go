@@ -14,7 +14,7 @@ import (
 // type built from the receiver's. Such a method takes the type as a parameter of its own, for the
 // compiler to infer; without one it would be an instantiation cycle.
 func TestStream_InfersTypesBuiltFromItsOwn(t *testing.T) {
-	var batches flow.Stream[[]int] = flow.From(sources.Values(1, 2, 3)).Batch(2, time.Second)
+	batches := flow.From(sources.Values(1, 2, 3)).Batch(2, time.Second)
 	out := &collector[[][]int]{}
 	require.NoError(t, batches.Batch(2, time.Second).To(out).Run(t.Context()))
 	require.Equal(t, [][][]int{{{1, 2}, {3}}}, out.values())

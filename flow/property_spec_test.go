@@ -74,10 +74,9 @@ type fan struct {
 // sinkSpec is a sink of a random pipeline, with what To is told.
 type sinkSpec struct {
 	*testSink
-	own    *policySpec // of OnWriteError; nil for the policy above
-	policy policySpec  // that holds
-	count  int         // of Batched; 0 for none
-	age    time.Duration
+	own   *policySpec // of OnWriteError; nil for the policy above
+	count int         // of Batched; 0 for none
+	age   time.Duration
 }
 
 // dice makes the random choices of a seed.

@@ -16,7 +16,6 @@ type trial struct {
 	pipeline *flow.Pipeline
 	leased   bool
 	keyed    bool
-	settles  bool // no source redelivers
 }
 
 // maxRuns is how many runs a trial may take to finish its inputs: each that a policy stops gets at
@@ -135,8 +134,6 @@ func (t *trial) runOnce(ctx context.Context, cancelled bool) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	opts := []flow.RunOption{flow.WithDrainTimeout(1000 * time.Hour)}
-	cut, cutShort := context.WithCancel(ctx)
-	defer cutShort()
 	hard := false
 	if cancelled {
 		at := t.span(3 * time.Second)
@@ -147,7 +144,8 @@ func (t *trial) runOnce(ctx context.Context, cancelled bool) {
 			opts = []flow.RunOption{flow.WithDrainTimeout(t.span(2 * time.Second))}
 		case 1:
 			hard = true
-			cut, cutShort = context.WithCancel(context.WithoutCancel(ctx))
+			cut, cutShort := context.WithCancel(context.WithoutCancel(ctx))
+			defer cutShort()
 			defer time.AfterFunc(at+t.span(time.Second), cutShort).Stop()
 			opts = append(opts, flow.WithCut(cut))
 		}

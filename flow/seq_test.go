@@ -66,7 +66,8 @@ func TestAll_EndsTheRunWhenTheLoopIsLeft(t *testing.T) {
 func TestAll_HandsBackTheValueThatTheLoopPanicsAt(t *testing.T) {
 	src := sources.Slice(numbers(5)).Redeliver(0, nil)
 	require.PanicsWithValue(t, "loop", func() {
-		for v := range flow.From(src).OnError(flow.Skip()).All(t.Context()) {
+		for v, err := range flow.From(src).OnError(flow.Skip()).All(t.Context()) {
+			require.NoError(t, err)
 			if v == 2 {
 				panic("loop")
 			}

@@ -114,6 +114,7 @@ type Slab struct {
 	owner   SlabOwner
 	expires time.Time
 	first   uint64
+	quiet   bool
 }
 
 // slot is the state of a record that is not simply done by its one duty: generation (32 bits),
@@ -140,11 +141,15 @@ type SlabOwner interface {
 	Origin(i int) any
 }
 
-// SlabOptions is what the duties of a slab have in common: the end of their lease, if any, and
-// the sequence number of the first record, from 1, if they are numbered.
+// SlabOptions is what the duties of a slab have in common.
 type SlabOptions struct {
+	// Expires is the end of their lease; zero if there is none.
 	Expires time.Time
-	First   uint64
+	// First is the sequence number of the first record, from 1; 0 if records are not numbered.
+	First uint64
+	// Quiet keeps the owner from being told of outcomes before Release. It saves work where all
+	// outcomes come before Release, and delays them where Release is late.
+	Quiet bool
 }
 
 // Open makes n unsettled duties. Each duty of an earlier use has been settled.
@@ -162,7 +167,8 @@ func (s *Slab) Open(n int, owner SlabOwner, opts SlabOptions) {
 	s.owner, s.expires, s.first = owner, opts.Expires, opts.First
 	s.touched.Store(false)
 	s.left.Store(int32(n) + 1)
-	s.told.Store(true)
+	s.quiet = opts.Quiet
+	s.told.Store(opts.Quiet)
 	s.gen.Add(1)
 }
 
@@ -178,9 +184,11 @@ func (s *Slab) Len() int { return len(s.slots) }
 // and opened again, before Release returns.
 func (s *Slab) Release() {
 	owner := s.owner
-	s.told.Store(false)
-	if s.left.Load() > 1 && s.outcomes() > 0 {
-		s.tell()
+	if s.quiet {
+		s.told.Store(false)
+		if s.left.Load() > 1 && s.outcomes() > 0 {
+			s.tell()
+		}
 	}
 	if s.left.Add(-1) == 0 {
 		owner.Settled(s, true)

@@ -48,9 +48,7 @@ func (o *operator[I, O]) close(context.Context) error { return nil }
 func (o *operator[I, O]) EmitAll(ctx context.Context, rs []stage.Record[I]) {
 	switch {
 	case o.chunker == nil || o.detour.Load():
-		for _, r := range rs {
-			o.Emit(ctx, r)
-		}
+		o.emitEach(ctx, rs)
 	case o.Desc.Fallible:
 		o.emitPaced(ctx, rs)
 	default:
@@ -65,6 +63,21 @@ const (
 	chunkTime = time.Millisecond
 )
 
+// emitEach works on records one by one.
+func (o *operator[I, O]) emitEach(ctx context.Context, rs []stage.Record[I]) {
+	for _, r := range rs {
+		if !o.Desc.Fallible {
+			o.Emit(ctx, r)
+			continue
+		}
+		begun := time.Now()
+		o.Emit(ctx, r)
+		if time.Since(begun) > chunkTime {
+			o.seg.flush()
+		}
+	}
+}
+
 // emitPaced works on chunks that are short in time: a function that may fail often calls another
 // system, and the first record is not to wait for the last of many such calls.
 func (o *operator[I, O]) emitPaced(ctx context.Context, rs []stage.Record[I]) {
@@ -78,6 +91,7 @@ func (o *operator[I, O]) emitPaced(ctx context.Context, rs []stage.Record[I]) {
 		o.emitChunk(ctx, rs[:n])
 		if time.Since(begun) > chunkTime {
 			o.limit = n / 4
+			o.seg.flush()
 		} else if n >= o.limit {
 			o.limit = min(2*n, maxChunk)
 		}

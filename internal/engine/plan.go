@@ -19,7 +19,6 @@ type Config struct {
 // Plan is the stages of one run, added from the sinks upwards.
 type Plan struct {
 	run     *Run
-	stages  []*Stage // downstream first
 	buriers map[*DeadLetterSink]burier
 }
 
@@ -109,7 +108,7 @@ func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out
 		seg = newSegment()
 	}
 	g := &guard[I]{Stage: p.newStage(spec, KindOperator, seg)}
-	g.Desc, g.Stage.next = desc, out.stages
+	g.Desc, g.next = desc, out.stages
 	g.holds, g.holdsFor, g.holdsMost = desc.Holds, desc.HoldsFor, desc.HoldsMost
 	o := &operator[I, O]{guard: g, op: op, out: out}
 	p.add(o)
@@ -139,7 +138,7 @@ func AddInput[T any](out Outlet[T]) Outlet[T] {
 // AddSource adds a source that feeds out.
 func AddSource[T any](p *Plan, spec StageSpec, src stage.Source[T], out Outlet[T]) {
 	s := &source[T]{Stage: p.newStage(spec, KindSource, out.seg), src: src, out: out.next}
-	s.Stage.next = out.stages
+	s.next = out.stages
 	if d, ok := src.(stage.SourceDescriber); ok {
 		s.traits = d.SourceTraits()
 	}

@@ -69,13 +69,19 @@ func (s *Segment) enter() { s.lock.Lock() }
 // leave ends a stretch of work: flushes what stages kept for its end, publishes the counters and
 // opens the lock.
 func (s *Segment) leave() {
+	s.flush()
+	s.lock.Unlock()
+}
+
+// flush sends on what stages kept for the end of the stretch of work. A stage that takes its time
+// calls it in between, so that what it has emitted does not wait for what it has yet to do.
+func (s *Segment) flush() {
 	for _, flush := range s.flushes {
 		flush(s.ctx)
 	}
 	for _, st := range s.stages {
 		st.publish()
 	}
-	s.lock.Unlock()
 }
 
 // do runs f as a stretch of work. A panic that gets here is no stage's and no record's: it ends

@@ -150,7 +150,7 @@ func (s *source[T]) newRead(b stage.Batch[T], number uint64) *read[T] {
 	r.batch, r.number = b, number
 	r.sent = append(r.sent[:0], make([]bool, len(b.Values))...)
 	r.unsent = len(b.Values)
-	opts := stage.SlabOptions{Expires: s.pace.lastStart(b.Expires)}
+	opts := stage.SlabOptions{Quiet: s.quick, Expires: s.pace.lastStart(b.Expires)}
 	if s.ledger != nil {
 		opts.First = s.seq + 1
 		s.seq += uint64(len(b.Values))
