@@ -141,11 +141,23 @@ func TestSlab_IgnoresDutiesOfEarlierUses(t *testing.T) {
 	}
 }
 
+func TestSlab_TellsOfOutcomesBeforeReleaseUnlessQuiet(t *testing.T) {
+	for _, quiet := range []bool{false, true} {
+		s, o := &stage.Slab{}, &owner{}
+		s.Open(3, o, stage.SlabOptions{Quiet: quiet})
+		s.Duty(0).Done()
+		require.Equal(t, !quiet, o.some.Load() == 1)
+		s.Release()
+		require.EqualValues(t, 1, o.some.Load())
+		stage.DoneAll(duties(s)[1:])
+		require.EqualValues(t, 1, o.all.Load())
+	}
+}
+
 func TestSlab_TellsOfOutcomesAgainWhenRearmed(t *testing.T) {
 	s, o, d := opened(4)
-	d[0].Done()
-	require.Zero(t, o.some.Load(), "not before Release")
 	s.Release()
+	d[0].Done()
 	require.EqualValues(t, 1, o.some.Load())
 	d[1].Done()
 	require.EqualValues(t, 1, o.some.Load(), "the owner knows already")

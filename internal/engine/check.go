@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func (r *Run) tell(s reading) {
 				dl.(part).base().expect(traits)
 			}
 		}
-		s.widen(held(path))
+		s.foresee(held(path), slices.ContainsFunc(path, (*Stage).mayWait))
 	})
 }
 

@@ -49,7 +49,7 @@ type reading interface {
 	part
 	loop(ctx context.Context)
 	declared() stage.SourceTraits
-	widen(held int)
+	foresee(held int, mayWait bool)
 	settlement() *settler
 	ending() error
 }
@@ -293,6 +293,18 @@ func (r *Run) closeAll() error {
 	return errors.Join(errs...)
 }
 
+// unredeemed counts the records that a source will not deliver again although they were not done,
+// unless the run was ended on purpose.
+func (r *Run) unredeemed(s reading, report settleReport) int {
+	switch {
+	case s.declared().Redelivers || r.stopErr != nil:
+		return 0
+	case r.draining:
+		return report.failed
+	}
+	return report.failed + report.handedBack
+}
+
 // verdict is what went wrong, apart from closing.
 func (r *Run) verdict() error {
 	r.mu.Lock()
@@ -302,9 +314,12 @@ func (r *Run) verdict() error {
 	for _, s := range r.sources {
 		report := s.settlement().snapshot()
 		handedBack += report.handedBack
-		if !s.declared().Redelivers && report.failed > 0 && r.stopErr == nil {
+		if n := r.unredeemed(s, report); n > 0 {
+			if report.first == nil {
+				report.first = stage.ErrHandedBack
+			}
 			errs = append(errs, &FailedError{
-				Source: s.base().Name, Count: report.failed, First: report.first, Info: report.firstInfo,
+				Source: s.base().Name, Count: n, First: report.first, Info: report.firstInfo,
 			})
 		}
 	}

@@ -70,7 +70,7 @@ func (s *sink[T]) start(ctx context.Context) error {
 		s.max, merge = s.opts.Count, 0
 	}
 	s.pend = s.newJob()
-	if s.traits.Immediate {
+	if s.immediate = s.traits.Immediate; s.immediate {
 		return nil
 	}
 	s.taking = newDurableMutex()
@@ -220,13 +220,18 @@ func (s *sink[T]) outcome(ctx context.Context, j *job[T], err error, b *budget) 
 		s.allWritten(j)
 	case errors.As(err, &failed) && named(failed, j.len()):
 		broken := make(brokenKeys)
+		blamed := blames(failed)
 		for i := range j.duties {
-			if e, ok := failed.Failed[i]; ok {
+			e, ok := failed.Failed[i]
+			switch {
+			case !ok:
+				s.settled.Add(1)
+				s.written(j, i)
+			case blamed && errors.Is(e, stage.ErrHandedBack):
+				s.leftOut(j.at(i), broken)
+			default:
 				s.unwritten(j.at(i), e, broken)
-				continue
 			}
-			s.settled.Add(1)
-			s.written(j, i)
 		}
 	default:
 		s.isolate(ctx, j, err, b)
@@ -265,6 +270,27 @@ func (s *sink[T]) written(j *job[T], i int) {
 	if x.then != nil {
 		x.then(nil)
 	}
+}
+
+// blames tells whether one of the failures is more than that a value was left out.
+func blames(e *stage.BatchError) bool {
+	for _, err := range e.Failed {
+		if !errors.Is(err, stage.ErrHandedBack) {
+			return true
+		}
+	}
+	return false
+}
+
+// leftOut has a value written again that the writer left out behind another's failure. It has not
+// failed, so no policy is for it.
+func (s *sink[T]) leftOut(e entry[T], broken brokenKeys) {
+	if k, ok := keyOf(e.duty); s.keyed && s.ordered && ok && broken[k.lane()] {
+		s.unwritten(e, stage.ErrHandedBack, broken)
+		return
+	}
+	s.hold(1)
+	s.letIn(e)
 }
 
 // brokenKeys are those with a failure in one write.

@@ -23,6 +23,7 @@ type source[T any] struct {
 	gate   gate[incoming[T]] // of keys with a faulty record that is being dealt with
 	pace   pace
 	acks   settler
+	slow   bool // a push may take long, so outcomes are not to wait for its end
 
 	seq     uint64 // of the last record read; the reading goroutine's
 	readErr error  // what ended reading, if not io.EOF; read after the goroutine has ended
@@ -57,7 +58,12 @@ func (s *source[T]) base() *Stage { return s.Stage }
 // declared gives the traits of the reader.
 func (s *source[T]) declared() stage.SourceTraits { return s.traits }
 
-func (s *source[T]) widen(held int) { s.pace.widen(held) }
+// foresee tells what a path below is like: how many records its stages hold together, and whether
+// a push down it may take long.
+func (s *source[T]) foresee(held int, mayWait bool) {
+	s.pace.widen(held)
+	s.slow = s.slow || mayWait
+}
 
 func (s *source[T]) settlement() *settler { return &s.acks }
 
@@ -150,7 +156,7 @@ func (s *source[T]) newRead(b stage.Batch[T], number uint64) *read[T] {
 	r.batch, r.number = b, number
 	r.sent = append(r.sent[:0], make([]bool, len(b.Values))...)
 	r.unsent = len(b.Values)
-	opts := stage.SlabOptions{Quiet: s.quick, Expires: s.pace.lastStart(b.Expires)}
+	opts := stage.SlabOptions{Quiet: !s.slow, Expires: s.pace.lastStart(b.Expires)}
 	if s.ledger != nil {
 		opts.First = s.seq + 1
 		s.seq += uint64(len(b.Values))

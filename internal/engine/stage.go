@@ -37,21 +37,22 @@ type Stage struct {
 	next   []*Stage // downstream neighbours
 	log    *slog.Logger
 
-	in       int64        // records taken; written under the segment's lock
-	inSeen   atomic.Int64 // in, as of the last stretch of work
-	keyed    bool         // a keyed source is upstream; set before the first record
-	leased   bool         // records may expire; likewise
-	detour   atomic.Bool  // records must pass admit: the stage is keyed, or the run stops hard
-	errors   atomic.Int64
-	retries  atomic.Int64
-	panics   atomic.Int64
-	skipped  atomic.Int64
-	dead     atomic.Int64
-	nacked   atomic.Int64
-	back     atomic.Int64 // handed back unprocessed
-	expired  atomic.Int64
-	settled  atomic.Int64 // sinks: values written
-	counters counters
+	in        int64        // records taken; written under the segment's lock
+	inSeen    atomic.Int64 // in, as of the last stretch of work
+	keyed     bool         // a keyed source is upstream; set before the first record
+	immediate bool         // a sink that is written to by who feeds it
+	leased    bool         // records may expire; likewise
+	detour    atomic.Bool  // records must pass admit: the stage is keyed, or the run stops hard
+	errors    atomic.Int64
+	retries   atomic.Int64
+	panics    atomic.Int64
+	skipped   atomic.Int64
+	dead      atomic.Int64
+	nacked    atomic.Int64
+	back      atomic.Int64 // handed back unprocessed
+	expired   atomic.Int64
+	settled   atomic.Int64 // sinks: values written
+	counters  counters
 
 	mu      sync.Mutex
 	waiting int // records that wait for a retry, their key, a write or an asynchronous function
@@ -77,6 +78,11 @@ func (s *Stage) expect(traits stage.SourceTraits) {
 	if traits.Lease > 0 {
 		s.leased = true
 	}
+}
+
+// mayWait tells whether records may wait in the stage, or its function for something else.
+func (s *Stage) mayWait() bool {
+	return s.Desc.Async || s.Desc.Fallible || s.Kind == KindSink && !s.immediate
 }
 
 // publish makes the counters that are written under the lock readable without it.
