@@ -66,8 +66,8 @@ func (f *filter[T]) Process(ctx context.Context, r stage.Record[T]) error {
 func (f *filter[T]) ProcessChunk(_ context.Context, c *stage.Chunk[T, T]) error {
 	for i := c.At; i < len(c.In); i++ {
 		c.At = i
-		if r := c.In[i]; f.keep(r.Value) {
-			c.Out = append(c.Out, r)
+		if r := &c.In[i]; f.keep(r.Value) {
+			c.Out = append(c.Out, *r)
 		} else {
 			c.Dropped = append(c.Dropped, r.Duty)
 		}

@@ -283,24 +283,33 @@ func (s *Slab) drop(ref uint64) bool {
 // dropAll drops duties of this slab. Where no record was touched, a word of bits takes them all.
 func (s *Slab) dropAll(duties []Duty) {
 	if s.touched.Load() {
-		for _, d := range duties {
-			s.drop(d.ref)
+		for i := range duties {
+			s.drop(duties[i].ref)
 		}
 		return
 	}
 	gen := uint64(s.gen.Load())
-	for len(duties) > 0 {
-		word, mask, n := uint32(duties[0].ref)/wordBits, uint64(0), 0
-		for n < len(duties) && uint32(duties[n].ref)/wordBits == word {
-			if duties[n].ref>>32 == gen {
-				mask |= 1 << (uint32(duties[n].ref) % wordBits)
-			}
-			n++
+	word, mask := 0, uint64(0)
+	for i := range duties {
+		ref := duties[i].ref
+		if w := int(uint32(ref)) / wordBits; w != word {
+			s.endWord(word, mask)
+			word, mask = w, 0
 		}
-		if old := s.done[word].Or(mask); old&mask != mask {
-			s.settled(bits.OnesCount64(mask &^ old))
+		if ref>>32 == gen {
+			mask |= 1 << (ref % wordBits)
 		}
-		duties = duties[n:]
+	}
+	s.endWord(word, mask)
+}
+
+// endWord settles the records of a word of bits, those that were not settled before.
+func (s *Slab) endWord(word int, mask uint64) {
+	if mask == 0 {
+		return
+	}
+	if old := s.done[word].Or(mask); old&mask != mask {
+		s.settled(bits.OnesCount64(mask &^ old))
 	}
 }
 

@@ -17,6 +17,7 @@ type read[T any] struct {
 	sent     []bool // outcomes given back; written by who delivers
 	unsent   int
 	outcomes []stage.Outcome
+	plain    int // how many outcomes, from the first, are still those of allDone
 	emitted  []stage.Record[T] // for records, to be used again
 }
 
@@ -58,12 +59,10 @@ func (r *read[T]) collect() []stage.Outcome {
 		return r.outcomes // the settler was told of some while it collected all
 	}
 	if r.unsent == len(r.sent) && r.slab.AllDone() {
-		for i := range r.sent {
-			r.outcomes = append(r.outcomes, stage.Outcome{Index: i})
-		}
 		r.unsent = 0
-		return r.outcomes
+		return r.allDone(len(r.sent))
 	}
+	r.plain = 0
 	for i := range r.sent {
 		if r.sent[i] {
 			continue
@@ -100,6 +99,16 @@ func (r *read[T]) callSettle(ctx context.Context, outcomes []stage.Outcome) (err
 		}
 	}()
 	return r.batch.Settler.Settle(ctx, outcomes)
+}
+
+// allDone gives n outcomes without an error. Those of an earlier use are still there.
+func (r *read[T]) allDone(n int) []stage.Outcome {
+	r.outcomes = r.outcomes[:r.plain]
+	for i := r.plain; i < n; i++ {
+		r.outcomes = append(r.outcomes, stage.Outcome{Index: i})
+	}
+	r.plain = len(r.outcomes)
+	return r.outcomes[:n]
 }
 
 func (r *read[T]) size() int { return len(r.sent) }
