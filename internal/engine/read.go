@@ -17,7 +17,7 @@ type read[T any] struct {
 	sent     []bool // outcomes given back; written by who delivers
 	unsent   int
 	outcomes []stage.Outcome
-	plain    int // how many outcomes, from the first, are still those of allDone
+	plain    int               // how many outcomes, from the first, are still those of allDone
 	emitted  []stage.Record[T] // for records, to be used again
 }
 
