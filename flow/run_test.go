@@ -232,3 +232,21 @@ func TestBroadcast_SettlesWithAllBranches(t *testing.T) {
 	}
 	require.Equal(t, []bool{true, false, true}, done)
 }
+
+// Rules 2 and 4: a branch that is done at once must not settle the record for one that is slow.
+func TestBroadcast_TakesAllDutiesBeforeTheFirstEmission(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := sources.Values(1, 2, 3).Recorded()
+		branches := flow.From(src).Broadcast(2)
+		fast := branches[0].To(&collector[int]{traits: stage.SinkTraits{Immediate: true}})
+		slow := branches[1].ParMap(3, func(_ context.Context, v int) (int, error) {
+			time.Sleep(time.Minute)
+			n, _ := done(src)
+			require.Zero(t, n)
+			return v, nil
+		}).To(&collector[int]{})
+		require.NoError(t, flow.Join(fast, slow).Run(t.Context()))
+		n, _ := done(src)
+		require.Equal(t, 3, n)
+	})
+}

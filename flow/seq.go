@@ -55,7 +55,7 @@ func (h *handover[T]) yield(v T, yield func(T, error) bool, end func(), ran <-ch
 		h.taken <- returned
 		if !more {
 			end()
-			_ = <-ran // who leaves the loop does not ask how the run ended
+			<-ran //nolint:errcheck // who leaves the loop does not ask how the run ended
 		}
 	}()
 	more = yield(v, nil)
