@@ -118,8 +118,7 @@ func (o *operator[I, O]) emitChunk(ctx context.Context, rs []stage.Record[I]) {
 	}
 	if len(c.Out) > 0 {
 		o.out.next.EmitAll(ctx, c.Out)
-		clear(c.Out)
-		c.Out = c.Out[:0]
+		c.Out = c.Out[:0] // not cleared: the values of one chunk stay alive until the next
 	}
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -61,8 +62,17 @@ func NewPlan(cfg Config) *Plan {
 // anything is opened.
 func (p *Plan) Check() error { return p.run.check() }
 
-// Run gives the run that the plan describes. Nothing may be added after it has started.
-func (p *Plan) Run() *Run { return p.run }
+// Run gives the run that the plan describes. Nothing may be added after it.
+func (p *Plan) Run() *Run {
+	for _, part := range p.run.parts {
+		st := part.base()
+		st.seg = st.seg.root()
+		if !slices.Contains(p.run.segments, st.seg) {
+			p.run.segments = append(p.run.segments, st.seg)
+		}
+	}
+	return p.run
+}
 
 func (p *Plan) newStage(spec StageSpec, kind Kind, seg *Segment) *Stage {
 	st := &Stage{

@@ -16,10 +16,11 @@ const closeTimeout = 30 * time.Second
 
 // Run is one execution of a plan.
 type Run struct {
-	cfg     Config
-	parts   []part // downstream first
-	sources []reading
-	buriers map[*DeadLetterSink]burier
+	cfg      Config
+	parts    []part // downstream first
+	sources  []reading
+	segments []*Segment
+	buriers  map[*DeadLetterSink]burier
 
 	userCtx   context.Context // what users' functions get; ended by a hard stop alone
 	endUser   context.CancelCauseFunc
@@ -89,13 +90,12 @@ func (r *Run) Do(ctx, cut context.Context) error {
 
 // open opens sinks, then sources, then starts the operators between them.
 func (r *Run) open(ctx context.Context) error {
-	for _, seg := range r.segments() {
+	for _, seg := range r.segments {
 		seg.ctx, seg.stop = r.userCtx, r.stop
 	}
 	start := func(kind Kind) error {
 		for _, p := range r.parts {
 			if st := p.base(); st.Kind == kind {
-				st.seg = st.seg.root()
 				if err := p.start(ctx); err != nil {
 					return err
 				}
@@ -115,14 +115,6 @@ func (r *Run) open(ctx context.Context) error {
 		r.tell(s)
 	}
 	return start(KindOperator)
-}
-
-func (r *Run) segments() []*Segment {
-	var segs []*Segment
-	for _, p := range r.parts {
-		segs = append(segs, p.base().seg.root())
-	}
-	return segs
 }
 
 // watch begins the drain when the context of the run ends, and cuts it short when it must be.

@@ -16,6 +16,8 @@ type Segment struct {
 	flushes []func(ctx context.Context) // run at the end of each stretch of work
 	ctx     context.Context             // the users' functions' context; set before the first stretch
 	stop    func(err error)             // ends the run; for panics that no record is to blame for
+	reads   int                         // under the lock
+	watched atomic.Bool
 }
 
 func newSegment() *Segment { return &Segment{lock: newDurableMutex()} }
@@ -37,6 +39,8 @@ func (m durableMutex) Lock() {
 		<-m.passed
 	}
 }
+
+func (m durableMutex) TryLock() bool { return m.wanted.CompareAndSwap(0, 1) }
 
 func (m durableMutex) Unlock() {
 	if m.wanted.Add(-1) > 0 {
@@ -73,14 +77,41 @@ func (s *Segment) leave() {
 	s.lock.Unlock()
 }
 
+// leaveRead is leave for reads, which come in great numbers: where no one watches the counters,
+// they are published with one of eight.
+func (s *Segment) leaveRead() {
+	for _, flush := range s.flushes {
+		flush(s.ctx)
+	}
+	if s.reads++; s.reads%8 == 0 || s.watched.Load() {
+		s.publish()
+	}
+	s.lock.Unlock()
+}
+
 // flush sends on what stages kept for the end of the stretch of work. A stage that takes its time
 // calls it in between, so that what it has emitted does not wait for what it has yet to do.
 func (s *Segment) flush() {
 	for _, flush := range s.flushes {
 		flush(s.ctx)
 	}
+	s.publish()
+}
+
+// publish makes the counters of the stages readable without the lock.
+func (s *Segment) publish() {
 	for _, st := range s.stages {
 		st.publish()
+	}
+}
+
+// watch has the counters published with every stretch of work from now on, and at once if none is
+// under way.
+func (s *Segment) watch() {
+	s.watched.Store(true)
+	if s.lock.TryLock() {
+		s.publish()
+		s.lock.Unlock()
 	}
 }
 

@@ -50,9 +50,13 @@ type SourceStats struct {
 	Lost int
 }
 
-// Snapshot gives the counters as of the last stretch of work of each stage.
+// Snapshot gives the counters as of the last stretch of work of each stage; the first time, and
+// where one is under way, as of one of the last few.
 func (r *Run) Snapshot() Snapshot {
 	s := Snapshot{Name: r.cfg.Name}
+	for _, seg := range r.segments {
+		seg.watch()
+	}
 	for i := len(r.parts) - 1; i >= 0; i-- {
 		s.Stages = append(s.Stages, r.parts[i].base().stats())
 	}

@@ -138,7 +138,7 @@ func (s *source[T]) push(b stage.Batch[T], number uint64) {
 	} else {
 		s.out.EmitAll(s.seg.ctx, r.records())
 	}
-	s.seg.leave()
+	s.seg.leaveRead()
 	r.slab.Release()
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -24,11 +25,7 @@ func (s *numbers) SourceTraits() stage.SourceTraits {
 }
 
 func (s *numbers) Open(context.Context) (stage.Reader[int], error) {
-	r := &numbersReader{s: s, free: make(chan *numbersRead, 16)}
-	for range cap(r.free) {
-		r.free <- &numbersRead{r: r, values: make([]int, 0, readSize), seen: make([]bool, readSize)}
-	}
-	return r, nil
+	return &numbersReader{s: s}, nil
 }
 
 // check tells what was wrong with the settlements.
@@ -42,23 +39,33 @@ func (s *numbers) check() error {
 type numbersReader struct {
 	s    *numbers
 	next int
-	free chan *numbersRead
+
+	mu   sync.Mutex
+	free []*numbersRead // those of which all is settled
 }
 
-func (r *numbersReader) Read(ctx context.Context) (stage.Batch[int], error) {
+func (r *numbersReader) spare() *numbersRead {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last := len(r.free) - 1; last >= 0 {
+		b := r.free[last]
+		r.free = r.free[:last]
+		return b
+	}
+	return &numbersRead{r: r, values: make([]int, 0, readSize), seen: make([]bool, readSize)}
+}
+
+func (r *numbersReader) keep(b *numbersRead) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.free = append(r.free, b)
+}
+
+func (r *numbersReader) Read(context.Context) (stage.Batch[int], error) {
 	if r.next >= r.s.n {
 		return stage.Batch[int]{}, io.EOF
 	}
-	var b *numbersRead
-	select {
-	case b = <-r.free:
-	default:
-		select {
-		case b = <-r.free:
-		case <-ctx.Done():
-			return stage.Batch[int]{}, ctx.Err()
-		}
-	}
+	b := r.spare()
 	b.values = b.values[:0]
 	for len(b.values) < readSize && r.next < r.s.n {
 		b.values = append(b.values, r.next)
@@ -89,7 +96,7 @@ func (b *numbersRead) Settle(_ context.Context, outcomes []stage.Outcome) error 
 	if b.n == len(b.values) {
 		b.n = 0
 		clear(b.seen)
-		b.r.free <- b
+		b.r.keep(b)
 	}
 	return nil
 }
