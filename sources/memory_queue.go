@@ -2,7 +2,6 @@ package sources
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -261,8 +260,4 @@ func earlier(a, b time.Time) time.Time {
 		return b
 	}
 	return a
-}
-
-func notHeld(late []string) error {
-	return fmt.Errorf("sources: settle %d values, the first with id %q: %w", len(late), late[0], ErrNotHeld)
 }

@@ -3,6 +3,7 @@ package sources
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -106,7 +107,7 @@ func (q *queue[T]) leaseEnd() time.Time {
 }
 
 // Settle takes outcomes. Those of records that are no longer held change nothing and are reported
-// as [ErrNotHeld].
+// as [ErrNotHeld], by index.
 func (h *handout[T]) Settle(_ context.Context, outcomes []stage.Outcome) error {
 	q, now := h.queue, time.Now()
 	ready := make([]time.Time, len(outcomes))
@@ -115,11 +116,11 @@ func (h *handout[T]) Settle(_ context.Context, outcomes []stage.Outcome) error {
 	}
 	expired := !h.expires.IsZero() && !now.Before(h.expires)
 	q.mu.Lock()
-	var late []string
+	var late stage.BatchError
 	for i, o := range outcomes {
 		in := h.inputs[o.Index]
 		if in.at != h || expired {
-			late = append(late, in.info.ID)
+			late.Fail(o.Index, fmt.Errorf("sources: settle value with id %q: %w", in.info.ID, ErrNotHeld))
 			continue
 		}
 		q.settleLocked(in, o.Err, ready[i])
@@ -129,10 +130,7 @@ func (h *handout[T]) Settle(_ context.Context, outcomes []stage.Outcome) error {
 	case q.wake <- struct{}{}:
 	default: // the reader has not taken the last signal yet
 	}
-	if len(late) > 0 {
-		return notHeld(late)
-	}
-	return nil
+	return late.OrNil()
 }
 
 // Close ends the run. What is out may be handed out again by the next.

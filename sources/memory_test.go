@@ -189,11 +189,15 @@ func TestMemory_GoesOnInTheNextRunWithWhatIsNotDone(t *testing.T) {
 }
 
 func TestMemory_RefusesASecondOutcome(t *testing.T) {
-	src := Values(1).Recorded()
+	src := Values(1, 2).Recorded()
 	b := read(t, open(t, src))
-	settle(t, b, 0, nil)
-	require.ErrorIs(t, b.Settler.Settle(t.Context(), []stage.Outcome{{Index: 0, Err: errBroken}}), ErrNotHeld)
-	require.Equal(t, []Outcome[int]{{Value: 1, Done: true, Attempts: 1}}, src.Outcomes())
+	settle(t, b, 1, nil)
+	err := b.Settler.Settle(t.Context(), []stage.Outcome{{Index: 0}, {Index: 1, Err: errBroken}})
+	var refused *stage.BatchError
+	require.ErrorAs(t, err, &refused)
+	require.Len(t, refused.Failed, 1)
+	require.ErrorIs(t, refused.Failed[1], ErrNotHeld)
+	require.Equal(t, []Outcome[int]{{Value: 1, Done: true, Attempts: 1}, {Value: 2, Done: true, Attempts: 1}}, src.Outcomes())
 }
 
 func TestChannel_ReadEndsWithItsContext(t *testing.T) {

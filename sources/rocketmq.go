@@ -58,7 +58,8 @@ var (
 // of them and in the end move messages to the dead letters that nobody has tried. For a wait that
 // leaves less than half of the lease they do go back to the server; longer leases make that rarer.
 // The source counts failures by message id, and moves a message to the dead letters when they reach
-// the group's most attempts. The count does not survive the run.
+// the group's most attempts; if the server does not take it, the message is tried again after its
+// backoff. The count does not survive the run.
 //
 // # Fetching ahead
 //
@@ -114,8 +115,8 @@ func WithPrefetch(messages, bytes int) RocketMQOption {
 	return func(c *rocketMQConfig) { c.prefetch, c.prefetchBytes = messages, bytes }
 }
 
-// WithLogger sets where the source reports polls that fail and are tried again. The default discards
-// it.
+// WithLogger sets where the source reports polls that fail and are tried again, and messages of a FIFO
+// group whose order it keeps by waiting for the end of their lease. The default discards it.
 func WithLogger(log *slog.Logger) RocketMQOption { return func(c *rocketMQConfig) { c.log = log } }
 
 // validate reports all faults together.

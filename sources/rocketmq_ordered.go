@@ -1,8 +1,10 @@
 package sources
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -18,6 +20,7 @@ type ordered struct {
 	*buffer   // whose lock guards what follows
 	acks      *acker
 	invisible time.Duration
+	log       *slog.Logger
 	lanes     map[string]*lane // with messages out or waiting
 	arrived   uint64           // messages so far
 }
@@ -44,8 +47,12 @@ func (l *lane) find(id string) int {
 	return slices.IndexFunc(l.waiting, func(h *held) bool { return h.ID == id })
 }
 
-func newOrdered(a *acker, invisible time.Duration) *ordered {
-	return &ordered{buffer: newBuffer(maxPoll, DefaultPrefetchBytes), acks: a, invisible: invisible, lanes: make(map[string]*lane)}
+func newOrdered(a *acker, cfg *rocketMQConfig) *ordered {
+	return &ordered{
+		buffer: newBuffer(maxPoll, DefaultPrefetchBytes),
+		acks:   a, invisible: cfg.invisible, log: cfg.log,
+		lanes: make(map[string]*lane),
+	}
 }
 
 // laneOf gives the key of a message's lane; without a message group it has one of its own.
@@ -111,7 +118,7 @@ func (o *ordered) takeLocked(now time.Time) (got []*held, ready time.Time) {
 			l.waiting, l.ready = nil, time.Time{}
 		}
 	}
-	slices.SortFunc(got, func(a, b *held) int { return int(a.number) - int(b.number) })
+	slices.SortFunc(got, func(a, b *held) int { return cmp.Compare(a.number, b.number) })
 	return got, ready
 }
 
@@ -169,7 +176,7 @@ func (o *ordered) back(h *held, after time.Duration) []give {
 	if l.leaving {
 		return append(o.endLocked(l, h), give{h.Delivery, after})
 	}
-	i, _ := slices.BinarySearchFunc(l.waiting, h.number, func(w *held, n uint64) int { return int(w.number) - int(n) })
+	i, _ := slices.BinarySearchFunc(l.waiting, h.number, func(w *held, n uint64) int { return cmp.Compare(w.number, n) })
 	l.waiting = slices.Insert(l.waiting, i, h)
 	if ready := time.Now().Add(after); ready.After(l.ready) {
 		l.ready = ready
@@ -236,7 +243,8 @@ func newOrderedReceipts(o *ordered, got []*held) stage.Batch[*client.Message] {
 	return b
 }
 
-// Settle acknowledges what is done before it lets a lane go on.
+// Settle acknowledges what is done before it lets a lane go on. A [*stage.BatchError] names the
+// outcomes that may be lost.
 func (r *orderedReceipts) Settle(ctx context.Context, outcomes []stage.Outcome) error {
 	var done []*client.Delivery
 	for _, o := range outcomes {
@@ -244,7 +252,7 @@ func (r *orderedReceipts) Settle(ctx context.Context, outcomes []stage.Outcome) 
 			done = append(done, r.deliveries[o.Index])
 		}
 	}
-	errs := []error{r.acks.ack(ctx, done)}
+	l := r.acks.ack(ctx, done)
 	var leaving []give
 	for _, o := range outcomes {
 		h := r.held[o.Index]
@@ -255,23 +263,32 @@ func (r *orderedReceipts) Settle(ctx context.Context, outcomes []stage.Outcome) 
 			leaving = append(leaving, r.order.back(h, 0)...)
 		default:
 			g, err := r.failed(ctx, h)
-			leaving, errs = append(leaving, g...), append(errs, err)
+			leaving = append(leaving, g...)
+			l.add(h.Delivery, err)
 		}
 	}
 	for _, g := range leaving {
-		errs = append(errs, r.acks.giveBack(ctx, g))
+		err := r.acks.giveBack(ctx, g)
+		if err != nil && !slices.Contains(r.deliveries, g.Delivery) {
+			r.order.log.WarnContext(ctx, "message of an earlier read not handed back, it comes again when its lease ends",
+				"message", g.ID, "error", err)
+		}
+		l.add(g.Delivery, err)
 	}
-	return errors.Join(errs...)
+	return r.named(l)
 }
 
 // failed counts the failure, and moves the message to the dead letters when there are as many as the
-// group allows.
+// group allows. If it does not get there it waits like any that failed: were it over, those behind it
+// would be done before it comes again (rule 8).
 func (r *orderedReceipts) failed(ctx context.Context, h *held) ([]give, error) {
 	n := r.acks.failed(h.Delivery)
+	var err error
 	if most := r.acks.settings.MaxAttempts; most > 0 && n >= most {
-		err := r.acks.bury(ctx, h.Delivery)
-		return r.order.over(h, true), err
+		if err = r.acks.bury(ctx, h.Delivery); err == nil {
+			return r.order.over(h, true), nil
+		}
 	}
 	h.failures++
-	return r.order.back(h, min(r.acks.settings.Backoff.Delay(n), maxInvisible)), nil
+	return r.order.back(h, min(r.acks.settings.Backoff.Delay(n), maxInvisible)), err
 }

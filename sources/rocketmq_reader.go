@@ -36,7 +36,7 @@ func (r *rocketMQReader) start() {
 	r.stop = stop
 	polls := r.source.cfg.polls
 	if r.settings.FIFO {
-		r.order = newOrdered(&r.acks, r.source.cfg.invisible)
+		r.order = newOrdered(&r.acks, &r.source.cfg)
 		r.buffer = r.order.buffer
 		polls = 1
 	} else {
@@ -127,8 +127,9 @@ func (r *rocketMQReader) Close(ctx context.Context) error {
 	if r.order != nil {
 		rest = append(rest, r.order.rest()...)
 	}
-	err := r.acks.each(rest, func(d *client.Delivery) error { return r.acks.handBack(ctx, d) })
-	return errors.Join(err, r.consumer.Close())
+	var l lost
+	r.acks.each(rest, &l, func(d *client.Delivery) error { return r.acks.handBack(ctx, d) })
+	return errors.Join(l.first(rest), r.consumer.Close())
 }
 
 // receipts is the messages of one read with their deliveries, which settle them.

@@ -35,10 +35,33 @@ type failure struct {
 	last  time.Time
 }
 
+// lost is why outcomes did not get through to the server, by delivery.
+type lost map[*client.Delivery]error
+
+func (l *lost) add(d *client.Delivery, err error) {
+	if err == nil {
+		return
+	}
+	if *l == nil {
+		*l = make(lost)
+	}
+	(*l)[d] = err
+}
+
+// first gives how many of the deliveries are lost, and why the first of them is.
+func (l lost) first(of []*client.Delivery) error {
+	for _, d := range of {
+		if err := l[d]; err != nil {
+			return fmt.Errorf("sources: %d of %d messages that were not read come again only when their lease ends: %w", len(l), len(of), err)
+		}
+	}
+	return nil
+}
+
 var _ stage.Settler = (*receipts)(nil)
 
 // Settle acknowledges what is done, in as few requests as possible, and hands back the rest, each by a
-// request of its own.
+// request of its own. A [*stage.BatchError] names the outcomes that may be lost.
 func (r *receipts) Settle(ctx context.Context, outcomes []stage.Outcome) error {
 	var done, back, failed []*client.Delivery
 	for _, o := range outcomes {
@@ -53,42 +76,70 @@ func (r *receipts) Settle(ctx context.Context, outcomes []stage.Outcome) error {
 		}
 	}
 	a := r.acks
-	return errors.Join(
-		a.ack(ctx, done),
-		a.each(failed, func(d *client.Delivery) error { return a.fail(ctx, d) }),
-		a.each(back, func(d *client.Delivery) error { return a.handBack(ctx, d) }),
-	)
+	l := a.ack(ctx, done)
+	a.each(failed, &l, func(d *client.Delivery) error { return a.fail(ctx, d) })
+	a.each(back, &l, func(d *client.Delivery) error { return a.handBack(ctx, d) })
+	return r.named(l)
+}
+
+// named gives what is lost by the indexes of the read.
+func (r *receipts) named(l lost) error {
+	if len(l) == 0 {
+		return nil
+	}
+	var failed stage.BatchError
+	for i, d := range r.deliveries {
+		if err := l[d]; err != nil {
+			failed.Fail(i, err)
+		}
+	}
+	return failed.OrNil()
 }
 
 // ack acknowledges, and tries again what did not get through, until the leases end.
-func (a *acker) ack(ctx context.Context, deliveries []*client.Delivery) error {
+func (a *acker) ack(ctx context.Context, deliveries []*client.Delivery) (l lost) {
 	a.forget(deliveries)
 	pause := newPause()
-	var lost []error
 	for len(deliveries) > 0 {
 		err := a.consumer.Ack(ctx, deliveries...)
 		if err == nil {
 			break
 		}
-		var some *client.AckError
-		if !errors.As(err, &some) {
-			return fmt.Errorf("sources: acknowledge %d messages: %w", len(deliveries), err)
-		}
 		wait := pause.NextBackOff()
 		var again []*client.Delivery
-		for _, f := range some.Failed {
+		for _, f := range failures(err, deliveries) {
 			if errors.Is(f.Err, client.ErrReceiptExpired) || isHopeless(f.Err) || time.Until(f.Delivery.Expires()) <= wait {
-				lost = append(lost, fmt.Errorf("sources: acknowledge message %s: %w", f.Delivery.ID, f.Err))
+				l.add(f.Delivery, notAcked(f.Delivery, f.Err))
 				continue
 			}
 			again = append(again, f.Delivery)
 		}
 		deliveries = again
 		if len(again) > 0 && !sleep(ctx, wait) {
-			return errors.Join(append(lost, fmt.Errorf("sources: acknowledge %d messages: %w", len(again), ctx.Err()))...)
+			for _, d := range again {
+				l.add(d, notAcked(d, ctx.Err()))
+			}
+			break
 		}
 	}
-	return errors.Join(lost...)
+	return l
+}
+
+// failures gives what an error of Ack says of each delivery: one that names none is about all.
+func failures(err error, deliveries []*client.Delivery) []client.AckFailure {
+	var some *client.AckError
+	if errors.As(err, &some) {
+		return some.Failed
+	}
+	all := make([]client.AckFailure, len(deliveries))
+	for i, d := range deliveries {
+		all[i] = client.AckFailure{Delivery: d, Err: err}
+	}
+	return all
+}
+
+func notAcked(d *client.Delivery, err error) error {
+	return fmt.Errorf("sources: acknowledge message %s: %w", d.ID, err)
 }
 
 // fail hands back a message that failed, to come again after the group's backoff. The server moves it
@@ -129,11 +180,8 @@ func (a *acker) nack(ctx context.Context, d *client.Delivery, after time.Duratio
 	return fmt.Errorf("sources: hand back message %s: %w", d.ID, err)
 }
 
-// each calls f for the deliveries, several at once.
-func (a *acker) each(deliveries []*client.Delivery, f func(*client.Delivery) error) error {
-	if len(deliveries) == 1 {
-		return f(deliveries[0])
-	}
+// each calls f for the deliveries, several at once, and adds to what is lost.
+func (a *acker) each(deliveries []*client.Delivery, l *lost, f func(*client.Delivery) error) {
 	errs := make([]error, len(deliveries))
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallelNacks)
@@ -145,7 +193,9 @@ func (a *acker) each(deliveries []*client.Delivery, f func(*client.Delivery) err
 		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	for i, d := range deliveries {
+		l.add(d, errs[i])
+	}
 }
 
 // failed counts a failure of a message and returns how many there were.

@@ -31,7 +31,8 @@ func inBubble(t *testing.T, test func(r *rig)) {
 func newRig(t *testing.T) *rig {
 	t.Helper()
 	b := brokertest.New(t, brokertest.WithoutAutoCreate(),
-		brokertest.WithTopics(broker.Topic{Name: "in", Queues: 4}, broker.Topic{Name: "steps", Queues: 1, Type: broker.FIFO}),
+		brokertest.WithTopics(broker.Topic{Name: "in", Queues: 4}, broker.Topic{Name: "one", Queues: 1},
+			broker.Topic{Name: "steps", Queues: 1, Type: broker.FIFO}),
 		brokertest.WithGroups(broker.Group{Name: "G"}, broker.Group{Name: "O", Ordered: true, RetryMaxTimes: 1,
 			Backoff: broker.RetryPolicy{Steps: []time.Duration{30 * time.Second}}}))
 	c, err := client.New(b.Endpoint(), client.WithPlaintext(), client.WithDialer(b.Dialer()))
