@@ -123,29 +123,62 @@ func TestBook_WaitsForARowWhoseAckFailed(t *testing.T) {
 	require.Equal(t, 1, b.Counts().Duplicates)
 }
 
-// settling is a source whose settler fails.
-type settling struct {
-	stage.Source[*client.Message]
+func TestBook_WaitsOnlyForRowsWhoseAckIsNamedAsLost(t *testing.T) {
+	b := open(t, filepath.Join(t.TempDir(), "journal"))
+	messages := load(t, b)
+	lost := &stage.BatchError{}
+	lost.Fail(2, errors.New("the answer got lost"))
+	lost.Fail(3, errors.New("not handed back"))
+	reader, err := b.Follow(settling{Source: sources.Slice(messages), err: lost}).Open(t.Context())
+	require.NoError(t, err)
+	batch, err := reader.Read(t.Context())
+	require.NoError(t, err)
+	require.ErrorIs(t, batch.Settler.Settle(t.Context(), []stage.Outcome{
+		{Index: 0}, {Index: 1}, {Index: 2}, {Index: 3, Err: stage.ErrHandedBack}, {Index: 4},
+	}), lost)
+	require.Equal(t, []int{3, 4}, b.Missing(9))
+	require.Equal(t, 3, b.Counts().Acked)
+	require.NoError(t, reader.Close(t.Context()))
+}
+
+// A source of rows has nothing to wait for when an outcome is lost.
+func TestBook_LoadsFromASourceWhoseOutcomesGetLost(t *testing.T) {
+	b := open(t, filepath.Join(t.TempDir(), "journal"))
+	lossy := settlingOf[flights.Flight]{Source: sources.Slice(rows()), err: errors.New("the answer got lost")}
+	reader, err := b.Load(lossy).Open(t.Context())
+	require.NoError(t, err)
+	batch, err := reader.Read(t.Context())
+	require.NoError(t, err)
+	require.ErrorIs(t, batch.Settler.Settle(t.Context(), []stage.Outcome{{Index: 0}}), lossy.err)
+	require.Equal(t, 1, b.Loaded())
+	require.NoError(t, reader.Close(t.Context()))
+}
+
+// settling is a source of messages whose settler fails.
+type settling = settlingOf[*client.Message]
+
+type settlingOf[T any] struct {
+	stage.Source[T]
 	err error
 }
 
-func (s settling) Open(ctx context.Context) (stage.Reader[*client.Message], error) {
+func (s settlingOf[T]) Open(ctx context.Context) (stage.Reader[T], error) {
 	r, err := s.Source.Open(ctx)
-	return settlingReader{r, s.err}, err
+	return settlingReader[T]{r, s.err}, err
 }
 
-type settlingReader struct {
-	stage.Reader[*client.Message]
+type settlingReader[T any] struct {
+	stage.Reader[T]
 	err error
 }
 
-func (r settlingReader) Read(ctx context.Context) (stage.Batch[*client.Message], error) {
+func (r settlingReader[T]) Read(ctx context.Context) (stage.Batch[T], error) {
 	b, err := r.Reader.Read(ctx)
 	b.Settler = r
 	return b, err
 }
 
-func (r settlingReader) Settle(context.Context, []stage.Outcome) error { return r.err }
+func (r settlingReader[T]) Settle(context.Context, []stage.Outcome) error { return r.err }
 
 func TestBook_IgnoresMessagesOfOthers(t *testing.T) {
 	b := open(t, filepath.Join(t.TempDir(), "journal"))

@@ -2,6 +2,7 @@ package book
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -64,21 +65,29 @@ type observedBatch[T any] struct {
 
 // Settle tells the book first: what it has not noted is not acknowledged, and comes again.
 func (b *observedBatch[T]) Settle(ctx context.Context, outcomes []stage.Outcome) error {
-	done := make([]T, 0, len(outcomes))
-	for _, o := range outcomes {
-		if o.Err == nil {
-			done = append(done, b.values[o.Index])
-		}
-	}
-	if err := b.source.done(done); err != nil {
+	if err := b.source.done(b.done(outcomes, nil)); err != nil {
 		return err
 	}
 	if b.next == nil {
 		return nil
 	}
 	err := b.next.Settle(ctx, outcomes)
-	if err != nil {
-		b.source.lost(done)
+	if err != nil && b.source.lost != nil {
+		b.source.lost(b.done(outcomes, err))
 	}
 	return err
+}
+
+// done gives the values that are done: of an error those that it names as lost, or all if it names
+// none.
+func (b *observedBatch[T]) done(outcomes []stage.Outcome, err error) []T {
+	var some *stage.BatchError
+	named := errors.As(err, &some)
+	done := make([]T, 0, len(outcomes))
+	for _, o := range outcomes {
+		if o.Err == nil && (!named || some.Failed[o.Index] != nil) {
+			done = append(done, b.values[o.Index])
+		}
+	}
+	return done
 }
