@@ -206,7 +206,6 @@ func (o op) evaluate(items []located, p policySpec) []located {
 	var out []located
 	for _, at := range items {
 		hops := at.passing(o.name, p)
-		hops[len(hops)-1].mixed = o.kind == opParMap || o.kind == opParMapUnordered
 		switch o.kind {
 		case opFilter, opTryFilter:
 			if o.kept(at.item) {

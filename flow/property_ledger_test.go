@@ -40,7 +40,6 @@ type effect struct {
 
 type hop struct {
 	stage  string
-	mixed  bool // the stage mixes up the tries of values that came of one record
 	policy policySpec
 	id     uint64
 }
@@ -123,7 +122,6 @@ func (l *ledger) failed(at place, final bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.failures[at]++
-	l.failures[place{stage: at.stage, handout: at.handout}]++ // of all values together
 	l.blamed[at.handout] = true
 	if final {
 		l.final[at] = true
@@ -201,9 +199,6 @@ func (l *ledger) excused(h handout, e effect) bool {
 		switch hop.policy.final {
 		case skip:
 			if l.failures[at] > hop.policy.retries || l.final[at] {
-				return true
-			}
-			if all := (place{stage: hop.stage, handout: h}); hop.mixed && l.failures[at] > 0 && (l.joint || l.failures[all] > hop.policy.retries) {
 				return true
 			}
 		case deadLetter:

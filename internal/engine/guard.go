@@ -11,9 +11,8 @@ import (
 // error policy, so that neither the stages above nor those below see its failures (rule 9).
 type guard[I any] struct {
 	*Stage
-	proc   stage.Processor[I]
-	gate   gate[stage.Record[I]]
-	trials trials
+	proc stage.Processor[I]
+	gate gate[stage.Record[I]]
 }
 
 // Emit takes a record from the stage above. The segment's lock is held.
@@ -61,13 +60,6 @@ func (g *guard[I]) admit(ctx context.Context, r stage.Record[I]) {
 	g.enter(ctx, r, k)
 }
 
-// trial is what goes with a record through a try: the tries before it, and the key that it holds.
-// The key cannot be asked of the duty afterwards, which may have been settled by then.
-type trial struct {
-	tries *tries
-	lane  lane
-}
-
 // enter takes in a record that holds its key. Only now is it clear whether it may go on: until
 // the key was free, an earlier record of it could still be handed back.
 func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef) {
@@ -81,16 +73,14 @@ func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef) {
 
 // try runs a record through the operator, for the first time or again.
 func (g *guard[I]) try(ctx context.Context, r stage.Record[I], t trial) {
-	if g.Desc.Async {
-		g.hold(1)
-		g.trials.put(r.Duty, t)
+	if !g.Desc.Async {
+		g.ended(ctx, r, t, g.process(ctx, r))
+		return
 	}
-	err := g.process(ctx, r)
-	if err != nil && g.Desc.Async {
-		g.trials.take(r.Duty) // the operator did not take the record
-	}
-	if err != nil || !g.Desc.Async {
-		g.ended(ctx, r, t, err)
+	g.hold(1)
+	taken := stage.Record[I]{Value: r.Value, Duty: g.begin(r.Duty, t)}
+	if err := g.process(ctx, taken); err != nil {
+		g.ended(ctx, r, t, err) // the operator did not take the record
 	}
 }
 

@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -50,46 +48,6 @@ func (r *runtime[I]) After(d time.Duration, f func(ctx context.Context)) func() 
 
 // Complete takes the return of an asynchronous operator from a record.
 func (r *runtime[I]) Complete(ctx context.Context, rec stage.Record[I], err error) {
-	r.g.ended(ctx, rec, r.g.trials.take(rec.Duty), err)
-}
-
-// trials remembers what goes with the records that an asynchronous operator has: those that were
-// tried before, or hold a key. Records that came of one source record share its duty; between
-// them, tries may be mixed up but not lost.
-type trials struct {
-	n  atomic.Int64 // how many there are, to be looked at without the lock
-	mu sync.Mutex
-	m  map[stage.Duty][]trial
-}
-
-func (ts *trials) put(d stage.Duty, t trial) {
-	if t == (trial{}) {
-		return
-	}
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	if ts.m == nil {
-		ts.m = make(map[stage.Duty][]trial)
-	}
-	ts.m[d] = append(ts.m[d], t)
-	ts.n.Add(1)
-}
-
-func (ts *trials) take(d stage.Duty) trial {
-	if ts.n.Load() == 0 {
-		return trial{}
-	}
-	ts.mu.Lock()
-	defer ts.mu.Unlock()
-	all := ts.m[d]
-	if len(all) == 0 {
-		return trial{}
-	}
-	ts.n.Add(-1)
-	if len(all) == 1 {
-		delete(ts.m, d)
-	} else {
-		ts.m[d] = all[1:]
-	}
-	return all[0]
+	duty, t := r.g.returned(rec.Duty)
+	r.g.ended(ctx, stage.Record[I]{Value: rec.Value, Duty: duty}, t, err)
 }
