@@ -2,13 +2,16 @@ package client_test
 
 import (
 	"context"
+	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 
 	"github.com/rocketflow-io/rocketflow/client"
 )
@@ -123,5 +126,53 @@ func TestClose_GivesUpWhatAServerDoesNotAnswer(t *testing.T) {
 		for range 5 {
 			require.ErrorIs(n, <-results, client.ErrClosed)
 		}
+	})
+}
+
+// lingering is a connection whose later route queries take a while to end when they are cancelled.
+type lingering struct {
+	instant
+	note    func(event string)
+	queries atomic.Int32
+}
+
+func (l *lingering) Invoke(ctx context.Context, method string, request, reply any, opts ...grpc.CallOption) error {
+	if method == v2.MessagingService_QueryRoute_FullMethodName && l.queries.Add(1) > 1 {
+		<-ctx.Done()
+		time.Sleep(time.Second)
+		l.note("query ended")
+	}
+	return l.instant.Invoke(ctx, method, request, reply, opts...)
+}
+
+func (l *lingering) Close() error {
+	l.note("connection closed")
+	return nil
+}
+
+func TestClose_WaitsForWhatRunsInTheBackground(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var (
+			mu     sync.Mutex
+			events []string
+		)
+		l := &lingering{instant: instant{routeOver("orders", single...)}, note: func(event string) {
+			mu.Lock()
+			defer mu.Unlock()
+			events = append(events, event)
+		}}
+		c, err := client.New(single[0], client.WithConnect(func(context.Context, string) (grpc.ClientConnInterface, io.Closer, error) {
+			return l, l, nil
+		}))
+		require.NoError(t, err)
+		p, err := c.NewProducer()
+		require.NoError(t, err)
+		_, err = p.Send(t.Context(), message("orders", "x"))
+		require.NoError(t, err)
+		time.Sleep(31 * time.Second) // the route is being refreshed
+		require.NoError(t, c.Close())
+		mu.Lock()
+		defer mu.Unlock()
+		require.Equal(t, []string{"query ended", "connection closed"}, events)
 	})
 }
