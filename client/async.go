@@ -109,8 +109,8 @@ func (q *sendQueue) accept(ctx context.Context, m *Message, done func(Receipt, e
 	default:
 		select {
 		case q.slots <- struct{}{}:
-		case <-q.producer.giveUp:
-			return closedError("producer")
+		case <-q.producer.work.Done():
+			return context.Cause(q.producer.work)
 		case <-ctx.Done():
 			return fmt.Errorf("client: send: the window of %d messages is full: %w", cap(q.slots), context.Cause(ctx))
 		}

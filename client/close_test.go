@@ -129,6 +129,26 @@ func TestClose_GivesUpWhatAServerDoesNotAnswer(t *testing.T) {
 	})
 }
 
+func TestClose_GivesUpOnARouteThatDoesNotCome(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		n.at(single[0]).route = func(ctx context.Context, _ *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		p := n.producer()
+		sent := make(chan error, 1)
+		go func() {
+			_, err := p.Send(n.Context(), message("orders", "x"))
+			sent <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		require.NoError(n, p.Close())
+		require.LessOrEqual(n, time.Since(start), client.DefaultRequestTimeout)
+		require.ErrorIs(n, <-sent, client.ErrClosed)
+	})
+}
+
 // lingering is a connection whose later route queries take a while to end when they are cancelled.
 type lingering struct {
 	instant

@@ -84,8 +84,10 @@ type Producer struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	pending sync.WaitGroup // calls under way; no Add once closed is set
-	giveUp  chan struct{}  // closed when Close has waited long enough
 	done    chan struct{}  // closed when Close is through
+
+	work   context.Context // ended by Close when it has waited long enough
+	giveUp context.CancelCauseFunc
 }
 
 // A publication is a topic that the producer has sent to.
@@ -104,8 +106,8 @@ func (c *Client) NewProducer(opts ...ProducerOption) (*Producer, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	p := &Producer{cfg: cfg, client: c, member: c.newMember(v2.ClientType_PRODUCER),
-		giveUp: make(chan struct{}), done: make(chan struct{})}
+	p := &Producer{cfg: cfg, client: c, member: c.newMember(v2.ClientType_PRODUCER), done: make(chan struct{})}
+	p.work, p.giveUp = context.WithCancelCause(context.Background())
 	p.settings.Store(defaultProducerSettings())
 	p.member.describe = p.describe
 	p.member.adopt = func(s *v2.Settings) { p.settings.Store(producerSettingsOf(s)) }
@@ -147,6 +149,8 @@ func (p *Producer) publication(ctx context.Context, topic string) (*publication,
 	if err := checkTopic(topic); err != nil {
 		return nil, err
 	}
+	ctx, stop := either(ctx, p.work)
+	defer stop()
 	r, current, err := p.client.routes.get(ctx, topic)
 	if err != nil {
 		return nil, err
@@ -194,9 +198,10 @@ func (p *Producer) Close() error {
 		<-p.done
 		return nil
 	}
-	patience := time.AfterFunc(p.client.timeout, func() { close(p.giveUp) })
+	patience := time.AfterFunc(p.client.timeout, func() { p.giveUp(closedError("producer")) })
 	p.pending.Wait()
 	patience.Stop()
+	p.giveUp(nil)
 	p.async.stop()
 	p.member.close()
 	close(p.done)

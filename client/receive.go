@@ -35,7 +35,7 @@ func (sc *SimpleConsumer) Receive(ctx context.Context, maxMessages int, invisibl
 		return nil, err
 	}
 	defer sc.consumer.pending.Done()
-	ctx, stop := sc.consumer.untilClosed(ctx)
+	ctx, stop := either(ctx, sc.consumer.polls)
 	defer stop()
 	t, err := sc.turn()
 	if err != nil {
@@ -53,13 +53,6 @@ func (sc *SimpleConsumer) Receive(ctx context.Context, maxMessages int, invisibl
 		InvisibleDuration:  durationpb.New(invisible),
 		LongPollingTimeout: durationpb.New(sc.await),
 	})
-}
-
-// untilClosed returns a context that ends with ctx or with the consumer.
-func (c *consumer) untilClosed(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	stop := context.AfterFunc(c.polls, func() { cancel(context.Cause(c.polls)) })
-	return ctx, func() { stop(); cancel(nil) }
 }
 
 // queue returns the queue of the topic whose turn it is, and makes sure that its server knows us: one

@@ -62,8 +62,8 @@ func (p *Producer) prepare(ctx context.Context, m *Message) (*shipment, error) {
 func (p *Producer) transmit(ctx context.Context, s *shipment) ([]Receipt, error) {
 	choice := choice{start: s.publication.next.Add(1)}
 	for attempt := 1; ; attempt++ {
-		if p.givenUp() {
-			return nil, closedError("producer")
+		if p.work.Err() != nil {
+			return nil, context.Cause(p.work)
 		}
 		q, err := p.choose(ctx, s, &choice)
 		if err != nil {
@@ -85,16 +85,6 @@ func (p *Producer) transmit(ctx context.Context, s *shipment) ([]Receipt, error)
 	}
 }
 
-// givenUp says that Close has waited for as long as it does.
-func (p *Producer) givenUp() bool {
-	select {
-	case <-p.giveUp:
-		return true
-	default:
-		return false
-	}
-}
-
 func (p *Producer) exhausted(err error, attempts int) error {
 	if attempts == 1 {
 		return err
@@ -112,7 +102,7 @@ func (p *Producer) pause(ctx context.Context, failed error, attempt int, all boo
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case <-p.giveUp:
+	case <-p.work.Done():
 		return fmt.Errorf("%w: not tried again: producer is %w", failed, ErrClosed)
 	case <-ctx.Done():
 		return fmt.Errorf("%w: not tried again: %w", failed, context.Cause(ctx))
@@ -160,7 +150,7 @@ type choice struct {
 // order holds within a queue only. The server chooses the queue by itself: what is chosen here is, in
 // effect, the broker.
 func (p *Producer) choose(ctx context.Context, s *shipment, c *choice) (*queue, error) {
-	r, err := p.client.routes.load(ctx, s.publication.route)
+	r, err := p.route(ctx, s.publication.route)
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +170,17 @@ func (p *Producer) choose(ctx context.Context, s *shipment, c *choice) (*queue, 
 		return r.writable[siphash.Slot(group, len(r.writable))], nil
 	}
 	return c.next(r.writable), nil
+}
+
+// route returns the current route. One that has proved wrong is asked for anew, for as long as the
+// producer works.
+func (p *Producer) route(ctx context.Context, known *topicRoute) (*route, error) {
+	if current := known.fresh(); current != nil {
+		return current, nil
+	}
+	ctx, stop := either(ctx, p.work)
+	defer stop()
+	return p.client.routes.fetch(ctx, known)
 }
 
 // next prefers a broker that answers and has not been tried, then one that has not been tried, and

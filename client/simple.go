@@ -142,7 +142,7 @@ func (sc *SimpleConsumer) Settings(ctx context.Context) (ConsumerSettings, error
 	if err != nil {
 		return ConsumerSettings{}, err
 	}
-	ctx, stop := sc.consumer.untilClosed(ctx)
+	ctx, stop := either(ctx, sc.consumer.polls)
 	defer stop()
 	if _, err := sc.queue(ctx, t); err != nil {
 		return ConsumerSettings{}, err

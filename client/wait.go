@@ -22,6 +22,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
+// either returns a context that ends with ctx, or with other, whose cause it then has. The caller
+// calls what it returns besides.
+func either(ctx, other context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
 // newReconnectBackoff paces the reopening of a stream, forever, and never so slowly that a server
 // which is back would wait for two seconds.
 func newReconnectBackoff() *backoff.ExponentialBackOff {
