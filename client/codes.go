@@ -13,7 +13,7 @@ import (
 // A reason is why a request failed, and what to do about it.
 type reason struct {
 	kind   error
-	advice string // empty: the server's own words must do
+	advice string // empty if the server's own words must do
 }
 
 // refusal returns what a code of the server means. A flat switch, and long, because the protocol has that
@@ -77,9 +77,13 @@ func refusal(code v2.Code) reason {
 	return reason{ErrBadRequest, ""}
 }
 
-// namesMissingGroup recognizes by its words what the server has no code for: with telemetry and
-// heartbeats it refuses an unknown group as a bad argument or an illegal group.
-func namesMissingGroup(text string) bool { return strings.Contains(text, "group not found") }
+// namesMissingGroup recognizes by its words what servers have no code for where they refuse settings
+// and heartbeats (5.5), or polls (5.1 to 5.4). Where a server words it otherwise, the kind is that of
+// its code, and its words are in the error all the same.
+func namesMissingGroup(text string) bool {
+	return strings.Contains(text, "group not found") ||
+		(strings.Contains(text, "subscription group [") && strings.Contains(text, "] not exist"))
+}
 
 // statusError returns nil if st is a success. MULTIPLE_RESULTS is one: the entries have the results.
 func (x exchange) statusError(st *v2.Status) error {

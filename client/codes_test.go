@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -24,13 +25,27 @@ func TestStatusError_HasAKindForEveryCode(t *testing.T) {
 		require.NotNil(t, errors.Unwrap(refused), name)
 		require.Equal(t, number, refused.Code)
 		require.Contains(t, err.Error(), `client: send "orders": `)
-		require.Contains(t, err.Error(), "from h:1, request r): ", "and what to do, or what the server says")
+		require.Contains(t, err.Error(), `from h:1, request r): the server says "words"`)
 	}
 }
 
+func TestStatusError_SaysCauseAndRemedy(t *testing.T) {
+	x := exchange{op: "receive from", target: "orders", endpoint: "h:1", requestID: "r"}
+	err := x.statusError(&v2.Status{Code: v2.Code_UNAUTHORIZED, Message: "User:nobody is not found.\nsee the manual"})
+	require.EqualError(t, err, `client: receive from "orders": not authorized (code 40100 from h:1, request r): `+
+		`the server says "User:nobody is not found.": `+
+		`check the access key, the secret and what they are permitted (WithCredentials)`)
+	err = x.statusError(&v2.Status{Code: v2.Code_INTERNAL_SERVER_ERROR, Message: strings.Repeat("x", 10_000)})
+	require.Less(t, len(err.Error()), 1000)
+}
+
 func TestStatusError_NamesAMissingGroupByTheServersWords(t *testing.T) {
-	err := exchange{}.statusError(&v2.Status{Code: v2.Code_ILLEGAL_CONSUMER_GROUP, Message: "group not found: g"})
-	require.ErrorIs(t, err, ErrGroupNotFound)
+	for code, words := range map[v2.Code]string{
+		v2.Code_ILLEGAL_CONSUMER_GROUP: "group not found: g",
+		v2.Code_INTERNAL_SERVER_ERROR:  "ProxyException: subscription group [g] not exist, see the manual",
+	} {
+		require.ErrorIs(t, exchange{}.statusError(&v2.Status{Code: code, Message: words}), ErrGroupNotFound)
+	}
 	require.NotErrorIs(t, exchange{}.statusError(&v2.Status{Code: v2.Code_ILLEGAL_CONSUMER_GROUP}), ErrGroupNotFound)
 }
 

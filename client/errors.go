@@ -107,15 +107,19 @@ type StatusError struct {
 	advice string
 }
 
-// Error names what was asked, why it was refused, by whom, and what to do.
+// quoted bounds what [StatusError.Error] repeats of the server's words, in bytes.
+const quoted = 300
+
+// Error names what was asked, why it was refused, by whom and in which words, and what to do.
 func (e *StatusError) Error() string {
 	text := fmt.Sprintf("client: %s %q: %v (code %d from %s, request %s)",
 		e.Op, e.Target, e.kind, e.Code, e.Endpoint, e.RequestID)
-	if e.advice != "" {
-		return text + ": " + e.advice
+	// The first line says it; what may follow is a link.
+	if words, _, _ := strings.Cut(e.Message, "\n"); words != "" {
+		text += fmt.Sprintf(": the server says %.*q", quoted, words)
 	}
-	if e.Message != "" {
-		return text + ": the server says " + fmt.Sprintf("%q", e.Message)
+	if e.advice != "" {
+		text += ": " + e.advice
 	}
 	return text
 }
