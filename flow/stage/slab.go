@@ -81,7 +81,8 @@ func (d Duty) Expires() time.Time {
 	return d.slab.expires
 }
 
-// Owner gives who opened the slab that the duty belongs to; nil for the zero Duty.
+// Owner gives who opened the slab that the duty belongs to, also when the record is settled; nil
+// for the zero Duty.
 func (d Duty) Owner() SlabOwner {
 	if d.slab == nil {
 		return nil
@@ -130,7 +131,8 @@ const (
 	wordBits  = 64
 )
 
-// SlabOwner is told when duties of its slab settle, and answers for its records.
+// SlabOwner is told when duties of its slab settle, and answers for its records. It is a pointer;
+// a slab has the same owner each time it is opened.
 type SlabOwner interface {
 	// Settled is called when outcomes can be collected: with all true exactly once, when each
 	// record is settled and the hold released, after which the slab may be opened again; with all
@@ -164,7 +166,10 @@ func (s *Slab) Open(n int, owner SlabOwner, opts SlabOptions) {
 	for i := range s.done {
 		s.done[i].Store(0)
 	}
-	s.owner, s.expires, s.first = owner, opts.Expires, opts.First
+	if s.owner != owner { // of a duty that was settled before, Owner may be asked at this moment
+		s.owner = owner
+	}
+	s.expires, s.first = opts.Expires, opts.First
 	s.touched.Store(false)
 	s.left.Store(int32(n) + 1)
 	s.quiet = opts.Quiet
