@@ -98,7 +98,7 @@ func TestBroker_ListsWhatThereIs(t *testing.T) {
 		r.ErrorIs(r.broker.CreateGroup(broker.Group{Name: "G"}), broker.ErrExists)
 		topics := r.broker.Topics()
 		r.Equal(broker.Topic{Name: "D", Queues: 8, Type: broker.Delay}, topics[0])
-		r.Len(topics, 9)
+		r.Len(topics, 10)
 		groups := r.broker.Groups()
 		r.Len(groups, 5)
 		r.Equal("G", groups[0].Name)
@@ -106,6 +106,7 @@ func TestBroker_ListsWhatThereIs(t *testing.T) {
 		r.Nil(r.broker.Messages("X"))
 		r.Empty(r.broker.Messages("N"))
 		r.Equal("TRANSACTION", broker.Transaction.String())
+		r.Equal("MIXED", broker.Mixed.String())
 
 		r.register()
 		r.send("N", "one")

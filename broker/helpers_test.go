@@ -38,6 +38,7 @@ func standard() broker.Options {
 			{Name: "N", Queues: 1}, {Name: "N4", Queues: 4},
 			{Name: "F", Queues: 1, Type: broker.FIFO}, {Name: "F4", Queues: 4, Type: broker.FIFO},
 			{Name: "D", Type: broker.Delay}, {Name: "T", Type: broker.Transaction}, {Name: "P", Type: broker.Priority},
+			{Name: "M", Type: broker.Mixed},
 			{Name: "RO", Permission: broker.ReadOnly}, {Name: "WO", Permission: broker.WriteOnly},
 		},
 		Groups: []broker.Group{

@@ -22,7 +22,7 @@ type Options struct {
 	Topics []Topic
 	Groups []Group
 
-	// AutoCreate lets topics (8 queues, type Normal) and groups (not ordered) come into being when
+	// AutoCreate lets topics (8 queues, type Mixed) and groups (not ordered) come into being when
 	// a request first names them. Without it a request that names an unknown one is refused, as
 	// the server does over gRPC.
 	AutoCreate bool

@@ -23,7 +23,7 @@ func (s *service) route(ctx context.Context, req *v2.QueryRouteRequest) ([]*v2.M
 	queues := make([]*v2.MessageQueue, len(t.logs))
 	for id := range queues {
 		queues[id] = s.messageQueue(req.GetTopic(), t, int32(id))
-		queues[id].AcceptMessageTypes = []v2.MessageType{t.Type.proto()}
+		queues[id].AcceptMessageTypes = t.accepts
 	}
 	return queues, nil
 }

@@ -89,6 +89,9 @@ func TestRoute_MakesATopicIfTheBrokerMay(t *testing.T) {
 		st, queues := r.route("new")
 		require.Equal(t, v2.Code_OK, st.GetCode())
 		require.Len(t, queues, broker.DefaultQueues)
+		require.Equal(t, []v2.MessageType{
+			v2.MessageType_NORMAL, v2.MessageType_FIFO, v2.MessageType_DELAY, v2.MessageType_TRANSACTION,
+		}, queues[0].GetAcceptMessageTypes())
 		st, _ = r.route("%RETRY%G_new")
 		require.Equal(t, v2.Code_TOPIC_NOT_FOUND, st.GetCode())
 	})

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"net"
+	"slices"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -61,10 +62,10 @@ func checkBatch(messages []*v2.Message, now time.Time) error {
 	return nil
 }
 
-// accepts refuses a message whose type is not the topic's, and what this broker cannot honour.
+// accepts refuses a message of a type that the topic does not take, and what this broker cannot honour.
 func accepts(t *topic, m *v2.Message, now time.Time) error {
 	actual := typeOf(m)
-	if actual != t.Type.proto() {
+	if !slices.Contains(t.accepts, actual) {
 		return refusef(v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE,
 			"TopicMessageType validate failed, the expected type is %v, but actual type is %v", t.Type, actual)
 	}

@@ -63,14 +63,14 @@ func (s *store) lookUp(name string) (*topic, bool) {
 	return t, ok
 }
 
-// topic finds a topic that a client has named, or makes it if the broker may. The topics of
-// retries and dead letters are never made so.
+// topic finds a topic that a client has named, or makes it if the broker may: of all types, since a
+// name does not tell which are to come. The topics of retries and dead letters are never made so.
 func (s *store) topic(name string) (*topic, bool) {
 	t, ok := s.lookUp(name)
 	if ok || !s.autoCreate || strings.HasPrefix(name, "%") {
 		return t, ok
 	}
-	return s.ensureTopic(Topic{Name: name, Queues: DefaultQueues}), true
+	return s.ensureTopic(Topic{Name: name, Queues: DefaultQueues, Type: Mixed}), true
 }
 
 // ensureTopic finds a topic by its name, or makes it as described.

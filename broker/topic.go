@@ -13,34 +13,45 @@ import (
 // MESSAGE_PROPERTY_CONFLICT_WITH_TYPE. The zero value is [Normal].
 type MessageType int
 
-// The types of the protocol. A topic of type Delay, Transaction or Priority can exist, so that the
-// check of types is the server's, but what this broker cannot honour (delivery in the future,
-// transactions, priorities) it refuses with NOT_IMPLEMENTED rather than storing it as something else.
+// The types of topics. A topic of type Delay, Transaction or Priority can exist, so that the check of
+// types is the server's, but what this broker cannot honour (delivery in the future, transactions,
+// priorities) it refuses with NOT_IMPLEMENTED rather than storing it as something else.
 const (
 	Normal MessageType = iota
 	FIFO
 	Delay
 	Transaction
 	Priority
+	// Mixed takes all of these but Priority, each message by its own type. The server makes no such
+	// topic unless it is configured with enableMixedMessageType.
+	Mixed
 )
 
-// String gives the protocol's name, such as "FIFO".
-func (t MessageType) String() string { return t.proto().String() }
+// String gives the server's name, such as "FIFO".
+func (t MessageType) String() string {
+	if t == Mixed {
+		return "MIXED"
+	}
+	return t.accepts()[0].String()
+}
 
-func (t MessageType) proto() v2.MessageType {
+// accepts gives the types of messages that a topic takes.
+func (t MessageType) accepts() []v2.MessageType {
 	switch t {
 	case Normal:
-		return v2.MessageType_NORMAL
+		return []v2.MessageType{v2.MessageType_NORMAL}
 	case FIFO:
-		return v2.MessageType_FIFO
+		return []v2.MessageType{v2.MessageType_FIFO}
 	case Delay:
-		return v2.MessageType_DELAY
+		return []v2.MessageType{v2.MessageType_DELAY}
 	case Transaction:
-		return v2.MessageType_TRANSACTION
+		return []v2.MessageType{v2.MessageType_TRANSACTION}
 	case Priority:
-		return v2.MessageType_PRIORITY
+		return []v2.MessageType{v2.MessageType_PRIORITY}
+	case Mixed:
+		return []v2.MessageType{v2.MessageType_NORMAL, v2.MessageType_FIFO, v2.MessageType_DELAY, v2.MessageType_TRANSACTION}
 	default:
-		return v2.MessageType_MESSAGE_TYPE_UNSPECIFIED
+		return []v2.MessageType{v2.MessageType_MESSAGE_TYPE_UNSPECIFIED}
 	}
 }
 
@@ -93,7 +104,7 @@ func (t *Topic) normalize() error {
 	switch {
 	case t.Queues < 0 || t.Queues > MaxQueues:
 		return &ConfigError{"topic", t.Name, "queues must be between 1 and 1024"}
-	case t.Type < Normal || t.Type > Priority:
+	case t.Type < Normal || t.Type > Mixed:
 		return &ConfigError{"topic", t.Name, "unknown message type"}
 	case t.Permission < ReadWrite || t.Permission > NoAccess:
 		return &ConfigError{"topic", t.Name, "unknown permission"}
@@ -107,7 +118,8 @@ func (t *Topic) normalize() error {
 // A topic is a set of logs and the groups that read them.
 type topic struct {
 	Topic
-	logs []*queueLog
+	accepts []v2.MessageType // of Type; never changed, as answers share it
+	logs    []*queueLog
 	// subs is replaced, never changed, under store.mu: senders read it without a lock.
 	subs   atomic.Pointer[[]*subscription]
 	robin  atomic.Uint32 // which queue the next message without a message group goes to
@@ -116,7 +128,7 @@ type topic struct {
 }
 
 func (s *store) newTopic(cfg Topic) *topic {
-	t := &topic{Topic: cfg, commit: &s.commit, logs: make([]*queueLog, cfg.Queues)}
+	t := &topic{Topic: cfg, accepts: cfg.Type.accepts(), commit: &s.commit, logs: make([]*queueLog, cfg.Queues)}
 	if !strings.HasPrefix(cfg.Name, "%") {
 		t.retain = s.retain
 	}
