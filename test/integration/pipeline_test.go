@@ -76,15 +76,18 @@ func (l *ledger) untilAcked(ctx context.Context, n int) error {
 func (l *ledger) connect(_ context.Context, endpoint string) (grpc.ClientConnInterface, io.Closer, error) {
 	conn, err := grpc.NewClient("passthrough:///"+endpoint,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-			if ack, ok := req.(*v2.AckMessageRequest); ok {
-				for _, e := range ack.GetEntries() {
-					l.ack(e.GetMessageId())
-				}
-			}
-			return invoke(ctx, method, req, reply, cc, opts...)
-		}))
+		grpc.WithUnaryInterceptor(l.watch))
 	return conn, conn, err
+}
+
+// watch is the interceptor of unary calls.
+func (l *ledger) watch(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if ack, ok := req.(*v2.AckMessageRequest); ok {
+		for _, e := range ack.GetEntries() {
+			l.ack(e.GetMessageId())
+		}
+	}
+	return invoke(ctx, method, req, reply, cc, opts...)
 }
 
 func quickRetries() backoff.BackOff { return backoff.NewConstantBackOff(10 * time.Millisecond) }
@@ -189,53 +192,6 @@ func TestPipeline_HandsBackAtOnceWhatADrainCutsOff(t *testing.T) {
 	}))
 	run(t, again, func(ctx context.Context) error { return l.untilAcked(ctx, n) })
 	require.Len(t, l.written, n)
-}
-
-func TestPipeline_KeepsMessageGroupsInOrderThroughFailures(t *testing.T) {
-	const groups, each = 3, 20
-	g := target.New(t)
-	topic, group := g.CreateTopic(t, "FIFO", 4), g.CreateGroup(t, true, 16)
-	c := newClient(t, g)
-	messages := make([]*client.Message, 0, groups*each)
-	for i := range groups * each {
-		messages = append(messages, &client.Message{
-			Body: fmt.Append(nil, i/groups), MessageGroup: fmt.Sprint("g", i%groups),
-		})
-	}
-	require.NoError(t, flow.From(sources.Slice(messages)).To(sinks.RocketMQ(c, topic)).Run(limited(t)))
-
-	l := newLedger()
-	ordered, err := client.New(g.Endpoint(), client.WithConnect(l.connect))
-	require.NoError(t, err)
-	defer func() { require.NoError(t, ordered.Close()) }()
-	var mu sync.Mutex
-	first := make(map[string][]string) // the first arrival of each message, by group
-	failed := make(map[string]bool)
-	sink := sinks.Func(func(_ context.Context, m *client.Message) error {
-		mu.Lock()
-		defer mu.Unlock()
-		body := string(m.Body)
-		if id := m.MessageGroup + body; body == "7" && !failed[id] {
-			failed[id] = true
-			return errors.New("fails once")
-		}
-		if l.written[m.ID] == 0 {
-			first[m.MessageGroup] = append(first[m.MessageGroup], body)
-		}
-		l.write(m.ID)
-		return nil
-	})
-	p := flow.From(sources.RocketMQ(ordered, topic, group)).To(sink)
-	run(t, p, func(ctx context.Context) error { return l.untilAcked(ctx, groups*each) })
-
-	want := make([]string, each)
-	for i := range want {
-		want[i] = fmt.Sprint(i)
-	}
-	for i := range groups {
-		require.Equal(t, want, first[fmt.Sprint("g", i)])
-	}
-	require.Empty(t, l.early)
 }
 
 func TestPipeline_BuriesWhatFailsForGood(t *testing.T) {

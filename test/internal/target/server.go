@@ -31,6 +31,9 @@ type Topic = admin.Topic
 // Group describes a consumer group to create.
 type Group = admin.Group
 
+// Exponential is the retry policy of a group.
+type Exponential = admin.Exponential
+
 // Server is a RocketMQ to test against. Topics and groups that it creates stay until it goes.
 type Server interface {
 	// Mode is Embedded, Local or Cluster.

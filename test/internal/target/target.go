@@ -55,11 +55,17 @@ func (g *Target) CreateTopic(tb testing.TB, messageType string, queues int) stri
 // message 1 + retryMaxTimes times before it moves it to the dead letters.
 func (g *Target) CreateGroup(tb testing.TB, ordered bool, retryMaxTimes int) string {
 	tb.Helper()
+	return g.CreateGroupLike(tb, Group{Ordered: ordered, RetryMaxTimes: retryMaxTimes})
+}
+
+// CreateGroupLike creates a consumer group as it is described and returns its name, which is new.
+func (g *Target) CreateGroupLike(tb testing.TB, group Group) string {
+	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), createTimeout)
 	defer cancel()
-	name := g.name("group")
-	require.NoError(tb, g.Server.CreateGroup(ctx, Group{Name: name, Ordered: ordered, RetryMaxTimes: retryMaxTimes}))
-	return name
+	group.Name = g.name("group")
+	require.NoError(tb, g.Server.CreateGroup(ctx, group))
+	return group.Name
 }
 
 func (g *Target) name(kind string) string {
