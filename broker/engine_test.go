@@ -99,3 +99,29 @@ func TestSubscription_ServesTheEarliestDeadlineFirst(t *testing.T) {
 		require.Len(t, w.pull.got, 1)
 	}
 }
+
+// BenchmarkSubscription_ServesOneOfMany stores a message for which as many wait as may, and one of
+// them gets it, acknowledges it, and waits again.
+func BenchmarkSubscription_ServesOneOfMany(b *testing.B) {
+	for name, ordered := range map[string]bool{"shared": false, "ordered": true} {
+		b.Run(name, func(b *testing.B) {
+			s, batch := newTestSubscription(b, ordered), sameMessage(1)
+			var waiters []*waiter
+			for i := range maxWaiters {
+				w, _ := s.receive(newPull(1), int64(i))
+				waiters = append(waiters, w)
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				s.topic.arrived(0, s.topic.append(0, 0, batch...))
+				w := waiters[i%maxWaiters]
+				<-w.served
+				s.leave(w)
+				s.mu.Lock()
+				require.NoError(b, s.ack(w.pull.got[0].handle, w.pull.now))
+				s.unlock()
+				waiters[i%maxWaiters], _ = s.receive(newPull(1), int64(i+maxWaiters))
+			}
+		})
+	}
+}

@@ -55,6 +55,11 @@ func (l *orderedLane) progress(now int64) (ready, inFlight int64) {
 	return end - max(first, l.base) - int64(len(l.settled)) - inFlight, inFlight
 }
 
+func (l *orderedLane) idle(now int64) bool {
+	_, end := l.queue.bounds()
+	return l.base >= end || l.blocked(now)
+}
+
 func (l *orderedLane) pop(p *pull) {
 	switch {
 	case p.full():

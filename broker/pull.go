@@ -1,6 +1,9 @@
 package broker
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // maxPopBytes bounds the bodies that one pop takes from one queue; one message always fits.
 const maxPopBytes = 256 << 10
@@ -66,10 +69,9 @@ func (s *subscription) receive(p *pull, deadline int64) (*waiter, bool) {
 		return nil, false
 	}
 	w := &waiter{pull: p, deadline: deadline, served: make(chan struct{})}
-	at := slices.IndexFunc(s.waiters, func(other *waiter) bool { return other.deadline > deadline })
-	if at < 0 {
-		at = len(s.waiters)
-	}
+	at, _ := slices.BinarySearchFunc(s.waiters, deadline+1, func(other *waiter, d int64) int {
+		return cmp.Compare(other.deadline, d)
+	})
 	s.waiters = slices.Insert(s.waiters, at, w)
 	return w, true
 }
@@ -98,19 +100,23 @@ func (s *subscription) wake(l lane, first int64) {
 	s.serve(l, func(p *pull) bool { return p.wants(l, first) })
 }
 
-// serve pops from a lane for those who wait and are chosen, the earliest deadline first.
+// serve pops from a lane for those who wait and are chosen, the earliest deadline first, for as long
+// as the lane has anything to give: the others, who may be a thousand, are not asked.
 func (s *subscription) serve(l lane, chosen func(*pull) bool) {
-	s.waiters = slices.DeleteFunc(s.waiters, func(w *waiter) bool {
-		if !chosen(w.pull) {
-			return false
+	now := nowMillis()
+	for i := 0; i < len(s.waiters) && !l.idle(now); {
+		w := s.waiters[i]
+		if chosen(w.pull) {
+			w.pull.now = now
+			l.pop(w.pull)
 		}
-		w.pull.now = nowMillis()
-		if l.pop(w.pull); !w.pull.answered() {
-			return false
+		if !w.pull.answered() {
+			i++
+			continue
 		}
 		close(w.served)
-		return true
-	})
+		s.waiters = slices.Delete(s.waiters, i, i+1)
+	}
 }
 
 // wants tells whether p would take one of the messages of a lane that lie at first or later.

@@ -23,6 +23,11 @@ func (l *sharedLane) progress(int64) (ready, inFlight int64) {
 	return end - max(first, l.next), int64(len(l.leases))
 }
 
+func (l *sharedLane) idle(int64) bool {
+	_, end := l.queue.bounds()
+	return l.next >= end
+}
+
 func (l *sharedLane) pop(p *pull) {
 	first, _ := l.queue.bounds()
 	l.next = max(first, l.next)

@@ -34,6 +34,8 @@ type arrival struct {
 type lane interface {
 	// pop hands out what it may, until p is full.
 	pop(p *pull)
+	// idle tells whether a pop would find nothing, whatever it wants.
+	idle(now int64) bool
 	// find gives the delivery in flight that the handle names: none if it has been settled, or
 	// has come back since.
 	find(h handle) (flight, bool)
