@@ -281,6 +281,11 @@ func TestForeign_NeedsAFunction(t *testing.T) {
 		err := flow.From(sources.Values(1)).Via(op).To(&journal[int]{}).Validate()
 		require.ErrorContains(t, err, fmt.Sprintf("gostreams: %s: function is nil", name))
 	}
+	for name, sink := range map[string]stage.Sink[int]{"To": gostreams.To[int](nil), "ToEach": gostreams.ToEach[int](nil)} {
+		_, err := sink.Open(t.Context())
+		require.ErrorContains(t, err, fmt.Sprintf("gostreams: %s: function is nil", name))
+		require.True(t, stage.IsPermanent(err), name)
+	}
 }
 
 // counted gives a counter of the stage that has it.

@@ -2,7 +2,6 @@ package gostreams
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 	"time"
@@ -118,7 +117,8 @@ func (l *load[T]) batch() stage.Batch[T] {
 // settlesAtOnce is how many deliveries of one read are settled at a time. Each is a call to a server.
 const settlesAtOnce = 16
 
-// Settle settles the deliveries among the elements, and tells of the others that failed.
+// Settle settles the deliveries among the elements, and tells of the others that failed. A
+// [*stage.BatchError] names the outcomes that may be lost.
 func (l *load[T]) Settle(ctx context.Context, outcomes []stage.Outcome) error {
 	if l.carried == nil {
 		l.tellLost(outcomes)
@@ -142,7 +142,13 @@ func (l *load[T]) Settle(ctx context.Context, outcomes []stage.Outcome) error {
 		})
 	}
 	calls.Wait()
-	return errors.Join(errs...)
+	var failed stage.BatchError
+	for n, o := range outcomes {
+		if errs[n] != nil {
+			failed.Fail(o.Index, errs[n])
+		}
+	}
+	return failed.OrNil()
 }
 
 func (l *load[T]) tellLost(outcomes []stage.Outcome) {

@@ -231,6 +231,69 @@ func TestSourceOf_RetriesReadsAndFailsFaults(t *testing.T) {
 	})
 }
 
+// ended is a source of one read whose settler keeps the calls.
+type ended struct {
+	deaf  bool // takes no outcome
+	calls [][]stage.Outcome
+	read  bool
+}
+
+func (s *ended) Open(context.Context) (stage.Reader[int], error) { return s, nil }
+
+func (s *ended) Read(ctx context.Context) (stage.Batch[int], error) {
+	if s.read {
+		<-ctx.Done()
+		return stage.Batch[int]{}, ctx.Err()
+	}
+	s.read = true
+	return stage.Batch[int]{
+		Values: []int{0, 1, 2, 3}, Settler: s,
+		Faults: []stage.Fault{{Index: 1, Err: errBad}, {Index: 3, Err: errBad}},
+	}, nil
+}
+
+func (s *ended) Settle(_ context.Context, outcomes []stage.Outcome) error {
+	s.calls = append(s.calls, outcomes)
+	if s.deaf {
+		return errBad
+	}
+	return nil
+}
+
+func (s *ended) Close(context.Context) error { return nil }
+
+// Each call may take as long as a server that is away: what nobody takes goes back in one.
+func TestSourceOf_HandsBackTogetherWhatNobodyTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &ended{}
+		ctx, cancel := context.WithCancel(t.Context())
+		s := gostreams.SourceOf(ctx, src)
+		s.Out()
+		synctest.Wait()
+		cancel()
+		require.NoError(t, s.Wait())
+		require.Len(t, src.calls, 2)
+		require.Len(t, src.calls[0], 2, "the faults")
+		require.ErrorIs(t, src.calls[0][1].Err, errBad)
+		require.Equal(t, []stage.Outcome{{Index: 0, Err: stage.ErrHandedBack}, {Index: 2, Err: stage.ErrHandedBack}}, src.calls[1])
+	})
+}
+
+func TestFrom_NamesTheOutcomesThatAreLost(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	source := gostreams.SourceOf(ctx, &ended{deaf: true})
+	reader, err := gostreams.From[int](given(7, <-source.Out(), 8)).Open(t.Context())
+	require.NoError(t, err)
+	batch, err := reader.Read(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []int{7, 0, 8}, batch.Values)
+	var lost *stage.BatchError
+	require.ErrorAs(t, batch.Settler.Settle(t.Context(), []stage.Outcome{{Index: 2}, {Index: 1}, {Index: 0}}), &lost)
+	require.Equal(t, map[int]error{1: errBad}, lost.Failed)
+	cancel()
+	require.NoError(t, source.Wait())
+}
+
 func TestToEach_DoesNotTakeAnUnfinishedSinkForASuccess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan any)

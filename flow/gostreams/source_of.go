@@ -77,20 +77,27 @@ func (e *export[T]) run(out chan<- any) error {
 	}
 }
 
-// handOut gives the records of one read away. What cannot be is handed back.
+// handOut gives the records of one read away. Faults are handed back as failed, and in the end what
+// could not be given away.
 func (e *export[T]) handOut(b stage.Batch[T], out chan<- any) {
 	e.mu.Lock()
 	e.held += b.Len()
 	e.mu.Unlock()
 	r := &handed[T]{export: e, settler: b.Settler}
-	faults := make(map[int]error, len(b.Faults))
+	faults := make(map[int]bool, len(b.Faults))
+	var failed, rest []stage.Outcome
 	for _, f := range b.Faults {
-		faults[f.Index] = &stage.FaultError{Position: b.At(f.Index).Position, Raw: f.Raw, Err: f.Err}
+		faults[f.Index] = true
+		err := &stage.FaultError{Position: b.At(f.Index).Position, Raw: f.Raw, Err: f.Err}
+		failed = append(failed, stage.Outcome{Index: f.Index, Err: err})
 	}
+	r.giveBack(e.ctx, failed)
 	going := true
 	for i, v := range b.Values {
-		err := faults[i]
-		if err == nil && going {
+		if faults[i] {
+			continue
+		}
+		if going {
 			d := &Delivery[T]{Value: v, Info: b.At(i), claim: r.claim(i), expires: b.Expires}
 			o := offer(e.ctx, out, d, b.Expires)
 			if o == taken {
@@ -98,11 +105,9 @@ func (e *export[T]) handOut(b stage.Batch[T], out chan<- any) {
 			}
 			going = o != stopped
 		}
-		if err == nil {
-			err = stage.ErrHandedBack
-		}
-		r.giveBack(e.ctx, err, i)
+		rest = append(rest, stage.Outcome{Index: i, Err: stage.ErrHandedBack})
 	}
+	r.giveBack(e.ctx, rest)
 }
 
 // close waits for what is held, and closes the reader.
@@ -154,11 +159,11 @@ type handed[T any] struct {
 
 func (r *handed[T]) claim(i int) claim {
 	return newShared(func(ctx context.Context, err error) error {
-		return r.settle(ctx, stage.Outcome{Index: i, Err: err})
+		return r.settle(ctx, []stage.Outcome{{Index: i, Err: err}})
 	})
 }
 
-func (r *handed[T]) settle(ctx context.Context, o stage.Outcome) error {
+func (r *handed[T]) settle(ctx context.Context, outcomes []stage.Outcome) error {
 	e := r.export
 	e.mu.Lock()
 	over := e.over
@@ -166,18 +171,18 @@ func (r *handed[T]) settle(ctx context.Context, o stage.Outcome) error {
 	if over {
 		return ErrEnded
 	}
-	defer e.settled()
+	defer e.settled(len(outcomes))
 	if r.settler == nil {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.settler.Settle(ctx, []stage.Outcome{o})
+	return r.settler.Settle(ctx, outcomes)
 }
 
-func (e *export[T]) settled() {
+func (e *export[T]) settled(n int) {
 	e.mu.Lock()
-	e.held--
+	e.held -= n
 	quiet := e.held == 0
 	e.mu.Unlock()
 	if quiet {
@@ -188,12 +193,16 @@ func (e *export[T]) settled() {
 	}
 }
 
-// giveBack settles a record that nobody took.
-func (r *handed[T]) giveBack(ctx context.Context, err error, i int) {
+// giveBack settles, in one call, what nobody is to settle.
+func (r *handed[T]) giveBack(ctx context.Context, outcomes []stage.Outcome) {
+	if len(outcomes) == 0 {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handBackTimeout)
 	defer cancel()
-	if failed := r.settle(ctx, stage.Outcome{Index: i, Err: err}); failed != nil {
-		r.export.log.WarnContext(ctx, "record not handed back, it comes again by its lease", "error", failed)
+	if err := r.settle(ctx, outcomes); err != nil {
+		r.export.log.WarnContext(ctx, "records not handed back, they come again by their lease",
+			"records", len(outcomes), "error", err)
 	}
 }
 

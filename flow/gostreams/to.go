@@ -19,7 +19,7 @@ import (
 // Values are taken in order. Close ends the sink and waits for it, until its context ends; a sink that
 // goes on after that is left alone.
 func To[T any](newSink func() streams.Sink) stage.Sink[T] {
-	return foreignSink[T]{newSink: newSink, name: "go-streams sink"}
+	return foreignSink[T]{newSink: newSink, name: "To"}
 }
 
 // ToEach makes a sink of a streams.Sink, which is made anew for each write, given its values, and
@@ -34,12 +34,12 @@ func To[T any](newSink func() streams.Sink) stage.Sink[T] {
 // When the context of a write ends before the sink completes, the values fail, and the sink is left
 // alone.
 func ToEach[T any](newSink func() streams.Sink) stage.Sink[T] {
-	return foreignSink[T]{newSink: newSink, name: "go-streams sink", each: true}
+	return foreignSink[T]{newSink: newSink, name: "ToEach", each: true}
 }
 
 type foreignSink[T any] struct {
 	newSink func() streams.Sink
-	name    string
+	name    string // of the adapter
 	each    bool
 }
 
@@ -49,12 +49,14 @@ var (
 )
 
 // SinkTraits names the sink.
-func (s foreignSink[T]) SinkTraits() stage.SinkTraits { return stage.SinkTraits{Name: s.name} }
+func (s foreignSink[T]) SinkTraits() stage.SinkTraits {
+	return stage.SinkTraits{Name: "go-streams sink"}
+}
 
 // Open makes the sink, unless each write does.
 func (s foreignSink[T]) Open(context.Context) (stage.Writer[T], error) {
-	if err := missing(s.newSink == nil, "To"); err != nil {
-		return nil, err
+	if err := missing(s.newSink == nil, s.name); err != nil {
+		return nil, stage.Permanent(err)
 	}
 	if s.each {
 		return eachWriter[T]{s.newSink}, nil
