@@ -47,7 +47,7 @@ func newConfig(opts []Option) (config, error) {
 
 // validate reports all faults together.
 func (c *config) validate() error {
-	faults := []error{c.credentials.check()}
+	faults := []error{c.credentials.check("WithCredentials")}
 	report := func(bad bool, option, problem string) {
 		if bad {
 			faults = append(faults, &OptionError{option, problem})
@@ -55,6 +55,7 @@ func (c *config) validate() error {
 	}
 	report(c.provider != nil && c.credentials.signs(), "WithCredentialsFunc", "excludes WithCredentials")
 	report(c.credentials.SessionToken != "" && !c.credentials.signs(), "WithSessionToken", "needs WithCredentials")
+	report(!printable(c.namespace), "WithNamespace", "has a character other than printable ASCII")
 	report(c.plaintext && c.tls != nil, "WithPlaintext", "excludes WithTLSConfig")
 	report(c.connect != nil && (c.plaintext || c.tls != nil || c.dial != nil), "WithConnect",
 		"excludes WithTLSConfig, WithPlaintext and WithDialer: it makes the connection itself")
@@ -64,7 +65,7 @@ func (c *config) validate() error {
 }
 
 // WithCredentials signs every request with the key and the secret. The default is not to sign. One
-// of the two without the other, or a comma or slash in the key, fails at [New].
+// of the two without the other, a comma or slash in the key, or a control character, fails at [New].
 func WithCredentials(accessKey, secret string) Option {
 	return func(c *config) { c.credentials.AccessKey, c.credentials.Secret = accessKey, secret }
 }

@@ -38,6 +38,9 @@ func TestNew_ReportsAllFaults(t *testing.T) {
 	require.ErrorAs(t, err, &option)
 	for _, opts := range [][]client.Option{
 		{client.WithCredentials("a", "")},
+		{client.WithCredentials("a", "b\n")},
+		{client.WithCredentials("a", "b"), client.WithSessionToken("t\n")},
+		{client.WithNamespace("ns\n")},
 		{client.WithSessionToken("t")},
 		{client.WithCredentials("a", "b"), client.WithCredentialsFunc(func(context.Context) (client.Credentials, error) { return client.Credentials{}, nil })},
 		{client.WithPlaintext(), client.WithConnect(func(context.Context, string) (grpc.ClientConnInterface, io.Closer, error) { return nil, nil, nil })},
@@ -68,6 +71,10 @@ func TestCredentials_HideTheirSecret(t *testing.T) {
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
 		require.NotContains(t, fmt.Sprintf(verb, c), "sesame")
 	}
+	var log bytes.Buffer
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("starting", "credentials", c)
+	require.Contains(t, log.String(), "ak")
+	require.NotContains(t, log.String(), "sesame")
 }
 
 func TestWithConnect_CarriesEverything(t *testing.T) {

@@ -26,14 +26,17 @@ const (
 // A signer makes the headers of requests. It is shared by all that one Client owns.
 type signer struct {
 	credentials CredentialsFunc
-	renewable   bool // credentials may return others when asked again
+	option      string // which gave the credentials
+	renewable   bool   // credentials may return others when asked again
 	namespace   string
 	requests    requestIDs
 }
 
 func newSigner(c *config) *signer {
-	s := &signer{credentials: c.provider, renewable: c.provider != nil, namespace: c.namespace, requests: newRequestIDs()}
+	s := &signer{credentials: c.provider, option: "WithCredentialsFunc", renewable: c.provider != nil,
+		namespace: c.namespace, requests: newRequestIDs()}
 	if s.credentials == nil {
+		s.option = "WithCredentials"
 		fixed := c.credentials
 		s.credentials = func(context.Context) (Credentials, error) { return fixed, nil }
 	}
@@ -81,7 +84,7 @@ func (s *signer) headers(ctx context.Context, clientID string, now time.Time) (m
 	if err != nil {
 		return nil, fmt.Errorf("client: sign: no credentials: %w", err)
 	}
-	if err := c.check(); err != nil {
+	if err := c.check(s.option); err != nil {
 		return nil, err
 	}
 	dateTime := now.UTC().Format(dateTimeLayout)

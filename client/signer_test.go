@@ -83,7 +83,7 @@ func TestSign_FailsWithoutUsableCredentials(t *testing.T) {
 	_, _, err := identityWith(func(context.Context) (Credentials, error) { return Credentials{}, cause }).sign(t.Context())
 	require.ErrorIs(t, err, cause)
 	_, _, err = identityWith(func(context.Context) (Credentials, error) { return Credentials{AccessKey: "a/b", Secret: "s"}, nil }).sign(t.Context())
-	require.ErrorContains(t, err, "slash")
+	require.ErrorContains(t, err, "WithCredentialsFunc: the access key has a comma or a slash")
 }
 
 func TestRequestIDs_LookLikeUUIDs(t *testing.T) {
