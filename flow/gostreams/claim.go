@@ -55,9 +55,9 @@ func (s *shared) settle(ctx context.Context, err error) error {
 	return s.end(ctx, err)
 }
 
-// NackDelay says how long a message of RocketMQ is to stay away after its nth delivery has failed,
+// nackDelay says how long a message of RocketMQ is to stay away after its nth delivery has failed,
 // from 1; 0 if the server did not count.
-type NackDelay func(attempt int) time.Duration
+type nackDelay func(attempt int) time.Duration
 
 // defaultNackDelay is the schedule of a consumer group that was given none of its own.
 func defaultNackDelay(attempt int) time.Duration {
@@ -71,7 +71,7 @@ func defaultNackDelay(attempt int) time.Duration {
 }
 
 // clientClaim settles a message at the server.
-func clientClaim(d *client.Delivery, delay NackDelay) claim {
+func clientClaim(d *client.Delivery, delay nackDelay) claim {
 	return newShared(func(ctx context.Context, err error) error {
 		switch {
 		case err == nil:

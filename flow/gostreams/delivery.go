@@ -134,7 +134,7 @@ func carriedBy(e any) (value any, ok bool) {
 }
 
 // claimOf takes the duty from an element that carries one; nil if it has passed it on.
-func claimOf(e any, delay NackDelay) claim {
+func claimOf(e any, delay nackDelay) claim {
 	switch d := e.(type) {
 	case *client.Delivery:
 		if d != nil {

@@ -16,7 +16,7 @@ const readSize = 64
 type intake[T any] struct {
 	name  string
 	in    <-chan any
-	delay NackDelay
+	delay nackDelay
 	// admit gives the value of an element, and whether the element carries it. It is called once for
 	// each, by one goroutine.
 	admit func(e any) (value T, carries bool, err error)

@@ -16,7 +16,7 @@ type config struct {
 	ctx    context.Context
 	policy flow.Policy
 	failed func(value any, err error)
-	delay  NackDelay
+	delay  nackDelay
 	grace  time.Duration
 	cancel context.CancelCauseFunc
 	log    *slog.Logger
@@ -72,9 +72,12 @@ func WithPolicy(p flow.Policy) Option { return func(c *config) { c.policy = p } 
 // handed back. Err then reports it no more. f may be called from several goroutines.
 func WithFailures(f func(value any, err error)) Option { return func(c *config) { c.failed = f } }
 
-// WithNackDelay sets how long a *client.Delivery stays away when it fails. The default is the
-// schedule of a consumer group that was given none: 1 s, 5 s, 10 s, 30 s, 1 min, and so on to 2 h.
-func WithNackDelay(d NackDelay) Option { return func(c *config) { c.delay = d } }
+// WithNackDelay sets how long a *client.Delivery stays away when its nth attempt has failed, from 1; 0
+// if the server did not count. The default is the schedule of a consumer group that was given none:
+// 1 s, 5 s, 10 s, 30 s, 1 min, and so on to 2 h.
+func WithNackDelay(delay func(attempt int) time.Duration) Option {
+	return func(c *config) { c.delay = delay }
+}
 
 // WithCancel has cancel called with what ended a stage, if that is an error, before what still comes in
 // is handed back. Give it the cancel function of the source's context: go-streams knows no other way for
