@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,8 +118,7 @@ func (p *connPool) conn(e endpoint.Endpoint) *conn {
 func (p *connPool) close() error {
 	p.mu.Lock()
 	p.closed = true
-	conns := p.conns
-	p.conns = nil
+	conns := slices.Collect(maps.Values(p.conns))
 	p.mu.Unlock()
 	var errs []error
 	for _, c := range conns {
