@@ -10,7 +10,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rocketflow-io/rocketflow/broker"
-	"github.com/rocketflow-io/rocketflow/test/internal/target"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

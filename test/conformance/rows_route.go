@@ -6,7 +6,7 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
 
-	"github.com/rocketflow-io/rocketflow/test/internal/target"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"google.golang.org/grpc/credentials/insecure"
 
-	"github.com/rocketflow-io/rocketflow/test/internal/target"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rocketflow-io/rocketflow/client"
-	"github.com/rocketflow-io/rocketflow/test/internal/target"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 func TestSend_DeliversEveryFieldUnchanged(t *testing.T) {

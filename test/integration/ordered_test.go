@@ -21,7 +21,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/sinks"
 	"github.com/rocketflow-io/rocketflow/sources"
-	"github.com/rocketflow-io/rocketflow/test/internal/target"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 // sequences is what a pipeline made of numbered messages of several message groups.

@@ -19,7 +19,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/sinks"
 	"github.com/rocketflow-io/rocketflow/sources"
-	"github.com/rocketflow-io/rocketflow/test/internal/target"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 // ledger is what happened to each message, by its id: how often it was written, and how often it

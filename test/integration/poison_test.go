@@ -18,7 +18,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/sinks"
 	"github.com/rocketflow-io/rocketflow/sources"
-	"github.com/rocketflow-io/rocketflow/test/internal/target"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 const (

@@ -35,9 +35,9 @@ func (e *StuckError) Error() string {
 }
 
 // Run runs the pipeline, unless nothing is left to do, and drains it when each row that the topic
-// has is acknowledged. Without
-// one more of them for the length of patience it fails with a [*StuckError]. When ctx ends before,
-// the pipeline is drained, and the error wraps the cause of ctx.
+// has is acknowledged. Without one more of them for the length of patience it fails with a
+// [*StuckError]. When ctx ends before, the pipeline is drained, and the error wraps the cause of
+// ctx.
 func Run(ctx context.Context, p *flow.Pipeline, b *book.Book, patience time.Duration, opts ...flow.RunOption) error {
 	if left(b) == 0 {
 		return nil

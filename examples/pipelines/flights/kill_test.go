@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"flag"
 	"math/rand/v2"
 	"os"
@@ -14,8 +15,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/examples/internal/check"
 	"github.com/rocketflow-io/rocketflow/examples/internal/setup"
+	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/sinks"
+	"github.com/rocketflow-io/rocketflow/sources"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 var seed = flag.Uint64("seed", 0, "decides where TestFlights_GoesOnAfterSIGKILL kills; 0 for another place each time")
@@ -39,9 +45,10 @@ func TestFlights_GoesOnAfterSIGKILL(t *testing.T) {
 
 	id := "kill-" + strconv.FormatUint(*seed, 36)
 	run := setup.Options{Run: id}
-	endpoint, embedded := serverWith(t, run, everything)
+	server := newServer(t)
+	prepare(t, server, run, everything)
 	out := t.TempDir()
-	args := []string{"-json", "-endpoint", endpoint, "-run", id, "-lease", "10s", "-out", out}
+	args := []string{"-json", "-endpoint", server.Endpoint(), "-run", id, "-lease", "10s", "-out", out}
 	for _, point := range points {
 		killAt(t, args, filepath.Join(out, "journal-"+id+".jsonl"), point)
 	}
@@ -53,13 +60,28 @@ func TestFlights_GoesOnAfterSIGKILL(t *testing.T) {
 	written, err := check.Rows(filepath.Join(out, "late-flights-"+id+".jsonl"))
 	require.NoError(t, err, "a line is torn")
 	require.Equal(t, 3843, written)
-	if embedded != nil {
-		sent := make(map[string]bool)
-		for _, m := range embedded.Messages(run.LateTopic()) {
-			sent[m.Keys[0]] = true
-		}
-		require.Len(t, sent, 3843)
-	}
+	requireLateTopic(t, server, run, 3843)
+}
+
+// requireLateTopic reads the topic of late flights until it has found so many, each counted once.
+func requireLateTopic(t *testing.T, server target.Server, run setup.Options, want int) {
+	t.Helper()
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	group := "watch-" + run.Run
+	require.NoError(t, server.CreateGroup(ctx, target.Group{Name: group, RetryMaxTimes: 1}))
+	c, err := client.New(server.Endpoint(), client.WithPlaintext())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	rows := make(map[string]bool)
+	require.NoError(t, flow.From(sources.RocketMQ(c, run.LateTopic(), group)).
+		To(sinks.Func(func(_ context.Context, m *client.Message) error {
+			if rows[m.Keys[0]] = true; len(rows) == want {
+				stop()
+			}
+			return nil
+		})).Run(ctx))
+	require.Len(t, rows, want)
 }
 
 // killAt starts the job and kills it when its journal has grown to that many bytes.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"math/rand/v2"
+	"errors"
 	"os"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,10 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rocketflow-io/rocketflow/broker"
-	"github.com/rocketflow-io/rocketflow/broker/brokertest"
 	"github.com/rocketflow-io/rocketflow/examples/internal/setup"
-	"github.com/rocketflow-io/rocketflow/test/rocketmq"
-	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 // parts of what a run needs of a server.
@@ -34,13 +30,14 @@ func TestFlights_NamesWhatIsMissingAndTheRemedy(t *testing.T) {
 		"group":      {parts{flights: true, late: true}, []string{`"etl-ID"`, "mqadmin updateSubGroup", "-g etl-ID"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if !c.has.group && os.Getenv(rocketmq.ModeVariable) == string(rocketmq.Cluster) {
+			server := newServer(t)
+			if !c.has.group && server.Mode() == target.Cluster {
 				t.Skip("in CLUSTER mode the server creates a group that it does not know")
 			}
-			id := "missing-" + strconv.FormatUint(rand.Uint64(), 36)
-			endpoint, _ := serverWith(t, setup.Options{Run: id}, c.has)
+			id := "missing-" + target.Prefix()
+			prepare(t, server, setup.Options{Run: id}, c.has)
 			out := t.TempDir()
-			code, stdout, stderr := doJob(t, "-endpoint", endpoint, "-run", id, "-out", out)
+			code, stdout, stderr := doJob(t, "-endpoint", server.Endpoint(), "-run", id, "-out", out)
 			require.Equal(t, 1, code)
 			for _, text := range c.stderr {
 				require.Contains(t, stderr, strings.ReplaceAll(text, "ID", id))
@@ -53,71 +50,30 @@ func TestFlights_NamesWhatIsMissingAndTheRemedy(t *testing.T) {
 	}
 }
 
-// serverWith gives the endpoint of a server with what a run needs, or parts of it: of the real
-// RocketMQ that the environment names, or else of the embedded broker that it gives besides.
-func serverWith(t *testing.T, run setup.Options, has parts) (endpoint string, embedded *broker.Broker) {
+// newServer gives the real RocketMQ that the environment names, or else an embedded broker.
+func newServer(t *testing.T) target.Server {
 	t.Helper()
-	var topics []string
-	if has.flights {
-		topics = append(topics, run.FlightsTopic())
+	server, err := target.FromEnvironment()
+	if errors.Is(err, target.ErrNoServer) {
+		t.Logf("on an embedded broker: %v", err)
+		server, err = target.StartEmbedded(broker.Options{})
 	}
-	if has.late {
-		topics = append(topics, run.LateTopic())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Close()) })
+	return server
+}
+
+// prepare creates what a run needs of a server, or parts of it.
+func prepare(t *testing.T, server target.Server, run setup.Options, has parts) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for name, wanted := range map[string]bool{run.FlightsTopic(): has.flights, run.LateTopic(): has.late} {
+		if wanted {
+			require.NoError(t, server.CreateTopic(ctx, target.Topic{Name: name, Type: "NORMAL", Queues: 8}))
+		}
 	}
-	var groups []string
 	if has.group {
-		groups = append(groups, run.Group())
-	}
-	if endpoint := os.Getenv(rocketmq.EndpointVariable); endpoint != "" {
-		prepareReal(t, topics, groups)
-		return endpoint, nil
-	}
-	t.Logf("on an embedded broker: %s is not set", rocketmq.EndpointVariable)
-	embedded = prepareEmbedded(t, topics, groups)
-	return embedded.Endpoint(), embedded
-}
-
-func prepareEmbedded(t *testing.T, topics, groups []string) *broker.Broker {
-	t.Helper()
-	opts := []brokertest.Option{brokertest.OnTCP(), brokertest.WithoutAutoCreate()}
-	for _, topic := range topics {
-		opts = append(opts, brokertest.WithTopics(broker.Topic{Name: topic}))
-	}
-	for _, group := range groups {
-		opts = append(opts, brokertest.WithGroups(broker.Group{Name: group}))
-	}
-	return brokertest.New(t, opts...)
-}
-
-func prepareReal(t *testing.T, topics, groups []string) {
-	t.Helper()
-	server := admin.New(os.Getenv(rocketmq.BrokerVariable))
-	names := admin.New(os.Getenv(rocketmq.NamesrvVariable))
-	defer func() { require.NoError(t, server.Close()) }()
-	defer func() { require.NoError(t, names.Close()) }()
-	for _, topic := range topics {
-		require.NoError(t, server.CreateTopic(t.Context(), admin.Topic{Name: topic, Type: "NORMAL", Queues: 8}))
-		require.NoError(t, untilRouted(t.Context(), names, topic))
-	}
-	for _, group := range groups {
-		require.NoError(t, server.CreateGroup(t.Context(), admin.Group{Name: group, RetryMaxTimes: broker.DefaultRetryMaxTimes}))
-	}
-}
-
-// untilRouted waits until the name server knows the topic: a proxy that is asked before remembers
-// for a while that there is none.
-func untilRouted(ctx context.Context, names *admin.Client, topic string) error {
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		n, err := names.ReadQueues(ctx, topic)
-		if err == nil && n > 0 {
-			return nil
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return fmt.Errorf("topic %q has no route: %w", topic, err)
-		}
+		require.NoError(t, server.CreateGroup(ctx, target.Group{Name: run.Group(), RetryMaxTimes: broker.DefaultRetryMaxTimes}))
 	}
 }

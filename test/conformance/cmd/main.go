@@ -22,7 +22,7 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/broker"
 	"github.com/rocketflow-io/rocketflow/test/conformance"
-	"github.com/rocketflow-io/rocketflow/test/internal/target"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 func main() {

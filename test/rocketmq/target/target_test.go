@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/rocketflow-io/rocketflow/test/internal/target"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq"
 )
 
