@@ -6,8 +6,8 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
 
-	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 func routeRows() []Row {

@@ -10,8 +10,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 func telemetryRows() []Row {

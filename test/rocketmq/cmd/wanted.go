@@ -8,8 +8,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 const (

@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq"
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
