@@ -105,22 +105,26 @@ func lite(name string) func(*v2.Message) {
 	return func(m *v2.Message) { m.SystemProperties.LiteTopic = &name }
 }
 
+// A sendTest is a message with a change, and the code of the answer to it.
+type sendTest struct {
+	name, topic string
+	change      func(*v2.Message)
+	code        v2.Code
+}
+
+func unchanged(*v2.Message) {}
+
 func TestSend_ChecksMessagesAsTheServerDoes(t *testing.T) {
-	none := func(*v2.Message) {}
 	body := func(size int) func(*v2.Message) {
 		return func(m *v2.Message) { m.Body = make([]byte, size) }
 	}
-	tests := []struct {
-		name, topic string
-		change      func(*v2.Message)
-		code        v2.Code
-	}{
-		{"nothing wrong", "N", none, v2.Code_OK},
-		{"no topic", "", none, v2.Code_ILLEGAL_TOPIC},
-		{"system topic", "TBW102", none, v2.Code_ILLEGAL_TOPIC},
-		{"unknown topic", "X", none, v2.Code_TOPIC_NOT_FOUND},
-		{"read-only topic", "RO", none, v2.Code_FORBIDDEN},
-		{"write-only topic", "WO", none, v2.Code_OK},
+	checkSends(t, []sendTest{
+		{"nothing wrong", "N", unchanged, v2.Code_OK},
+		{"no topic", "", unchanged, v2.Code_ILLEGAL_TOPIC},
+		{"system topic", "TBW102", unchanged, v2.Code_ILLEGAL_TOPIC},
+		{"unknown topic", "X", unchanged, v2.Code_TOPIC_NOT_FOUND},
+		{"read-only topic", "RO", unchanged, v2.Code_FORBIDDEN},
+		{"write-only topic", "WO", unchanged, v2.Code_OK},
 		{"empty body", "N", body(0), v2.Code_MESSAGE_BODY_EMPTY},
 		{"4 MiB", "N", body(4 << 20), v2.Code_OK},
 		{"4 MiB and a byte", "N", body(4<<20 + 1), v2.Code_MESSAGE_BODY_TOO_LARGE},
@@ -145,36 +149,46 @@ func TestSend_ChecksMessagesAsTheServerDoes(t *testing.T) {
 		{"message group of 64 bytes", "F", withGroup(strings.Repeat("g", 64)), v2.Code_ILLEGAL_MESSAGE_GROUP},
 		{"blank message group", "F", withGroup(""), v2.Code_ILLEGAL_MESSAGE_GROUP},
 		{"control character in a message group", "F", withGroup("\x00"), v2.Code_ILLEGAL_MESSAGE_GROUP},
-		{"message group to a normal topic", "N", withGroup("g"), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"no message group to a FIFO topic", "F", none, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"type FIFO without a message group", "F", ofType(v2.MessageType_FIFO), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"type DELAY without a time", "N", ofType(v2.MessageType_DELAY), v2.Code_OK},
-		{"delivery in time to a normal topic", "N", deliverIn(time.Hour), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"no time to a delay topic", "D", none, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
 		{"delivery after more than a day", "D", deliverIn(24*time.Hour + time.Minute), v2.Code_ILLEGAL_DELIVERY_TIME},
-		{"delivery in the future", "D", deliverIn(time.Hour), v2.Code_NOT_IMPLEMENTED},
-		{"delivery in the past", "D", deliverIn(-time.Hour), v2.Code_OK},
-		{"transaction to a normal topic", "N", ofType(v2.MessageType_TRANSACTION), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"normal message to a transaction topic", "T", none, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"transaction", "T", ofType(v2.MessageType_TRANSACTION), v2.Code_NOT_IMPLEMENTED},
 		{"recovery after more than an hour", "N", func(m *v2.Message) {
 			m.SystemProperties.OrphanedTransactionRecoveryDuration = durationpb.New(3601 * time.Second)
 		}, v2.Code_BAD_REQUEST},
 		{"priority below 0", "P", func(m *v2.Message) { m.SystemProperties.Priority = new(int32(-1)) }, v2.Code_BAD_REQUEST},
-		{"priority to a normal topic", "N", func(m *v2.Message) { m.SystemProperties.Priority = new(int32(0)) }, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"no priority to a priority topic", "P", none, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"priority", "P", func(m *v2.Message) { m.SystemProperties.Priority = new(int32(0)) }, v2.Code_NOT_IMPLEMENTED},
-		{"normal message to a mixed topic", "M", none, v2.Code_OK},
+		{"blank lite topic", "N", lite(" "), v2.Code_ILLEGAL_LITE_TOPIC},
+		{"long lite topic", "N", lite(strings.Repeat("l", 65)), v2.Code_ILLEGAL_LITE_TOPIC},
+		{"lite topic with a blank", "N", lite("a b"), v2.Code_ILLEGAL_LITE_TOPIC},
+	})
+}
+
+func TestSend_RefusesWhatTheTopicDoesNotTake(t *testing.T) {
+	priority := func(m *v2.Message) { m.SystemProperties.Priority = new(int32(0)) }
+	checkSends(t, []sendTest{
+		{"message group to a normal topic", "N", withGroup("g"), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
+		{"no message group to a FIFO topic", "F", unchanged, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
+		{"type FIFO without a message group", "F", ofType(v2.MessageType_FIFO), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
+		{"type DELAY without a time", "N", ofType(v2.MessageType_DELAY), v2.Code_OK},
+		{"delivery in time to a normal topic", "N", deliverIn(time.Hour), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
+		{"no time to a delay topic", "D", unchanged, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
+		{"delivery in the future", "D", deliverIn(time.Hour), v2.Code_NOT_IMPLEMENTED},
+		{"delivery in the past", "D", deliverIn(-time.Hour), v2.Code_OK},
+		{"transaction to a normal topic", "N", ofType(v2.MessageType_TRANSACTION), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
+		{"normal message to a transaction topic", "T", unchanged, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
+		{"transaction", "T", ofType(v2.MessageType_TRANSACTION), v2.Code_NOT_IMPLEMENTED},
+		{"priority to a normal topic", "N", priority, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
+		{"no priority to a priority topic", "P", unchanged, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
+		{"priority", "P", priority, v2.Code_NOT_IMPLEMENTED},
+		{"normal message to a mixed topic", "M", unchanged, v2.Code_OK},
 		{"message group to a mixed topic", "M", withGroup("g"), v2.Code_OK},
 		{"delivery in the past to a mixed topic", "M", deliverIn(-time.Hour), v2.Code_OK},
 		{"delivery in the future to a mixed topic", "M", deliverIn(time.Hour), v2.Code_NOT_IMPLEMENTED},
 		{"transaction to a mixed topic", "M", ofType(v2.MessageType_TRANSACTION), v2.Code_NOT_IMPLEMENTED},
 		{"lite topic to a mixed topic", "M", lite("a"), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
 		{"lite topic", "N", lite("a-b_C1"), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"blank lite topic", "N", lite(" "), v2.Code_ILLEGAL_LITE_TOPIC},
-		{"long lite topic", "N", lite(strings.Repeat("l", 65)), v2.Code_ILLEGAL_LITE_TOPIC},
-		{"lite topic with a blank", "N", lite("a b"), v2.Code_ILLEGAL_LITE_TOPIC},
-	}
+	})
+}
+
+func checkSends(t *testing.T, tests []sendTest) {
+	t.Helper()
 	inBubble(t, func(r *rig) {
 		for _, test := range tests {
 			m := message(test.topic, "id", "body")
