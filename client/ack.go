@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"sync"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -65,6 +67,9 @@ func (a *acks) add(d *Delivery) {
 		return
 	}
 	handle, err := d.claim()
+	if errors.Is(err, ErrBusy) && a.has(d) {
+		return // it was given twice
+	}
 	if err != nil {
 		a.fail(d, err)
 		return
@@ -72,6 +77,10 @@ func (a *acks) add(d *Delivery) {
 	r := a.request(d)
 	r.deliveries = append(r.deliveries, d)
 	r.handles = append(r.handles, handle)
+}
+
+func (a *acks) has(d *Delivery) bool {
+	return slices.ContainsFunc(a.requests, func(r *ackRequest) bool { return slices.Contains(r.deliveries, d) })
 }
 
 // request returns the request in which there is room for d. Those that are called for last are at the

@@ -107,7 +107,7 @@ func TestAck_EndsRedelivery(t *testing.T) {
 		r.send("orders", "a", "b")
 		c := r.consumer("G", "orders")
 		first := r.receive(c, 2)
-		require.NoError(r, c.Ack(r.Context(), first[0]))
+		require.NoError(r, c.Ack(r.Context(), first[0], first[0]))
 		require.NoError(r, c.Ack(r.Context(), first[0]), "twice is no error")
 		require.ErrorIs(r, first[0].Nack(r.Context(), 0), client.ErrSettled)
 		time.Sleep(2 * time.Minute)
