@@ -142,3 +142,29 @@ func TestKeyed_RefusesOperatorsThatHold(t *testing.T) {
 	require.ErrorContains(t, err, "flow.Batched")
 	require.NoError(t, flow.From(src).To(&collector[int]{}, flow.Batched(2, time.Second)).Validate())
 }
+
+// What waited for its key until its lease was over is an old copy: its source has delivered it again.
+func TestKeyed_BeginsNothingWhoseLeaseIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var calls []int
+		src := sources.Values(0, 1, 2).Keyed(func(int) string { return "one" }).WithLease(time.Minute).Redeliver(0, nil)
+		out := &collector[int]{}
+		p := flow.From(src).ParMap(3, func(_ context.Context, v int) (int, error) {
+			mu.Lock()
+			calls = append(calls, v)
+			first := len(calls) == 1
+			mu.Unlock()
+			if first {
+				time.Sleep(65 * time.Second)
+				return 0, errTest
+			}
+			return v, nil
+		}).Named("work").OnError(flow.Skip()).To(out)
+		require.NoError(t, p.Run(t.Context()))
+		require.Equal(t, []int{0, 0, 1, 2}, calls, "the old copies of 1 and 2 turned back")
+		require.Equal(t, []int{0, 1, 2}, out.values())
+		st, _ := p.Snapshot().Stage("work")
+		require.EqualValues(t, 1, st.LeaseExpired, "1, and 2 stands behind it")
+	})
+}

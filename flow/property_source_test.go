@@ -169,7 +169,6 @@ func (s *testSource) expireLocked(now time.Time) (next time.Time) {
 		}
 		for _, in := range h.inputs {
 			if in.at == h {
-				s.ledger.expires(in.src)
 				s.backLocked(in, now)
 			}
 		}

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"runtime/debug"
+	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -63,12 +64,18 @@ func (g *guard[I]) admit(ctx context.Context, r stage.Record[I]) {
 // enter takes in a record that holds its key. Only now is it clear whether it may go on: until
 // the key was free, an earlier record of it could still be handed back.
 func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef) {
-	if g.run.hard.Load() || k.turnedBack() {
+	switch {
+	case g.run.hard.Load() || k.turnedBack():
 		g.handBack(r.Duty)
-		g.freed(k.lane())
+	case g.leased && g.run.tooLate(r.Duty, time.Now()):
+		// Its source has delivered it again, or is about to: what an old copy comes to helps no one,
+		// and holds up the new one.
+		g.expire(r.Duty)
+	default:
+		g.try(ctx, r, trial{lane: k.lane()})
 		return
 	}
-	g.try(ctx, r, trial{lane: k.lane()})
+	g.freed(k.lane())
 }
 
 // try runs a record through the operator, for the first time or again.

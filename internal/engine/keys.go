@@ -32,7 +32,7 @@ const open = math.MaxUint64
 func (s *span) takes(k keyRef) {
 	s.read = open
 	if k.id != "" {
-		s.back[k.id] = k.seq
+		s.back[k.id] = max(s.back[k.id], k.seq) // an old copy may turn back after the new one
 	}
 }
 

@@ -48,6 +48,18 @@ func TestLedger_BeginsAnewWithWhateverComesAgain(t *testing.T) {
 	require.False(t, record(l, 5, 7, 3).turnedBack())
 }
 
+// After a lease has ended, an old copy of a record may turn back after its new one has failed. What
+// the new one is known by, in another branch, must not be taken for a third.
+func TestLedger_KnowsTheLatestCopyOfARecord(t *testing.T) {
+	l := &ledger{}
+	l.startRead()
+	l.startRead()
+	record(l, 1, 3, 2).turnBack()
+	record(l, 1, 1, 1).turnBack()
+	require.True(t, record(l, 1, 3, 2).turnedBack())
+	require.True(t, record(l, 2, 4, 2).turnedBack(), "it stands behind the failure of 1")
+}
+
 func TestLedger_ForgetsWhatNoOpenReadCanRunInto(t *testing.T) {
 	l := &ledger{}
 	l.startRead()
