@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -128,6 +129,28 @@ func TestPanic_OfASettlerIsALostOutcome(t *testing.T) {
 	require.NoError(t, p.Run(t.Context()))
 	st, _ := p.Snapshot().Stage("settlingSource")
 	require.Equal(t, 2, st.Source.Lost)
+}
+
+func TestSettle_CountsAsLostWhatItsErrorNames(t *testing.T) {
+	for name, c := range map[string]struct {
+		err        error
+		lost, done int
+	}{
+		"two":                   {&stage.BatchError{Failed: map[int]error{0: errTest, 2: errTest}}, 2, 1},
+		"wrapped":               {fmt.Errorf("settle: %w", &stage.BatchError{Failed: map[int]error{1: errTest}}), 1, 2},
+		"none":                  {&stage.BatchError{}, 3, 0},
+		"one that is not there": {&stage.BatchError{Failed: map[int]error{3: errTest}}, 3, 0},
+		"all":                   {errTest, 3, 0},
+		"nothing":               {nil, 0, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := &settlingSource{values: []int{1, 2, 3}, settle: func() error { return c.err }}
+			p := flow.From[int](src).To(&collector[int]{})
+			require.NoError(t, p.Run(t.Context()))
+			st, _ := p.Snapshot().Stage("settlingSource")
+			require.Equal(t, []int{c.lost, c.done}, []int{st.Source.Lost, st.Source.Done})
+		})
+	}
 }
 
 func TestPanic_OfAnOpenerIsAnError(t *testing.T) {

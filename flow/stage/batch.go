@@ -64,10 +64,14 @@ type Fault struct {
 }
 
 // Settler takes the outcomes of a batch's records, many at a time and in any order. Each index
-// is given exactly once (rule 1). An error means that the outcomes may be lost and the records
-// may come again; it is counted, and never made a success. Calls do not overlap for one batch;
-// for several batches they may. The context is not cancelled with the pipeline's (rule 7): it
-// ends when the engine gives up waiting. The slice may not be kept.
+// is given exactly once (rule 1). Calls do not overlap for one batch; for several batches they may.
+//
+// An error means that outcomes may be lost and their records may come again; that is counted, and
+// never made a success. A [*BatchError] names them by [Outcome.Index]: of this call, or of earlier
+// ones that were still on their way. Any other error is about all of this call.
+//
+// The context is not cancelled with the pipeline's (rule 7): it ends when the engine gives up
+// waiting. The slice is the engine's: it may be neither kept nor changed.
 type Settler interface {
 	Settle(ctx context.Context, outcomes []Outcome) error
 }

@@ -51,9 +51,11 @@ type SinkDescriber interface {
 	SinkTraits() SinkTraits
 }
 
-// BatchError says which values of a batch were not written. The others were.
+// BatchError says which values of a batch a Write has not written, or which outcomes a Settle has
+// lost. With the others it has succeeded.
 type BatchError struct {
-	// Failed maps an index of the batch to its error.
+	// Failed maps an index of the batch to its error, which is not nil. An index that is none of the
+	// batch's, or no index at all, makes it an error that says nothing of any.
 	Failed map[int]error
 }
 
@@ -65,7 +67,7 @@ func (e *BatchError) Fail(i int, err error) {
 	e.Failed[i] = err
 }
 
-// OrNil gives the error, or nil if no value failed.
+// OrNil gives the error, or nil if nothing failed.
 func (e *BatchError) OrNil() error {
 	if e == nil || len(e.Failed) == 0 {
 		return nil
@@ -73,13 +75,13 @@ func (e *BatchError) OrNil() error {
 	return e
 }
 
-// Error tells how many values failed and the first of them.
+// Error tells how many failed and the first of them.
 func (e *BatchError) Error() string {
 	if len(e.Failed) == 0 {
-		return "stage: batch: no value failed"
+		return "stage: batch: nothing failed"
 	}
 	first := e.indexes()[0]
-	return fmt.Sprintf("stage: batch: %d values were not written, the first at index %d: %v",
+	return fmt.Sprintf("stage: batch: %d failed, the first at index %d: %v",
 		len(e.Failed), first, e.Failed[first])
 }
 

@@ -281,7 +281,7 @@ func (s *settler) forgetLocked() {
 	s.ledger.forget(oldest)
 }
 
-// countLocked adds up outcomes. A failed Settle is counted as lost and never as done.
+// countLocked adds up outcomes. One that is lost is never counted as done.
 func (s *settler) countLocked(d deliverable, outcomes []stage.Outcome, err error) {
 	s.inflight -= len(outcomes)
 	s.pace.settled(len(outcomes), s.inflight > 0)
@@ -301,10 +301,26 @@ func (s *settler) countLocked(d deliverable, outcomes []stage.Outcome, err error
 		}
 	}
 	if err != nil {
-		s.report.lost += len(outcomes)
-		s.failed = true
-		s.stage.log.Warn("outcomes may be lost, the records may come again", "records", len(outcomes), "error", err)
+		s.countLostLocked(d.size(), outcomes, err)
 	}
+}
+
+// countLostLocked counts what an error of Settle says is lost: what it names, else all of the call.
+func (s *settler) countLostLocked(size int, outcomes []stage.Outcome, err error) {
+	var named *stage.BatchError
+	all := !errors.As(err, &named) || !names(named, size)
+	lost := len(outcomes)
+	if !all {
+		lost = len(named.Failed)
+	}
+	for _, o := range outcomes {
+		if o.Err == nil && (all || named.Failed[o.Index] != nil) {
+			s.report.done--
+		}
+	}
+	s.report.lost += lost
+	s.failed = true
+	s.stage.log.Warn("outcomes may be lost, the records may come again", "records", lost, "error", err)
 }
 
 // untilRoom waits until fewer records are in flight than limit allows; false if ctx ends first.

@@ -218,7 +218,7 @@ func (s *sink[T]) outcome(ctx context.Context, j *job[T], err error, b *budget) 
 	case err == nil:
 		b.succeeded()
 		s.allWritten(j)
-	case errors.As(err, &failed) && named(failed, j.len()):
+	case errors.As(err, &failed) && names(failed, j.len()):
 		broken := make(brokenKeys)
 		blamed := blames(failed)
 		for i := range j.duties {
@@ -249,11 +249,11 @@ func (s *sink[T]) allWritten(j *job[T]) {
 	}
 }
 
-// named tells whether the error says of which values of the batch it speaks. One that names none,
-// or others, is taken for one of unknown outcome, so that nothing is lost by a writer's mistake.
-func named(e *stage.BatchError, n int) bool {
-	for i := range e.Failed {
-		if i < 0 || i >= n {
+// names tells whether the error says of which values of a batch of n it speaks. One that names none,
+// or others, is taken for one of unknown outcome, so that nothing is lost by its maker's mistake.
+func names(e *stage.BatchError, n int) bool {
+	for i, err := range e.Failed {
+		if i < 0 || i >= n || err == nil {
 			return false
 		}
 	}

@@ -44,9 +44,10 @@ type StageStats struct {
 type SourceStats struct {
 	// InFlight is how many records have no outcome that was given back to the source.
 	InFlight int
-	// Done, Failed and HandedBack are the outcomes that were given back.
+	// Done, Failed and HandedBack are the outcomes that were given back; of those done, the ones that
+	// the source took.
 	Done, Failed, HandedBack int
-	// Lost is how many of them the source failed to take; their records may come again.
+	// Lost is how many outcomes the source failed to take; their records may come again.
 	Lost int
 }
 
