@@ -11,11 +11,15 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
-// Defaults of a [Producer].
 const (
+	// DefaultMaxAttempts is how often a message is tried unless [WithMaxAttempts] says otherwise.
 	DefaultMaxAttempts = 3
-	DefaultWindow      = 1024
-	DefaultSenders     = 32
+	// DefaultWindow is how many messages of [Producer.SendAsync] may be under way unless [WithWindow]
+	// says otherwise.
+	DefaultWindow = 1024
+	// DefaultSenders is how many requests [Producer.SendAsync] makes at once unless [WithSenders] says
+	// otherwise.
+	DefaultSenders = 32
 )
 
 // ProducerOption adjusts a [Producer].
