@@ -273,6 +273,24 @@ func TestRocketMQ_KeepsTheContract(t *testing.T) {
 	}
 }
 
+// A value that becomes no message fails before any is sent, and those before it are sent all the same.
+func TestRocketMQOf_KeepsTheContract(t *testing.T) {
+	stagetest.Sink(t, func(t *testing.T) stagetest.SinkSetup[string] {
+		t.Helper()
+		r := newRig(t)
+		return stagetest.SinkSetup[string]{
+			Sink: RocketMQOf(r.client, "out", func(v string) (*client.Message, error) {
+				if v == "poison" {
+					return nil, errBroken
+				}
+				return message(v), nil
+			}),
+			Values: five, Written: func() []string { return bodies(r.broker, "out") },
+			Poison: func() string { return "poison" },
+		}
+	}, stagetest.InBubble())
+}
+
 // newRig is called within a bubble, whose end closes the rig.
 func newRig(t *testing.T) *rig {
 	t.Helper()

@@ -97,7 +97,7 @@ func (w *rocketMQWriter[T]) Write(ctx context.Context, b stage.Batch[T]) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s := sending{producer: w.producer, topic: w.sink.topic, at: b.At, broken: make(map[string]bool)}
+	s := sending{producer: w.producer, topic: w.sink.topic, at: b.At, broken: make(map[string]int)}
 	for i, v := range b.Values {
 		m, err := w.message(v)
 		if err != nil {
@@ -140,7 +140,7 @@ type sending struct {
 	topic    string
 	at       func(int) stage.Info
 	left     []letter
-	broken   map[string]bool // keys that had a failure
+	broken   map[string]int // the first failure of a key, by its index
 	failed   stage.BatchError
 }
 
@@ -175,7 +175,8 @@ func (s *sending) send(ctx context.Context, round []letter) {
 	var letters []letter
 	var messages []*client.Message
 	for _, l := range round {
-		if s.broken[s.at(l.index).Key] {
+		// A value that is no message has failed before any was sent, and those before it are not to blame.
+		if first, ok := s.broken[s.at(l.index).Key]; ok && first < l.index {
 			s.fail(l.index, fmt.Errorf("sinks: not sent to %q: a message of the same key failed before it: %w", s.topic, stage.ErrHandedBack))
 			continue
 		}
@@ -199,8 +200,9 @@ func (s *sending) send(ctx context.Context, round []letter) {
 
 func (s *sending) fail(i int, err error) {
 	s.failed.Fail(i, err)
-	if key := s.at(i).Key; key != "" {
-		s.broken[key] = true
+	key := s.at(i).Key
+	if first, ok := s.broken[key]; key != "" && (!ok || i < first) {
+		s.broken[key] = i
 	}
 }
 
