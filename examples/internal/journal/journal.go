@@ -22,9 +22,10 @@ type Journal struct {
 	err  error // of the first write or sync that failed; nothing is written after it
 }
 
-// Open opens the journal at path, or makes it, for this process alone, and gives replay each line in it, without its line
-// break, until replay fails. A last line without a line break was torn by the end of the process
-// that wrote it, before anything relied on it, and is cut off.
+// Open opens the journal at path, or makes it, for this process alone, and gives replay each line
+// in it, without its line break, until replay fails. A last line without a line break was torn by
+// the end of the process that wrote it, before anything relied on it, and is cut off. For another
+// process that has it open, Open waits for [Patience] at most, or until ctx ends.
 func Open(ctx context.Context, path string, replay func(line []byte) error) (*Journal, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
