@@ -167,16 +167,16 @@ type mail[T any] struct {
 
 var errNotOut = errors.New("thirdparty: mailbox: letter is not out: it was settled before")
 
-// Settle takes outcomes. One that was given before changes nothing.
+// Settle takes outcomes. One that was given before changes nothing, and is named.
 func (b *mail[T]) Settle(_ context.Context, outcomes []stage.Outcome) error {
 	defer b.box.tell()
 	b.box.mu.Lock()
 	defer b.box.mu.Unlock()
-	var err error
+	var late stage.BatchError
 	for _, o := range outcomes {
 		l := b.letters[o.Index]
 		if l == nil {
-			err = errNotOut
+			late.Fail(o.Index, errNotOut)
 			continue
 		}
 		b.letters[o.Index] = nil
@@ -190,5 +190,5 @@ func (b *mail[T]) Settle(_ context.Context, outcomes []stage.Outcome) error {
 			l.ready = time.Now().Add(b.box.delay)
 		}
 	}
-	return err
+	return late.OrNil()
 }
