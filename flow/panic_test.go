@@ -2,9 +2,12 @@ package flow_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
+	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rocketflow-io/rocketflow/flow"
@@ -130,6 +133,41 @@ func TestPanic_OfASettlerIsALostOutcome(t *testing.T) {
 	st, _ := p.Snapshot().Stage("settlingSource")
 	require.Equal(t, 2, st.Source.Lost)
 }
+
+// A backoff is the user's as well: its panic is an error of the stage, and the record's.
+func TestPanic_OfABackOffIsAnErrorOfItsStage(t *testing.T) {
+	for name, newBackOff := range map[string]func() backoff.BackOff{
+		"constructor": func() backoff.BackOff { panic(errBackOff) },
+		"next":        func() backoff.BackOff { return panickingBackOff{} },
+		"nil":         func() backoff.BackOff { return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := sources.Values(1, 2, 3).Recorded()
+			out, graves := &collector[int]{}, &collector[flow.Failure]{}
+			p := flow.From(src).TryMap(failing(is(2))).Named("work").
+				OnError(flow.Retry(3, newBackOff).Then(flow.DeadLetter(graves))).To(out)
+			require.NoError(t, p.Run(t.Context()))
+			require.Equal(t, []int{1, 3}, out.values())
+			require.Len(t, graves.values(), 1)
+			f := graves.values()[0]
+			require.Equal(t, []any{"work", 1, 2}, []any{f.Stage, f.Attempt, f.Value})
+			var panicked *stage.PanicError
+			require.ErrorAs(t, f.Err, &panicked)
+			require.ErrorIs(t, f.Err, errTest, "what was to be tried again is told as well")
+			st, _ := p.Snapshot().Stage("work")
+			require.Equal(t, []int64{1, 1}, []int64{st.Panics, st.DeadLettered})
+			n, _ := done(src)
+			require.Equal(t, 3, n)
+		})
+	}
+}
+
+var errBackOff = errors.New("backoff")
+
+type panickingBackOff struct{}
+
+func (panickingBackOff) NextBackOff() time.Duration { panic(errBackOff) }
+func (panickingBackOff) Reset()                     {}
 
 func TestSettle_CountsAsLostWhatItsErrorNames(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -38,14 +38,14 @@ func (s *Stage) failed(a attempt, err error) {
 		a.settled()
 		return
 	}
-	now := time.Now()
-	wait, ok := s.policy.retryAfter(t, a.duty.Expires(), now)
+	wait, ok := s.retryAfter(t)
 	if !ok {
 		s.finish(a, t)
 		return
 	}
-	// The lease ends retries before it ends itself.
-	if s.run.tooLate(a.duty, now.Add(wait)) {
+	// The lease ends retries before it ends itself: the record is handed back while its source still
+	// listens.
+	if s.run.tooLate(a.duty, time.Now().Add(wait)) {
 		s.expired.Add(1)
 		s.nack(a.duty, err)
 		a.settled()

@@ -50,23 +50,28 @@ type tries struct {
 	err     error // of the last
 }
 
-// retryAfter tells whether and when the record is to be tried again. The lease caps the wait: a
-// retry that would start with too little of it left is none, and the record is handed back while
-// its source still listens.
-func (p *Policy) retryAfter(t *tries, expires, now time.Time) (time.Duration, bool) {
+// retryAfter tells whether the record is to be tried again, and how long it is to wait for that. A
+// panic of the user's backoff is an error of the stage, which no retry can mend.
+func (s *Stage) retryAfter(t *tries) (wait time.Duration, ok bool) {
+	p := s.policy
 	if t.n > p.Retries || stage.IsPermanent(t.err) || isPermanentBackoff(t.err) {
 		return 0, false
 	}
-	var wait time.Duration
-	if p.NewBackOff != nil {
+	if p.NewBackOff == nil {
+		return 0, true
+	}
+	err := s.safely(func() error {
 		if t.backoff == nil {
 			t.backoff = p.NewBackOff()
 		}
-		if wait = t.backoff.NextBackOff(); wait == backoff.Stop {
-			return 0, false
-		}
+		wait = t.backoff.NextBackOff()
+		return nil
+	})
+	if err != nil {
+		t.err = fmt.Errorf("flow: backoff of stage %q: %w, after: %w", s.Name, err, t.err)
+		return 0, false
 	}
-	return wait, true
+	return wait, wait != backoff.Stop
 }
 
 func isPermanentBackoff(err error) bool {
