@@ -109,6 +109,32 @@ func TestBatched_WritesByCountOrByTheAgeOfTheOldest(t *testing.T) {
 	})
 }
 
+// The age is that of the first value, however long the read takes that it came in.
+func TestBatched_CountsTheAgeFromTheFirstValue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, c := range []struct{ age, written time.Duration }{
+			{age: time.Second, written: 1300 * time.Millisecond},
+			{age: 100 * time.Millisecond, written: 900 * time.Millisecond}, // the end of the read
+		} {
+			values := make(chan int)
+			out := &collector[int]{}
+			slowly := func(v int) []int {
+				time.Sleep(300 * time.Millisecond)
+				return []int{v}
+			}
+			begun := time.Now()
+			end := begin(t, flow.Join(
+				flow.From(sources.Values(1, 2, 3)).FlatMap(slowly).To(out, flow.Batched(100, c.age)),
+				flow.FromChan(values).To(&collector[int]{}))) // which keeps the run from its end
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			require.Equal(t, [][]int{{1, 2, 3}}, out.batches)
+			require.Equal(t, c.written, out.times[0].Sub(begun))
+			end()
+		}
+	})
+}
+
 func TestBatch_IsCompleteByCountBytesOrAge(t *testing.T) {
 	size := func(s string) int { return len(s) }
 	batches := func(t *testing.T, l operators.Limits[string], gap time.Duration, values ...string) [][]string {

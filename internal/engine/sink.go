@@ -85,6 +85,7 @@ func (s *sink[T]) start(ctx context.Context) error {
 // Emit takes a record from the stage above. The segment's lock is held.
 func (s *sink[T]) Emit(ctx context.Context, r stage.Record[T]) {
 	s.in++
+	s.begin()
 	s.pend.add(r.Value, r.Duty)
 	if s.pend.len() >= s.max {
 		s.dispatch(ctx)
@@ -95,6 +96,7 @@ func (s *sink[T]) Emit(ctx context.Context, r stage.Record[T]) {
 func (s *sink[T]) EmitAll(ctx context.Context, rs []stage.Record[T]) {
 	s.in += int64(len(rs))
 	for len(rs) > 0 {
+		s.begin()
 		n := min(len(rs), s.max-s.pend.len())
 		s.pend.addAll(rs[:n])
 		if rs = rs[n:]; s.pend.len() >= s.max {
@@ -113,21 +115,34 @@ func (s *sink[T]) bury(value T, d stage.Duty, then func(err error)) {
 
 // gather adds a value that is not an ordinary one.
 func (s *sink[T]) gather(ctx context.Context, e entry[T]) {
+	s.begin()
 	s.pend.addEntry(e)
 	if s.pend.len() >= s.max {
 		s.dispatch(ctx)
 	}
 }
 
-// flush ends a stretch of work: without batching what is at hand goes out, with it its age begins.
+// begin starts the age of a batch, if it has one, with its first value.
+func (s *sink[T]) begin() {
+	if s.opts.Age > 0 && s.pend.len() == 0 {
+		s.pend.begun = time.Now()
+	}
+}
+
+// flush ends a stretch of work: without batching what is at hand goes out. With it the batch gets
+// a timer, if it is to wait for more; one that ends within the stretch could not have had the lock.
 func (s *sink[T]) flush(ctx context.Context) {
 	switch {
 	case s.pend.len() == 0:
 	case s.opts.Count == 0 || s.draining:
 		s.dispatch(ctx)
 	case s.opts.Age > 0 && s.stopAge == nil:
-		s.pend.begun = time.Now()
-		s.stopAge = s.run.after(s.opts.Age, func() { s.seg.do(s.aged) })
+		left := s.opts.Age - time.Since(s.pend.begun)
+		if left <= 0 {
+			s.dispatch(ctx)
+			return
+		}
+		s.stopAge = s.run.after(left, func() { s.seg.do(s.aged) })
 	}
 }
 
