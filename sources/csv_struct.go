@@ -41,6 +41,8 @@ func newCSVPlan(t reflect.Type, header []string) (*csvPlan, error) {
 		switch {
 		case !f.IsExported():
 			err = errors.New("is not exported")
+		case behindHiddenPointer(t, f.Index):
+			err = errors.New("is behind an embedded pointer that is not exported: embed the struct itself")
 		case column < 0:
 			err = fmt.Errorf("there is no column %q: the header has %s", name, strings.Join(header, ", "))
 		}
@@ -59,10 +61,35 @@ func newCSVPlan(t reflect.Type, header []string) (*csvPlan, error) {
 	return plan, errors.Join(faults...)
 }
 
-func (p *csvPlan) fill(v reflect.Value, fields []string) error {
+// behindHiddenPointer tells whether a field stands in an embedded struct that cannot be made here.
+func behindHiddenPointer(t reflect.Type, path []int) bool {
+	for n := 1; n < len(path); n++ {
+		if f := t.FieldByIndex(path[:n]); f.Type.Kind() == reflect.Pointer && !f.IsExported() {
+			return true
+		}
+	}
+	return false
+}
+
+// reach gives a field, and makes the embedded structs on the way to it.
+func reach(v reflect.Value, path []int) reflect.Value {
+	for n, i := range path {
+		if n > 0 && v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				v.Set(reflect.New(v.Type().Elem()))
+			}
+			v = v.Elem()
+		}
+		v = v.Field(i)
+	}
+	return v
+}
+
+func (p *csvPlan) fill(v reflect.Value, fields []string) (err error) {
+	defer recoverUser(&err) // of the user's UnmarshalText
 	for i := range p.fields {
 		f := &p.fields[i]
-		if err := f.set(v.FieldByIndex(f.path), fields[f.column]); err != nil {
+		if err := f.set(reach(v, f.path), fields[f.column]); err != nil {
 			return fmt.Errorf("column %q: %w", f.name, err)
 		}
 	}

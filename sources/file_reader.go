@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -98,4 +99,12 @@ func (s *stream[T]) unblock() error {
 	c := s.closer
 	s.closer = nil
 	return c.Close()
+}
+
+// recoverUser makes a panic in a method of the user an error. Records are decoded on a goroutine of
+// the reader's own, where nothing else would keep it from ending the process.
+func recoverUser(err *error) {
+	if v := recover(); v != nil {
+		*err = &stage.PanicError{Value: v, Stack: debug.Stack()}
+	}
 }

@@ -32,11 +32,16 @@ func (d *jsonLines[T]) next() (v T, line int, err error) {
 		}
 		data = bytes.TrimSpace(data)
 	}
-	if err := json.Unmarshal(data, &v); err != nil {
+	if err := unmarshal(data, &v); err != nil {
 		var zero T
 		return zero, d.scanner.line, &fault{raw: bytes.Clone(data), err: fmt.Errorf("not the JSON of a %T: %w", zero, err)}
 	}
 	return v, d.scanner.line, nil
+}
+
+func unmarshal(data []byte, v any) (err error) {
+	defer recoverUser(&err) // of the user's UnmarshalJSON
+	return json.Unmarshal(data, v)
 }
 
 func (d *jsonLines[T]) offset() int64 { return d.scanner.read }
