@@ -53,7 +53,7 @@ func Merge[T any](streams ...Stream[T]) Stream[T] {
 	}
 	return Stream[T]{n, func(c *compiler, n *node, out engine.Outlet[T]) {
 		for _, s := range streams {
-			follow(c, n, s, engine.AddInput(out))
+			follow(c, n, s, engine.AddInput(c.plan, out))
 		}
 	}}
 }

@@ -42,6 +42,16 @@ func (o *operator[I, O]) start(context.Context) error {
 	return nil
 }
 
+// drain ends when what the operator emitted is with the stages below. An asynchronous one may
+// complete its last record in the middle of a stretch of work, whose end sends on what is emitted.
+func (o *operator[I, O]) drain(ctx context.Context) error {
+	err := o.guard.drain(ctx)
+	if o.Desc.Async {
+		o.out.seg.root().do(func(context.Context) {})
+	}
+	return err
+}
+
 func (o *operator[I, O]) close(context.Context) error { return nil }
 
 // EmitAll takes records from the stage above. The segment's lock is held.

@@ -67,11 +67,15 @@ func (p *Plan) Run() *Run {
 	for _, part := range p.run.parts {
 		st := part.base()
 		st.seg = st.seg.root()
-		if !slices.Contains(p.run.segments, st.seg) {
-			p.run.segments = append(p.run.segments, st.seg)
-		}
 	}
+	p.run.segments = slices.DeleteFunc(p.run.segments, func(s *Segment) bool { return s.root() != s })
 	return p.run
+}
+
+func (p *Plan) newSegment() *Segment {
+	s := &Segment{lock: newDurableMutex()}
+	p.run.segments = append(p.run.segments, s)
+	return s
 }
 
 func (p *Plan) newStage(spec StageSpec, kind Kind, seg *Segment) *Stage {
@@ -99,7 +103,7 @@ func (p *Plan) add(part part) {
 
 // AddSink adds a sink.
 func AddSink[T any](p *Plan, spec StageSpec, s stage.Sink[T], opts SinkOptions) Outlet[T] {
-	seg := newSegment()
+	seg := p.newSegment()
 	k := &sink[T]{Stage: p.newStage(spec, KindSink, seg), sink: s, opts: opts}
 	if d, ok := s.(stage.SinkDescriber); ok {
 		k.traits = d.SinkTraits()
@@ -115,7 +119,7 @@ func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out
 	desc := op.Describe()
 	seg := out.seg
 	if desc.Async {
-		seg = newSegment()
+		seg = p.newSegment()
 	}
 	g := &guard[I]{Stage: p.newStage(spec, KindOperator, seg)}
 	g.Desc, g.next = desc, out.stages
@@ -138,9 +142,9 @@ func AddBroadcast[T any](outs []Outlet[T]) Outlet[T] {
 }
 
 // AddInput adds one of several inputs of what lies below out.
-func AddInput[T any](out Outlet[T]) Outlet[T] {
+func AddInput[T any](p *Plan, out Outlet[T]) Outlet[T] {
 	c := &confluence[T]{down: out.seg, next: out.next}
-	seg := newSegment()
+	seg := p.newSegment()
 	seg.flushes = append(seg.flushes, c.flush)
 	return Outlet[T]{next: c, seg: seg, stages: out.stages}
 }

@@ -20,8 +20,6 @@ type Segment struct {
 	watched atomic.Bool
 }
 
-func newSegment() *Segment { return &Segment{lock: newDurableMutex()} }
-
 // durableMutex is a lock that may be held for long, such as while a full sink blocks. In a
 // testing/synctest bubble, who waits for a channel lets virtual time pass and who waits for a
 // sync.Mutex does not; so here one waits for a channel.
