@@ -43,7 +43,7 @@ func (o atMostOnce[I, O]) Describe() stage.Description {
 // Start makes no flow yet.
 func (o atMostOnce[I, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {
 	p := &handover[I, O]{foreign: newForeign(o.newFlow, rt), next: next}
-	p.take, p.lose = p.receive, func(context.Context) {}
+	p.take, p.lose = p.receive, func(context.Context, *instance) {}
 	return p, nil
 }
 
@@ -55,7 +55,7 @@ type handover[I, O any] struct {
 
 // Process blocks while the flow takes nothing: that is the backpressure.
 func (p *handover[I, O]) Process(ctx context.Context, r stage.Record[I]) error {
-	if !p.send(ctx, r.Value, func() {}) {
+	if !p.send(ctx, r.Value, func(*instance) {}) {
 		return stage.ErrHandedBack
 	}
 	r.Done()
@@ -63,7 +63,7 @@ func (p *handover[I, O]) Process(ctx context.Context, r stage.Record[I]) error {
 	return nil
 }
 
-func (p *handover[I, O]) receive(e any) {
+func (p *handover[I, O]) receive(_ *instance, e any) {
 	out, ok := e.(O)
 	if !ok {
 		p.rt.Count("wrong type", 1)

@@ -14,6 +14,7 @@ type envelope[I any] struct {
 	rt     stage.Runtime
 	record stage.Record[I]
 	open   *envelopes[I]
+	in     *instance // that it went into; nil if none; written before it is added to open
 
 	mu    sync.Mutex // guards what follows
 	left  int        // deliveries that are not settled and have not come out
@@ -174,10 +175,12 @@ func (s *envelopes[I]) lose(ctx context.Context, e *envelope[I], err error) {
 	}
 }
 
-// loseAll gives up what is open.
-func (s *envelopes[I]) loseAll(err error) {
+// loseAll gives up what is open and went into an instance.
+func (s *envelopes[I]) loseAll(in *instance, err error) {
 	for _, e := range s.all() {
-		s.rt.Do(func(ctx context.Context) { s.lose(ctx, e, err) })
+		if e.in == in {
+			s.rt.Do(func(ctx context.Context) { s.lose(ctx, e, err) })
+		}
 	}
 }
 

@@ -68,7 +68,8 @@ func (o enveloped[I, O]) Describe() stage.Description {
 // Start makes no flow yet.
 func (o enveloped[I, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {
 	p := &enveloper[I, O]{foreign: newForeign(o.newFlow, rt), next: next, open: newEnvelopes[I](rt)}
-	p.take, p.lose = func(e any) { o.receive(p, e) }, func(ctx context.Context) { p.open.loseAll(lossOf(ctx)) }
+	p.take = func(_ *instance, e any) { o.receive(p, e) }
+	p.lose = func(ctx context.Context, i *instance) { p.open.loseAll(i, lossOf(ctx)) }
 	return p, nil
 }
 
@@ -86,7 +87,11 @@ type enveloper[I, O any] struct {
 func (p *enveloper[I, O]) Process(ctx context.Context, r stage.Record[I]) error {
 	d, e := p.open.enclose(r)
 	added := false
-	if p.send(ctx, d, func() { p.open.add(e); added = true }) {
+	enter := func(i *instance) {
+		e.in, added = i, true
+		p.open.add(e)
+	}
+	if p.send(ctx, d, enter) {
 		p.sweepAt(r.Expires())
 		return nil
 	}

@@ -3,6 +3,7 @@ package gostreams
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/reugn/go-streams"
 
@@ -14,17 +15,20 @@ import (
 type foreign struct {
 	newFlow func() streams.Flow
 	rt      stage.Runtime
-	take    func(e any)               // takes what comes out; called by one goroutine at a time
-	lose    func(ctx context.Context) // gives up what did not come out
+	take    func(i *instance, e any)               // takes what comes out; called by one goroutine at a time for each
+	lose    func(ctx context.Context, i *instance) // gives up what did not come out
 
 	turn    chan struct{} // a token, held by who sends to or replaces the instance
 	current *instance     // under the turn
+	retired []*instance   // of which lose was not told; under the turn
 }
 
-// instance is one flow, from its making to the end of its output.
+// instance is one flow, from its making to the end of its output. Its records are its own: while a
+// Drain waits for it, records that are tried again go into the next.
 type instance struct {
 	in   chan<- any
 	done chan struct{} // closed when the output has ended
+	over atomic.Bool   // what did not come out is given up
 }
 
 func newForeign(newFlow func() streams.Flow, rt stage.Runtime) *foreign {
@@ -33,9 +37,9 @@ func newForeign(newFlow func() streams.Flow, rt stage.Runtime) *foreign {
 	return f
 }
 
-// send gives an element to the flow; before is called when nothing can keep it from being sent but
-// the end of ctx, which send reports as false.
-func (f *foreign) send(ctx context.Context, e any, before func()) bool {
+// send gives an element to the flow; before is called with the instance when nothing can keep it from
+// being sent but the end of ctx, which send reports as false.
+func (f *foreign) send(ctx context.Context, e any, before func(i *instance)) bool {
 	select {
 	case <-f.turn:
 	case <-ctx.Done():
@@ -48,7 +52,7 @@ func (f *foreign) send(ctx context.Context, e any, before func()) bool {
 	if f.current == nil {
 		f.current = f.begin()
 	}
-	before()
+	before(f.current)
 	select {
 	case f.current.in <- e:
 		return true
@@ -69,7 +73,7 @@ func (f *foreign) begin() *instance {
 		defer close(i.done)
 		defer context.AfterFunc(ctx, func() { f.retire(i) })()
 		for e := range out {
-			f.take(e)
+			f.take(i, e)
 		}
 	})
 	return i
@@ -89,27 +93,37 @@ func (c collector) AwaitCompletion() {}
 // Drain closes the flow and waits for what still comes out of it. What does not is lost; when ctx
 // ends before, it is handed back.
 func (f *foreign) Drain(ctx context.Context) error {
-	if i := f.retire(nil); i != nil {
+	f.retire(nil)
+	for _, i := range f.takeRetired() {
 		select {
 		case <-i.done:
 		case <-ctx.Done():
 		}
+		i.over.Store(true)
+		f.lose(ctx, i)
 	}
-	f.lose(ctx)
 	return nil
 }
 
 // retire closes the input of the current instance, if it is the given one or that is nil.
-func (f *foreign) retire(only *instance) *instance {
+func (f *foreign) retire(only *instance) {
 	<-f.turn // whoever has it gives it back when its ctx ends, at the latest
 	defer func() { f.turn <- struct{}{} }()
 	i := f.current
 	if i == nil || only != nil && i != only {
-		return nil
+		return
 	}
 	f.current = nil
+	f.retired = append(f.retired, i)
 	close(i.in)
-	return i
+}
+
+func (f *foreign) takeRetired() []*instance {
+	<-f.turn
+	defer func() { f.turn <- struct{}{} }()
+	all := f.retired
+	f.retired = nil
+	return all
 }
 
 // lossOf is the failure of a record that did not come out, which is not to blame if time was cut

@@ -24,8 +24,9 @@ import (
 //   - Order: kept.
 //   - Holds: what is inside the flow: a few records, if it keeps its word.
 //   - Settles: moves the duty to the result (rule 2). What has not come out when the flow has ended
-//     fails with [ErrLost]. Of a flow that drops values, what was dropped is taken for what came next,
-//     and as many of the last records fail: duplicates, but no loss. Of one that multiplies them,
+//     fails with [ErrLost]; what comes out when a drain was cut short is dropped, and counted as "late".
+//     Of a flow that drops values, what was dropped is taken for what came next, and as many of the
+//     last records fail: duplicates, but no loss. Of one that multiplies them,
 //     records may be settled early; it is found out when a value is left over: from then on records
 //     fail with [ErrSurplus], and the run ends with it.
 //   - Drain: ends the flow, and waits for what comes out of it.
@@ -47,7 +48,7 @@ func (o oneToOne[I, O]) Describe() stage.Description {
 
 // Start makes no flow yet.
 func (o oneToOne[I, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {
-	p := &correlator[I, O]{foreign: newForeign(o.newFlow, rt), rt: rt, next: next}
+	p := &correlator[I, O]{foreign: newForeign(o.newFlow, rt), rt: rt, next: next, inside: make(map[*instance][]stage.Record[I])}
 	p.take, p.lose = p.receive, p.loseAll
 	return p, nil
 }
@@ -58,8 +59,8 @@ type correlator[I, O any] struct {
 	rt   stage.Runtime
 	next stage.Emitter[O]
 
-	mu      sync.Mutex // guards what follows
-	inside  []stage.Record[I]
+	mu      sync.Mutex                      // guards what follows
+	inside  map[*instance][]stage.Record[I] // with records inside
 	surplus bool
 }
 
@@ -68,52 +69,57 @@ func (p *correlator[I, O]) Process(ctx context.Context, r stage.Record[I]) error
 	if p.hasSurplus() {
 		return stage.Permanent(ErrSurplus)
 	}
-	queued := false
-	sent := p.send(ctx, r.Value, func() {
+	var in *instance
+	sent := p.send(ctx, r.Value, func(i *instance) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.inside = append(p.inside, r)
-		queued = true
+		p.inside[i] = append(p.inside[i], r)
+		in = i
 	})
 	switch {
 	case sent:
 		return nil
-	case !queued:
+	case in == nil:
 		return stage.ErrHandedBack
 	}
 	// The flow did not take it, but loseAll may have found it already.
-	if p.remove(r) {
+	if p.remove(in, r) {
 		return stage.ErrHandedBack
 	}
 	return nil
 }
 
-func (p *correlator[I, O]) remove(r stage.Record[I]) bool {
+func (p *correlator[I, O]) remove(i *instance, r stage.Record[I]) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	last := len(p.inside) - 1
-	if last < 0 || p.inside[last].Duty != r.Duty {
+	last := len(p.inside[i]) - 1
+	if last < 0 || p.inside[i][last].Duty != r.Duty {
 		return false
 	}
-	p.inside = p.inside[:last]
+	p.inside[i] = p.inside[i][:last]
 	return true
 }
 
-func (p *correlator[I, O]) pop() (r stage.Record[I], ok bool) {
+// pop gives the oldest record inside an instance.
+func (p *correlator[I, O]) pop(i *instance) (r stage.Record[I], ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.inside) == 0 {
+	inside := p.inside[i]
+	if len(inside) == 0 {
 		return r, false
 	}
-	r = p.inside[0]
-	p.inside[0] = stage.Record[I]{}
-	p.inside = p.inside[1:]
+	r, inside[0] = inside[0], stage.Record[I]{}
+	p.inside[i] = inside[1:]
 	return r, true
 }
 
-func (p *correlator[I, O]) receive(e any) {
-	r, ok := p.pop()
-	if !ok {
+func (p *correlator[I, O]) receive(i *instance, e any) {
+	r, ok := p.pop(i)
+	switch {
+	case !ok && i.over.Load():
+		p.rt.Count("late", 1)
+		return
+	case !ok:
 		p.mu.Lock()
 		p.surplus = true
 		p.mu.Unlock()
@@ -148,9 +154,12 @@ func (p *correlator[I, O]) hasSurplus() bool {
 	return p.surplus
 }
 
-func (p *correlator[I, O]) loseAll(ctx context.Context) {
-	for r, ok := p.pop(); ok; r, ok = p.pop() {
+func (p *correlator[I, O]) loseAll(ctx context.Context, i *instance) {
+	for r, ok := p.pop(i); ok; r, ok = p.pop(i) {
 		p.rt.Count("lost", 1)
 		p.rt.Do(func(doCtx context.Context) { stage.Complete(doCtx, p.rt, r, lossOf(ctx)) })
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.inside, i)
 }

@@ -102,7 +102,7 @@ func (h *handingOut[T]) Drain(ctx context.Context) error {
 		select {
 		case <-h.open.empty:
 		case <-ctx.Done():
-			h.open.loseAll(stage.ErrHandedBack)
+			h.open.loseAll(nil, stage.ErrHandedBack)
 		}
 	}
 	return nil
