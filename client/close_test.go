@@ -29,8 +29,10 @@ func TestClose_EndsPollsAndHandsBack(t *testing.T) {
 		require.NoError(r, c.Close())
 		require.ErrorIs(r, <-polled, client.ErrClosed)
 		require.Less(r, time.Since(start), time.Second)
+		require.NoError(r, c.Close(), "again")
 		_, err := c.Receive(r.Context(), 1, time.Minute)
 		require.ErrorIs(r, err, client.ErrClosed)
+		require.ErrorIs(r, c.Ack(r.Context()), client.ErrClosed)
 	})
 }
 

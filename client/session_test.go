@@ -79,6 +79,9 @@ func TestSession_AnnouncesEachChangeAtOnce(t *testing.T) {
 		require.NoError(n, c.Subscribe("bills", client.Tag("a")))
 		synctest.Wait()
 		require.Equal(n, []string{"bills a", "orders *"}, seen.topics())
+		c.Unsubscribe("bills")
+		synctest.Wait()
+		require.Equal(n, []string{"orders *"}, seen.topics())
 	})
 }
 
