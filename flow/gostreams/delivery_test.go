@@ -59,6 +59,7 @@ func TestSourceOf_HandsBackWhatNobodyTook(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		s := gostreams.SourceOf(ctx, src)
 		taken := (<-s.Out()).(*gostreams.Delivery[int])
+		synctest.Wait() // until the next is offered
 		cancel()
 		_, open := <-s.Out()
 		require.False(t, open)

@@ -17,7 +17,7 @@ type Source struct {
 	after func() error // waits for what was handed out, once out is closed
 	end   func() error // for Close
 	once  sync.Once
-	sent  chan struct{} // closed when out is
+	sent  chan struct{} // closed before out is
 	done  chan struct{}
 	err   error // what ended the sending; written before sent is closed
 	late  error // what went wrong after that; written before done is closed
@@ -67,8 +67,8 @@ func (s *Source) Wait() error {
 // The context is to have ended, or the output to be closed; Close waits for the source.
 func (s *Source) Close() error {
 	s.once.Do(func() { // never started
-		close(s.out)
 		close(s.sent)
+		close(s.out)
 		close(s.done)
 	})
 	<-s.done
@@ -78,8 +78,8 @@ func (s *Source) Close() error {
 func (s *Source) loop() {
 	defer close(s.done)
 	s.err = s.run()
+	close(s.sent) // first, so that who sees the end of the output can ask for its reason
 	close(s.out)
-	close(s.sent)
 	s.late = s.after()
 }
 
@@ -94,6 +94,9 @@ const (
 
 // offer waits until someone takes an element, its lease ends (if expires is not zero), or ctx does.
 func offer(ctx context.Context, out chan<- any, e any, expires time.Time) offered {
+	if ctx.Err() != nil {
+		return stopped // though someone may be ready to take it
+	}
 	var lease <-chan time.Time
 	if !expires.IsZero() {
 		left := time.Until(expires)
