@@ -220,7 +220,8 @@ func (r *Run) flow() {
 }
 
 // reclaim hands back what is not settled although no stage has it: an operator dropped it. It is
-// called when nothing is in flight.
+// called when nothing is in flight. The run ends then: a source that redelivers would give the
+// operator the same records for ever.
 func (r *Run) reclaim() {
 	if r.hard.Load() {
 		return
@@ -233,6 +234,7 @@ func (r *Run) reclaim() {
 		r.mu.Lock()
 		r.dropped = append(r.dropped, &DroppedError{Source: s.base().Name, Count: n})
 		r.mu.Unlock()
+		r.endReads()
 	}
 }
 
