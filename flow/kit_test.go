@@ -152,14 +152,14 @@ var (
 	_ stage.Sink[flow.Failure] = (*collector[flow.Failure])(nil)
 )
 
-// faultySource gives 1, something that cannot be decoded, and 3.
-type faultySource struct{}
+// faultySource gives 1, something that cannot be decoded but for half of it, and 3.
+type faultySource struct{ half int }
 
-func (faultySource) Open(context.Context) (stage.Reader[int], error) { return faultySource{}, nil }
+func (s faultySource) Open(context.Context) (stage.Reader[int], error) { return s, nil }
 
-func (faultySource) Read(context.Context) (stage.Batch[int], error) {
+func (s faultySource) Read(context.Context) (stage.Batch[int], error) {
 	return stage.Batch[int]{
-		Values: []int{1, 0, 3},
+		Values: []int{1, s.half, 3},
 		Info:   func(i int) stage.Info { return stage.Info{Position: fmt.Sprintf("line %d", i+1)} },
 		Faults: []stage.Fault{{Index: 1, Err: errTest, Raw: []byte("two")}},
 	}, io.EOF

@@ -19,8 +19,9 @@ type Batch[T any] struct {
 	Info func(i int) Info
 	// Settler receives the outcomes, by index; nil if the source wants none. Set by Readers only.
 	Settler Settler
-	// Faults are the records that could not be decoded. Their place in Values holds a zero value,
-	// no operator sees them, and they go by the error policy of the source's stage.
+	// Faults are the records that could not be decoded: no operator sees them, and they go by the
+	// error policy of the source's stage. Their place in Values holds the zero value, or as much of
+	// the record as there is, which a dead letter then shows as [Failure.Source].
 	Faults []Fault
 	// Expires is when the source's claim on these records ends and they may be delivered
 	// elsewhere; zero if there is no lease.

@@ -22,9 +22,13 @@ type Processor[I any] interface {
 	// it, and the engine applies the stage's error policy, by which Process may be called again
 	// with the same record (rule 9). One call runs at a time.
 	Process(ctx context.Context, r Record[I]) error
-	// Drain emits what is held. Records may follow it. When ctx ends, what cannot be emitted is
-	// handed back. For an asynchronous operator Drain also waits until each record it took is
-	// complete.
+	// Drain emits what is held. When ctx ends, what cannot be emitted is handed back. Records may
+	// follow it, and then another Drain: those of a source that redelivers, and, for an asynchronous
+	// operator, those that the engine tries again.
+	//
+	// A synchronous operator keeps nothing beyond Drain: what it keeps is handed back, and Run
+	// returns an error that tells of it as dropped. An asynchronous one may return from Drain before
+	// its records are complete, if they become so without another call: the engine waits for them.
 	Drain(ctx context.Context) error
 }
 
@@ -39,7 +43,8 @@ type Emitter[O any] interface {
 
 // Chunker is implemented by processors that can work on many records in one call, which costs a
 // fraction of as many calls of Process. It is for synchronous operators that emit at most one
-// record for each and hold none.
+// record for each and hold none. The two must agree: the engine calls Process instead wherever
+// records have to be dealt with one by one, as when they are tried again or have a key.
 type Chunker[I, O any] interface {
 	// ProcessChunk does for each record of c.In, from c.At on, what Process does, in order: it
 	// sets c.At to the record's index, and appends to c.Out instead of emitting. An error is the
@@ -72,7 +77,10 @@ type Description struct {
 	HoldsFor  time.Duration
 	HoldsMost int
 	// Async says that the operator works on goroutines of its own (see [Runtime.Go]), calls
-	// [Complete] once for each record it took, and emits only within [Runtime.Do].
+	// [Complete] once for each record it took, and emits only within [Runtime.Do] or
+	// [Runtime.After]. Process runs under the lock of the stages above, and the functions of Do and
+	// After under that of the stages below; so they may run at the same time, and the operator guards
+	// what they share. Drain runs under neither.
 	Async bool
 	// Parallel is how many records are worked on at once; 0 means 1.
 	Parallel int
@@ -85,13 +93,16 @@ type Description struct {
 type Runtime interface {
 	// Logger logs with the stage's name.
 	Logger() *slog.Logger
-	// Now gives the time by the engine's clock.
+	// Now gives the time by the engine's clock, which is that of package time.
 	Now() time.Time
-	// After runs f once, d from now, where Emit may be called and never at the same time as
-	// Process of a synchronous operator. It returns a function which stops that and reports
-	// whether it did.
+	// After runs f once, d from now, where f may emit, as within Do; for a synchronous operator
+	// never at the same time as Process. It returns a function which stops that and reports whether
+	// it did. Where the run ends hard f may never be called: what is held is drained then.
 	After(d time.Duration, f func(ctx context.Context)) (stop func() bool)
-	// Do runs f where an asynchronous operator may emit. Calls follow one another.
+	// Do runs f where an asynchronous operator may emit, and returns when f has. Calls follow one
+	// another, and those of After. They do not nest: within f, and wherever else the operator may
+	// emit already, which is in After and in Process and Drain of a synchronous operator, Do would
+	// wait for itself for ever; emit there without it. Process of an asynchronous one may call Do.
 	Do(f func(ctx context.Context))
 	// Go runs f on a goroutine that the run waits for. Its context ends when the run must.
 	Go(f func(ctx context.Context))
@@ -109,7 +120,11 @@ type Completer[I any] interface {
 
 // Complete is how an asynchronous operator returns from a record that Process took: err is nil
 // when what came of the record has been emitted or settled, and else the record's failure, by the
-// same terms as an error of Process. It panics if rt is not the Runtime of a stage that takes I.
+// same terms as an error of Process. It is called once for each record, with the duty that Process
+// was given, from anywhere: within Process, which then returns nil, within Do or After, or outside
+// of all, but in this order: what is emitted for a record is emitted first. A record for which
+// Process returns an error was not taken, and is not completed. It panics if rt is not the Runtime
+// of a stage that takes I.
 func Complete[I any](ctx context.Context, rt Runtime, r Record[I], err error) {
 	rt.(Completer[I]).Complete(ctx, r, err)
 }

@@ -13,7 +13,9 @@ func (r Record[T]) With[U any](value U) Record[U] {
 }
 
 // Join gathers duties under one value: when the joint record is settled, each member is, with the
-// same outcome (rule 3). The members' duties pass to the joint record, and the slice with them.
+// same outcome (rule 3). The members' duties pass to the joint record, and the slice with them. Its
+// lease ends with the first of theirs; its Info, but for the key, and its Origin are those of the
+// first member.
 func Join[B any](value B, members []Duty) Record[B] {
 	if len(members) == 1 {
 		return Record[B]{Value: value, Duty: members[0]}

@@ -19,7 +19,8 @@ type Writer[T any] interface {
 	// by writing parts of the batch again. A Write that may be repeated should therefore change
 	// nothing the second time, where the system behind it allows.
 	Write(ctx context.Context, batch Batch[T]) error
-	// Close releases what Open acquired. All writes have returned.
+	// Close releases what Open acquired. The engine calls it once, when all writes have returned,
+	// also if there was none. Its context is not cancelled with the pipeline's.
 	Close(ctx context.Context) error
 }
 

@@ -57,7 +57,8 @@ func (d Duty) Retain(n int) bool {
 	return d.slab.retain(d.ref, n)
 }
 
-// Info gives what the source knows about the record.
+// Info gives what the source knows about the record: of a joint one, about its first member,
+// without a key (see [Join]). It is the zero Info once the record is settled.
 func (d Duty) Info() Info {
 	if d.slab == nil || !d.slab.live(d.ref) {
 		return Info{}
@@ -65,7 +66,8 @@ func (d Duty) Info() Info {
 	return d.slab.owner.Info(int(uint32(d.ref)))
 }
 
-// Origin gives the value that was read from the source, of the source's type; nil if unknown.
+// Origin gives the value that was read from the source, of the source's type: of a joint record,
+// its first member's. It is nil if unknown, and once the record is settled.
 func (d Duty) Origin() any {
 	if d.slab == nil || !d.slab.live(d.ref) {
 		return nil

@@ -19,11 +19,17 @@ type Reader[T any] interface {
 	// io.EOF says that there is no more. The engine then emits what it holds, and when all
 	// outcomes have been delivered and one of them was a failure, it calls Read again: a source
 	// that redelivers does so then, any other repeats io.EOF. Any other error is retried with
-	// backoff, unless it is [Permanent], which ends the run.
+	// backoff, unless it is [Permanent], which ends the run. Records may come together with io.EOF or
+	// another error: the engine takes them in first, and then the error.
 	//
-	// When ctx ends, what was fetched is returned or handed back, never dropped.
+	// When ctx ends, what was fetched is returned, with ctx's error or without, or handed back, and
+	// never dropped.
+	//
+	// A reader that waits, or measures leases, goes by the clock of package time. It is also the
+	// engine's, and virtual in a bubble of testing/synctest.
 	Read(ctx context.Context) (Batch[T], error)
-	// Close ends the reader, after the last outcome has been delivered.
+	// Close ends the reader. The engine calls it once, after the last outcome has been delivered,
+	// also if Read was never called. Its context is not cancelled with the pipeline's.
 	Close(ctx context.Context) error
 }
 
@@ -43,7 +49,8 @@ type SourceTraits struct {
 	// the goroutine that settles a read's last record.
 	Immediate bool
 	// Redelivers says that a failed record comes again. Where none does, a record that fails for
-	// good makes Run return an error.
+	// good makes Run return an error. A bridge, whose Settle passes failures on to where its records
+	// came from, declares it too, whether they come again through it or not.
 	Redelivers bool
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
-// fakeSource is a keyed source that redelivers, with a flaw or without.
+// fakeSource is a keyed source that redelivers, with a flaw or without, or with a manner of its own
+// that is none.
 type fakeSource struct {
 	flaw    string
 	waiting []fakeRecord
@@ -49,11 +50,13 @@ func (r *fakeReader) Read(ctx context.Context) (stage.Batch[string], error) {
 	if s.flaw == "drops" && ctx.Err() != nil && len(s.waiting) > 0 {
 		s.waiting = s.waiting[1:]
 	}
-	if s.flaw != "heedless" && ctx.Err() != nil {
+	if s.flaw != "heedless" && s.flaw != "gives with the error" && ctx.Err() != nil {
 		return stage.Batch[string]{}, ctx.Err()
 	}
 	if len(s.waiting) == 0 {
 		switch {
+		case s.flaw == "gives with the error" && ctx.Err() != nil:
+			return stage.Batch[string]{}, ctx.Err()
 		case s.flaw == "heedless" && ctx.Err() != nil:
 			return stage.Batch[string]{Values: []string{"z"}}, nil
 		case s.flaw == "repeats" && s.calls < 5:
@@ -73,7 +76,14 @@ func (r *fakeReader) Read(ctx context.Context) (stage.Batch[string], error) {
 		r.out[rec.value] = rec
 		values = append(values, rec.value)
 	}
-	return stage.Batch[string]{Values: values, Info: d.info, Settler: d}, nil
+	err := ctx.Err() // of who gives with the error
+	switch {
+	case s.flaw == "heedless":
+		err = nil
+	case s.flaw == "gives with the end" && len(s.waiting) == 0:
+		err = io.EOF
+	}
+	return stage.Batch[string]{Values: values, Info: d.info, Settler: d}, err
 }
 
 func (r *fakeReader) Close(context.Context) error {
@@ -169,10 +179,7 @@ func (s *fakeSink) all() []string {
 	return all
 }
 
-type fakeWriter struct {
-	sink   *fakeSink
-	closed bool
-}
+type fakeWriter struct{ sink *fakeSink }
 
 func (w *fakeWriter) Write(ctx context.Context, b stage.Batch[string]) error {
 	s := w.sink
@@ -206,10 +213,4 @@ func (w *fakeWriter) Write(ctx context.Context, b stage.Batch[string]) error {
 	return failed.OrNil()
 }
 
-func (w *fakeWriter) Close(context.Context) error {
-	if w.closed && w.sink.flaw == "closes once" {
-		return errors.New("closed")
-	}
-	w.closed = true
-	return nil
-}
+func (w *fakeWriter) Close(context.Context) error { return nil }

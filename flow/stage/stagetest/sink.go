@@ -32,7 +32,6 @@ type SinkSetup[T any] struct {
 //   - stops a key at its first failure
 //   - takes as many writes at once as it declares
 //   - can be opened again
-//   - can be closed twice
 func Sink[T any](t *testing.T, setup func(t *testing.T) SinkSetup[T], opts ...Option) {
 	t.Helper()
 	cfg := newConfig(opts)
@@ -51,7 +50,6 @@ func sinkRules[T any]() []rule[*sinkCheck[T]] {
 		{"stops a key at its first failure", stopsAKey[T]},
 		{"takes as many writes at once as it declares", takesConcurrentWrites[T]},
 		{"can be opened again", opensAgain[T]},
-		{"can be closed twice", closesTwice[T]},
 	}
 }
 

@@ -132,12 +132,3 @@ func opensAgain[T any](tb testing.TB, c *sinkCheck[T]) {
 	}
 	c.requireWritten(tb, true, c.Values, "three runs")
 }
-
-func closesTwice[T any](tb testing.TB, c *sinkCheck[T]) {
-	tb.Helper()
-	w := c.open(tb)
-	require.NoError(tb, c.write(tb, w, c.Values...))
-	c.close(tb, w)
-	c.close(tb, w)
-	c.requireWritten(tb, true, c.Values, "after Close")
-}

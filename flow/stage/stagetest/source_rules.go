@@ -2,6 +2,8 @@ package stagetest
 
 import (
 	"context"
+	"errors"
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,9 +53,11 @@ func endsReadWithContext[T any](tb testing.TB, c *sourceCheck[T]) {
 	cancel()
 	var items []item[T]
 	for range 2 {
-		// What was fetched may be returned; an error must not take any of it along.
-		if b, err := s.reader.Read(over); err == nil {
-			items = append(items, s.items(b)...)
+		// What was fetched may be returned, with an error or without; none may be lost.
+		fetched, err := s.take(over)
+		items = append(items, fetched...)
+		if s.ended = errors.Is(err, io.EOF); s.ended {
+			break
 		}
 		if !c.cfg.endless || len(items) < len(c.Values) {
 			more, _ := s.read()
