@@ -65,6 +65,7 @@ type ledger struct {
 	final    map[place]bool // a failure that no retry can mend
 	dead     map[place]bool
 	blamed   map[handout]bool // something failed in this delivery
+	late     map[string]bool  // keys with a record in the pipeline twice, since its lease ended
 	back     int              // outcomes of this run that handed back
 	joint    bool             // duties are joined, so that one's failure is another's
 	mayTurn  bool             // records may be handed back though the drain is not cut
@@ -86,7 +87,7 @@ func newLedger() *ledger {
 		inputs: make(map[int]*record), wanted: make(map[int][]effect),
 		settled: make(map[handout]bool), arrived: make(map[string]map[arrival]int),
 		seen: make(map[place]bool), failures: make(map[place]int), final: make(map[place]bool),
-		dead: make(map[place]bool), blamed: make(map[handout]bool),
+		late: make(map[string]bool), dead: make(map[place]bool), blamed: make(map[handout]bool),
 	}
 }
 
@@ -160,7 +161,7 @@ func (l *ledger) arrives(sink string, it item) {
 
 // inOrder holds an arrival against rule 8: earlier inputs of its key are over, or have arrived.
 func (l *ledger) inOrder(sink string, it item) {
-	if it.key == "" {
+	if it.key == "" || l.late[it.key] {
 		return
 	}
 	for src, in := range l.inputs {
@@ -246,6 +247,13 @@ func (l *ledger) givesUp(src int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.inputs[src].over = true
+}
+
+// expires notes that an input may be in the pipeline twice.
+func (l *ledger) expires(src int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.late[l.inputs[src].key] = true
 }
 
 // begins notes a run; mayTurn says that it may hand back what is not to blame.

@@ -169,6 +169,7 @@ func (s *testSource) expireLocked(now time.Time) (next time.Time) {
 		}
 		for _, in := range h.inputs {
 			if in.at == h {
+				s.ledger.expires(in.src)
 				s.backLocked(in, now)
 			}
 		}
