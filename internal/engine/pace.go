@@ -83,10 +83,10 @@ func (p *pace) limit() int {
 	defer p.mu.Unlock()
 	if p.span <= 0 {
 		if p.count > 0 {
-			return maxInFlight
+			return p.most
 		}
 		return minInFlight
 	}
 	n := p.count / p.span * p.lease.Seconds() / 2
-	return int(min(max(n, minInFlight), maxInFlight))
+	return int(min(max(n, minInFlight), float64(p.most)))
 }

@@ -39,6 +39,19 @@ func TestPace_IsBoundedWithoutALease(t *testing.T) {
 	require.Equal(t, maxInFlight, p.limit())
 }
 
+// Where stages hold more than is usually in flight, a lease does not keep them from becoming full.
+func TestPace_MakesRoomForWhatStagesHold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p pace
+		p.open(time.Hour)
+		p.widen(10000)
+		p.began()
+		time.Sleep(time.Second)
+		p.settled(1000, true)
+		require.Equal(t, 20000, p.limit())
+	})
+}
+
 func TestPace_LeavesATenthOfTheLeaseForWork(t *testing.T) {
 	var p pace
 	p.open(10 * time.Second)
