@@ -19,9 +19,6 @@ func (b *broadcast[T]) Emit(ctx context.Context, r stage.Record[T]) {
 	}
 }
 
-// maxPending bounds, in records, what a confluence keeps.
-const maxPending = 256
-
 // EmitAll keeps the order of a branch, not that between branches.
 func (b *broadcast[T]) EmitAll(ctx context.Context, rs []stage.Record[T]) {
 	for _, r := range rs {
@@ -31,6 +28,9 @@ func (b *broadcast[T]) EmitAll(ctx context.Context, rs []stage.Record[T]) {
 		branch.EmitAll(ctx, rs)
 	}
 }
+
+// maxPending bounds, in records, what a confluence keeps.
+const maxPending = 256
 
 // confluence is one of several inputs that flow into one segment. Records wait for the end of
 // the stretch of work that brought them, so that the lock below is taken once for all of them.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -18,10 +19,7 @@ type Config struct {
 }
 
 // Plan is the stages of one run, added from the sinks upwards.
-type Plan struct {
-	run     *Run
-	buriers map[*DeadLetterSink]burier
-}
+type Plan struct{ run *Run }
 
 // burier is the sink of dead letters, as the stages see it.
 type burier interface {
@@ -55,7 +53,7 @@ func NewPlan(cfg Config) *Plan {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Plan{run: newRun(cfg), buriers: make(map[*DeadLetterSink]burier)}
+	return &Plan{run: newRun(cfg)}
 }
 
 // Check says what is wrong with the stages that were added, as far as that can be known before
@@ -92,10 +90,13 @@ func (p *Plan) newStage(spec StageSpec, kind Kind, seg *Segment) *Stage {
 // add registers a stage; its policy's dead-letter sink is added before it.
 func (p *Plan) add(part part) {
 	st := part.base()
-	if dl := st.policy.DeadLetter; dl != nil && p.buriers[dl] == nil {
-		out := AddSink(p, StageSpec{Name: "dead letters"}, dl.Sink, SinkOptions{})
-		p.buriers[dl] = out.next.(*sink[stage.Failure])
-		p.run.buriers[dl] = p.buriers[dl]
+	if dl := st.policy.DeadLetter; dl != nil && p.run.buriers[dl] == nil {
+		name := "dead letters"
+		if n := len(p.run.buriers); n > 0 {
+			name = fmt.Sprintf("dead letters %d", n+1)
+		}
+		out := AddSink(p, StageSpec{Name: name}, dl.Sink, SinkOptions{})
+		p.run.buriers[dl] = out.next.(*sink[stage.Failure])
 	}
 	st.seg.stages = append(st.seg.stages, st)
 	p.run.parts = append(p.run.parts, part)

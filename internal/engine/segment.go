@@ -78,9 +78,7 @@ func (s *Segment) leave() {
 // leaveRead is leave for reads, which come in great numbers: where no one watches the counters,
 // they are published with one of eight.
 func (s *Segment) leaveRead() {
-	for _, flush := range s.flushes {
-		flush(s.ctx)
-	}
+	s.sendOn()
 	if s.reads++; s.reads%8 == 0 || s.watched.Load() {
 		s.publish()
 	}
@@ -90,10 +88,14 @@ func (s *Segment) leaveRead() {
 // flush sends on what stages kept for the end of the stretch of work. A stage that takes its time
 // calls it in between, so that what it has emitted does not wait for what it has yet to do.
 func (s *Segment) flush() {
+	s.sendOn()
+	s.publish()
+}
+
+func (s *Segment) sendOn() {
 	for _, flush := range s.flushes {
 		flush(s.ctx)
 	}
-	s.publish()
 }
 
 // publish makes the counters of the stages readable without the lock.
