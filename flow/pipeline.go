@@ -89,8 +89,9 @@ func (p *Pipeline) Validate() error {
 // that ignore it.
 //
 // Run returns what went wrong: sources and sinks that did not open or close, a [*PolicyError]
-// of a stage whose policy was Stop, a permanent read error, and a [*FailedError] if records of a
-// source that cannot redeliver failed for good.
+// of a stage whose policy was Stop, a permanent read error, a [*FailedError] if records of a source
+// that cannot redeliver failed for good, and a [*DroppedError] if an operator lost records, which
+// ends the run.
 func (p *Pipeline) Run(ctx context.Context, opts ...RunOption) error {
 	cfg := runConfig{engine: engine.Config{Name: p.name, DrainTimeout: DefaultDrainTimeout}}
 	for _, o := range opts {

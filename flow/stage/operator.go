@@ -26,8 +26,8 @@ type Processor[I any] interface {
 	// follow it, and then another Drain: those of a source that redelivers, and, for an asynchronous
 	// operator, those that the engine tries again.
 	//
-	// A synchronous operator keeps nothing beyond Drain: what it keeps is handed back, and Run
-	// returns an error that tells of it as dropped. An asynchronous one may return from Drain before
+	// A synchronous operator keeps nothing beyond Drain: what it keeps is handed back, and the run
+	// ends with an error that tells of it as dropped (flow.DroppedError). An asynchronous one may return from Drain before
 	// its records are complete, if they become so without another call: the engine waits for them.
 	Drain(ctx context.Context) error
 }
