@@ -21,7 +21,8 @@ type rocketMQReader struct {
 
 	buffer *buffer
 	order  *ordered           // above the buffer; nil if the group is not FIFO
-	stop   context.CancelFunc // ends the pollers
+	stop   context.CancelFunc // lets no poll begin
+	cut    context.CancelFunc // breaks off polls
 	polls  sync.WaitGroup     // the pollers
 }
 
@@ -32,8 +33,9 @@ var (
 
 // start starts the pollers; they end with Close.
 func (r *rocketMQReader) start() {
-	ctx, stop := context.WithCancel(context.Background())
-	r.stop = stop
+	polling, cut := context.WithCancel(context.Background())
+	beginning, stop := context.WithCancel(polling)
+	r.stop, r.cut = stop, cut
 	polls := r.source.cfg.polls
 	if r.settings.FIFO {
 		r.order = newOrdered(&r.acks, &r.source.cfg)
@@ -43,7 +45,7 @@ func (r *rocketMQReader) start() {
 		r.buffer = newBuffer(r.source.cfg.prefetch, r.source.cfg.prefetchBytes)
 	}
 	for i := range polls {
-		r.polls.Go(func() { r.poll(ctx, i == 0) })
+		r.polls.Go(func() { r.poll(beginning, polling, i == 0) })
 	}
 }
 
@@ -54,17 +56,17 @@ func (r *rocketMQReader) SourceTraits() stage.SourceTraits {
 	return t
 }
 
-// poll fills the buffer until ctx ends or the topic cannot be polled for good.
-func (r *rocketMQReader) poll(ctx context.Context, first bool) {
+// poll fills the buffer until no poll may begin any more, or the topic cannot be polled for good.
+func (r *rocketMQReader) poll(beginning, polling context.Context, first bool) {
 	for {
-		n := r.buffer.reserve(ctx, r.pollSize(), first)
+		n := r.buffer.reserve(beginning, r.pollSize(), first)
 		if n == 0 {
 			return
 		}
-		got, err := r.receive(ctx, n)
+		got, err := r.receive(beginning, polling, n)
 		r.buffer.put(n, got)
 		if err != nil {
-			r.buffer.fail(err) // of ctx only when nobody reads any more
+			r.buffer.fail(err) // of a context only when nobody reads any more
 			return
 		}
 	}
@@ -78,23 +80,23 @@ func (r *rocketMQReader) pollSize() int {
 }
 
 // receive makes one poll, and repeats it with backoff while it fails in a way that may pass.
-func (r *rocketMQReader) receive(ctx context.Context, n int) ([]*client.Delivery, error) {
+func (r *rocketMQReader) receive(beginning, polling context.Context, n int) ([]*client.Delivery, error) {
 	pause := newPause()
 	for {
-		got, err := r.consumer.Receive(ctx, n, r.source.cfg.invisible)
+		got, err := r.consumer.Receive(polling, n, r.source.cfg.invisible)
 		switch {
 		case err == nil:
 			return got, nil
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
+		case beginning.Err() != nil:
+			return nil, beginning.Err()
 		case isHopeless(err):
 			return nil, stage.Permanent(err)
 		}
 		wait := pause.NextBackOff()
-		r.source.cfg.log.WarnContext(ctx, "poll failed, to be tried again",
+		r.source.cfg.log.WarnContext(beginning, "poll failed, to be tried again",
 			"topic", r.source.topic, "group", r.source.group, "after", wait, "error", err)
-		if !sleep(ctx, wait) {
-			return nil, ctx.Err()
+		if !sleep(beginning, wait) {
+			return nil, beginning.Err()
 		}
 	}
 }
@@ -121,8 +123,7 @@ func (r *rocketMQReader) Read(ctx context.Context) (stage.Batch[*client.Message]
 
 // Close ends the polls, hands back what was fetched and not read, and leaves the group.
 func (r *rocketMQReader) Close(ctx context.Context) error {
-	r.stop()
-	r.polls.Wait()
+	r.endPolls(ctx)
 	rest := r.buffer.rest()
 	if r.order != nil {
 		rest = append(rest, r.order.rest()...)
@@ -130,6 +131,29 @@ func (r *rocketMQReader) Close(ctx context.Context) error {
 	var l lost
 	r.acks.each(rest, &l, func(d *client.Delivery) error { return r.acks.handBack(ctx, d) })
 	return errors.Join(l.first(rest), r.consumer.Close())
+}
+
+// pollGrace is how long polls may go on that are under way at the end.
+const pollGrace = 200 * time.Millisecond
+
+// endPolls lets no poll begin, and breaks off those that wait for messages. One whose answer is on its
+// way would leave its messages with nobody until their lease ends, so each gets a little time for it.
+func (r *rocketMQReader) endPolls(ctx context.Context) {
+	r.stop()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r.polls.Wait()
+	}()
+	grace := time.NewTimer(pollGrace)
+	defer grace.Stop()
+	select {
+	case <-ended:
+	case <-grace.C:
+	case <-ctx.Done():
+	}
+	r.cut()
+	<-ended
 }
 
 // receipts is the messages of one read with their deliveries, which settle them.
