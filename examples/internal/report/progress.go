@@ -58,6 +58,6 @@ func draw(bar *progressbar.ProgressBar, count func() (done, total int), stop <-c
 		if total > 0 && bar.GetMax() != total {
 			bar.ChangeMax(total)
 		}
-		_ = bar.Set(done)
+		_ = bar.Set(done) // it fails where nothing can be drawn, and the job goes on without
 	}
 }
