@@ -20,6 +20,7 @@ type member struct {
 	group    *v2.Resource         // of a consumer; nil for a producer
 	describe func(s *v2.Settings) // adds what is particular to the kind to what is announced
 	adopt    func(s *v2.Settings) // takes what the server answers
+	commands commands             // what the kind can do for a server that asks
 	ctx      context.Context      // ended by close
 	cancel   context.CancelCauseFunc
 	wg       sync.WaitGroup // the sessions

@@ -36,6 +36,7 @@ type session struct {
 
 	again   chan struct{}             // holds one, if the settings are to be sent again
 	replies chan *v2.TelemetryCommand // received by the sender of the stream alone
+	errands errands                   // what the server has asked for; added to by the receiver alone
 	live    atomic.Bool               // the server has answered on the present stream; stored under mu
 
 	mu      sync.Mutex    // guards what follows
@@ -99,6 +100,7 @@ func (s *session) run() {
 	var wg sync.WaitGroup
 	wg.Go(s.heartbeats)
 	defer wg.Wait()
+	defer s.errands.wg.Wait() // no stream is open then that could add to them
 	delay := newReconnectBackoff()
 	for {
 		err := s.stream()

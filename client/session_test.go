@@ -212,8 +212,8 @@ func TestSession_BearsEveryCommand(t *testing.T) {
 			}
 			for _, c := range []*v2.TelemetryCommand{
 				{},
-				{Command: &v2.TelemetryCommand_PrintThreadStackTraceCommand{PrintThreadStackTraceCommand: &v2.PrintThreadStackTraceCommand{Nonce: "1"}}},
 				{Command: &v2.TelemetryCommand_VerifyMessageCommand{VerifyMessageCommand: &v2.VerifyMessageCommand{Nonce: "2"}}},
+				{Command: &v2.TelemetryCommand_PrintThreadStackTraceCommand{PrintThreadStackTraceCommand: &v2.PrintThreadStackTraceCommand{Nonce: "1"}}},
 				{Command: &v2.TelemetryCommand_ReconnectEndpointsCommand{}},
 				{Command: &v2.TelemetryCommand_NotifyUnsubscribeLiteCommand{}},
 				{Command: &v2.TelemetryCommand_RecoverOrphanedTransactionCommand{}},
@@ -235,7 +235,7 @@ func TestSession_BearsEveryCommand(t *testing.T) {
 		_, err := n.consumer("orders").Settings(n.Context())
 		require.NoError(n, err)
 		synctest.Wait()
-		trace, verified := <-replies, <-replies
+		verified, trace := <-replies, <-replies
 		require.Equal(n, "1", trace.GetThreadStackTrace().GetNonce())
 		require.True(n, strings.HasPrefix(trace.GetThreadStackTrace().GetThreadStackTrace(), "goroutine "))
 		require.Equal(n, "2", verified.GetVerifyMessageResult().GetNonce())
