@@ -17,7 +17,7 @@ const (
 	brokerName  = "broker-a"
 )
 
-// config holds the three configuration files of an instance in its folder.
+// config holds the configuration files of an instance in its folder.
 type config struct {
 	dir   string
 	ports ports
@@ -27,19 +27,21 @@ func (c config) path(name string) string { return filepath.Join(c.dir, name) }
 
 // write writes the files.
 func (c config) write() error {
-	proxy, err := json.MarshalIndent(map[string]any{
-		"rocketMQClusterName": clusterName,
-		"namesrvAddr":         local(c.ports.namesrv),
-		"grpcServerPort":      c.ports.grpc,
-		"remotingListenPort":  c.ports.remoting,
-	}, "", "  ")
-	if err != nil {
-		return fmt.Errorf("rocketmq: write the configuration: %w", err)
-	}
 	files := map[string]string{
-		"namesrv.conf":   properties(map[string]string{"listenPort": strconv.Itoa(c.ports.namesrv)}),
-		"broker.conf":    properties(c.broker()),
-		"rmq-proxy.json": string(proxy),
+		"namesrv.conf": properties(map[string]string{"listenPort": strconv.Itoa(c.ports.namesrv)}),
+		"broker.conf":  properties(c.broker()),
+	}
+	for i, ports := range c.ports.proxies {
+		proxy, err := json.MarshalIndent(map[string]any{
+			"rocketMQClusterName": clusterName,
+			"namesrvAddr":         local(c.ports.namesrv),
+			"grpcServerPort":      ports.grpc,
+			"remotingListenPort":  ports.remoting,
+		}, "", "  ")
+		if err != nil {
+			return fmt.Errorf("rocketmq: write the configuration: %w", err)
+		}
+		files[proxyName(i)+".json"] = string(proxy)
 	}
 	for name, content := range files {
 		if err := os.WriteFile(c.path(name), []byte(content), 0o644); err != nil {
@@ -49,8 +51,8 @@ func (c config) write() error {
 	return nil
 }
 
-// broker returns the broker's properties: the server's defaults, save for addresses, folders and
-// files small enough for a test with hundreds of topics.
+// broker returns the broker's properties: the server's defaults, save for addresses, folders, files
+// small enough for a test with hundreds of topics, and the recall of messages, which is off by default.
 func (c config) broker() map[string]string {
 	return map[string]string{
 		"brokerClusterName":          clusterName,
@@ -66,6 +68,7 @@ func (c config) broker() map[string]string {
 		"mappedFileSizeConsumeQueue": strconv.Itoa(30_000 * 20), // entries of 20 bytes
 		"timerWheelEnable":           "true",
 		"enablePropertyFilter":       "true",
+		"recallMessageEnable":        "true",
 	}
 }
 

@@ -6,11 +6,6 @@ import (
 	"path/filepath"
 	"time"
 
-	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
-
 	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
 )
 
@@ -38,13 +33,13 @@ func (m machine) run(name, main string, heapMB int, args ...string) (*process, e
 	return start(name, m.dir, m.java, append(flags, args...)...)
 }
 
-// launch starts the programs, each when those it needs answer, and waits for the proxy.
-func (s *Server) launch(ctx context.Context, m machine) error {
+// launch starts the programs, each when those it needs answer, and waits for the proxies.
+func (s *Server) launch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	file := func(name string) string { return filepath.Join(s.dir, name) }
 
-	if err := s.run(m.run("namesrv", "org.apache.rocketmq.namesrv.NamesrvStartup", 256, "-c", file("namesrv.conf"))); err != nil {
+	if err := s.run(s.machine.run("namesrv", "org.apache.rocketmq.namesrv.NamesrvStartup", 256, "-c", file("namesrv.conf"))); err != nil {
 		return err
 	}
 	names := admin.New(s.Namesrv())
@@ -53,7 +48,7 @@ func (s *Server) launch(ctx context.Context, m machine) error {
 		return err
 	}
 	if s.mode == Cluster {
-		if err := s.run(m.run("broker", "org.apache.rocketmq.broker.BrokerStartup", 1024, "-c", file("broker.conf"))); err != nil {
+		if err := s.run(s.machine.run("broker", "org.apache.rocketmq.broker.BrokerStartup", 1024, "-c", file("broker.conf"))); err != nil {
 			return err
 		}
 		// The proxy reads the cluster's brokers when it starts, so the broker has to be there.
@@ -61,19 +56,22 @@ func (s *Server) launch(ctx context.Context, m machine) error {
 			return err
 		}
 	}
-	proxy := []string{"-pm", string(s.mode), "-pc", file("rmq-proxy.json"), "-n", s.Namesrv()}
-	if s.mode == Local {
-		proxy = append(proxy, "-bc", file("broker.conf"))
-	}
-	if err := s.run(m.run("proxy", "org.apache.rocketmq.proxy.ProxyStartup", 1024, proxy...)); err != nil {
-		return err
+	for i := range s.ports.proxies {
+		if err := s.runProxy(i); err != nil {
+			return err
+		}
 	}
 	if s.mode == Local {
 		if err := s.awaitTopic(ctx, names); err != nil {
 			return err
 		}
 	}
-	return s.awaitProxy(ctx)
+	for i := range s.ports.proxies {
+		if err := s.awaitProxy(ctx, i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run keeps a process that has been started.
@@ -98,24 +96,6 @@ func (s *Server) awaitTopic(ctx context.Context, names *admin.Client) error {
 	}
 	return s.await(ctx, "registration of the broker", func(ctx context.Context) error {
 		_, err := names.ReadQueues(ctx, readyTopic)
-		return err
-	})
-}
-
-// awaitProxy waits until the proxy answers a route.
-func (s *Server) awaitProxy(ctx context.Context) error {
-	conn, err := grpc.NewClient(s.Endpoint(), grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		return fmt.Errorf("rocketmq: reach the proxy: %w", err)
-	}
-	defer func() { _ = conn.Close() }()
-	client := v2.NewMessagingServiceClient(conn)
-	return s.await(ctx, "proxy", func(ctx context.Context) error {
-		ctx = metadata.AppendToOutgoingContext(ctx, "x-mq-client-id", readyTopic)
-		resp, err := client.QueryRoute(ctx, &v2.QueryRouteRequest{Topic: &v2.Resource{Name: readyTopic}})
-		if err == nil && resp.GetStatus().GetCode() != v2.Code_OK {
-			err = fmt.Errorf("%v", resp.GetStatus())
-		}
 		return err
 	})
 }

@@ -12,15 +12,20 @@ const host = "127.0.0.1"
 
 // ports are the TCP ports of an instance.
 type ports struct {
-	namesrv  int
-	broker   int // the broker takes this one, two below it for its second listener, and one above it for replicas
+	namesrv int
+	broker  int // the broker takes this one, two below it for its second listener, and one above it for replicas
+	proxies []proxyPorts
+}
+
+// proxyPorts are those of one proxy.
+type proxyPorts struct {
 	grpc     int
-	remoting int // of the proxy
+	remoting int
 }
 
 // freePorts finds ports that nobody listens at. They are free at that moment only: another process
 // can take one before the server does, which then fails to start.
-func freePorts() (p ports, err error) {
+func freePorts(proxies int) (p ports, err error) {
 	var held []net.Listener
 	defer func() {
 		for _, l := range held {
@@ -45,11 +50,17 @@ func freePorts() (p ports, err error) {
 		p.broker = broker
 		break
 	}
-	var found [3]bool
-	p.namesrv, found[0] = hold(0)
-	p.grpc, found[1] = hold(0)
-	p.remoting, found[2] = hold(0)
-	if p.broker == 0 || found != [3]bool{true, true, true} {
+	found := p.broker != 0
+	one := func() int {
+		port, ok := hold(0)
+		found = found && ok
+		return port
+	}
+	p.namesrv = one()
+	for range proxies {
+		p.proxies = append(p.proxies, proxyPorts{grpc: one(), remoting: one()})
+	}
+	if !found {
 		return ports{}, fmt.Errorf("rocketmq: find free ports: none left on %s", host)
 	}
 	return p, nil

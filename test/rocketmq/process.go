@@ -22,7 +22,7 @@ type process struct {
 // start starts a virtual machine with args. The process ends by kill, or with this process.
 func start(name, dir, java string, args ...string) (*process, error) {
 	p := &process{name: name, log: filepath.Join(dir, name+".out"), done: make(chan struct{})}
-	out, err := os.Create(p.log)
+	out, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644) // a restart adds to it
 	if err != nil {
 		return nil, fmt.Errorf("rocketmq: start the %s: %w", name, err)
 	}

@@ -3,7 +3,8 @@
 // [Start] runs a name server, a broker and a gRPC proxy of [Version] in virtual machines of their
 // own, at free ports and in a temporary folder, and returns when they answer. [Server.Stop] ends
 // them and removes the folder. In mode [Local] broker and proxy share a virtual machine and the
-// proxy calls the broker directly; in mode [Cluster] it does so over the network, as in production.
+// proxy calls the broker directly; in mode [Cluster] it does so over the network, as in production,
+// there can be several proxies, and a test can kill one ([Server.KillProxy]) and have it back.
 //
 // The server's jars come from Maven Central, once; Java 17 or later has to be there. The command
 // in rocketmq/cmd runs another command with a server and its addresses in the environment.
@@ -42,6 +43,8 @@ const (
 type Options struct {
 	// Mode is Local or Cluster.
 	Mode Mode
+	// Proxies is how many proxies the cluster has; none means one. Mode Local has one.
+	Proxies int
 	// Log is told of each step. It must not be nil.
 	Log *slog.Logger
 }
@@ -50,6 +53,7 @@ type Options struct {
 type Server struct {
 	mode      Mode
 	dir       string
+	machine   machine
 	ports     ports
 	processes []*process // in the order of their start
 }
@@ -60,6 +64,9 @@ type Server struct {
 func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if o.Mode != Local && o.Mode != Cluster {
 		return nil, fmt.Errorf("rocketmq: start mode %q: want %q or %q", o.Mode, Local, Cluster)
+	}
+	if o.Mode == Local && o.Proxies > 1 {
+		return nil, fmt.Errorf("rocketmq: start %d proxies: mode local has one", o.Proxies)
 	}
 	java, err := exec.LookPath("java")
 	if err != nil {
@@ -73,20 +80,20 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("rocketmq: make the server's folder: %w", err)
 	}
-	s := &Server{mode: o.Mode, dir: dir}
+	s := &Server{mode: o.Mode, dir: dir, machine: machine{java: java, lib: lib, dir: dir}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("%w\n%s", err, s.logs()), s.Stop())
 		}
 	}()
-	if s.ports, err = freePorts(); err != nil {
+	if s.ports, err = freePorts(max(o.Proxies, 1)); err != nil {
 		return nil, err
 	}
 	if err := (config{dir: dir, ports: s.ports}).write(); err != nil {
 		return nil, err
 	}
 	o.Log.Info("starting the server", "mode", o.Mode, "endpoint", s.Endpoint(), "broker", s.Broker(), "folder", dir)
-	if err := s.launch(ctx, machine{java: java, lib: lib, dir: dir}); err != nil {
+	if err := s.launch(ctx); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -105,8 +112,8 @@ func (s *Server) Stop() error {
 // Mode is that of the Options.
 func (s *Server) Mode() Mode { return s.mode }
 
-// Endpoint is host:port of the proxy's gRPC.
-func (s *Server) Endpoint() string { return local(s.ports.grpc) }
+// Endpoint is host:port of the gRPC of the first proxy.
+func (s *Server) Endpoint() string { return s.Endpoints()[0] }
 
 // Broker is host:port of the broker's remoting protocol, for package admin.
 func (s *Server) Broker() string { return local(s.ports.broker) }

@@ -34,6 +34,21 @@ func TestStart_RefusesAModeThatItDoesNotKnow(t *testing.T) {
 	require.EqualError(t, err, `rocketmq: start mode "both": want "local" or "cluster"`)
 }
 
+func TestStart_RefusesSeveralProxiesInModeLocal(t *testing.T) {
+	_, err := Start(t.Context(), Options{Mode: Local, Proxies: 2, Log: slog.New(slog.DiscardHandler)})
+	require.EqualError(t, err, "rocketmq: start 2 proxies: mode local has one")
+}
+
+func TestKillProxy_RefusesWhatItCannotKill(t *testing.T) {
+	local := &Server{mode: Local, ports: ports{proxies: make([]proxyPorts, 1)}}
+	require.ErrorContains(t, local.KillProxy(0), "start the server in mode cluster")
+	require.ErrorContains(t, local.StartProxy(t.Context(), 0), "start the server in mode cluster")
+	cluster := &Server{mode: Cluster, ports: ports{proxies: make([]proxyPorts, 2)}}
+	require.ErrorContains(t, cluster.KillProxy(1), "kill the proxy: the proxy-1 is not there")
+	require.ErrorContains(t, cluster.KillProxy(2), "there is no proxy 2")
+	require.ErrorContains(t, cluster.StartProxy(t.Context(), -1), "there is no proxy -1")
+}
+
 // A server that ends at once must not be waited for, and must not leave its folder behind.
 func TestStart_ShowsTheLogOfAProcessThatEnds(t *testing.T) {
 	bin, lib, tmp := t.TempDir(), t.TempDir(), t.TempDir()
@@ -69,23 +84,32 @@ func TestStart_EndsWithItsContextAndLeavesNoProcess(t *testing.T) {
 }
 
 func TestConfig_TellsEachProgramItsPorts(t *testing.T) {
-	c := config{dir: t.TempDir(), ports: ports{namesrv: 1, broker: 10, grpc: 3, remoting: 4}}
+	c := config{dir: t.TempDir(), ports: ports{namesrv: 1, broker: 10, proxies: []proxyPorts{{3, 4}, {5, 6}}}}
 	require.NoError(t, c.write())
 	lines, err := os.ReadFile(c.path("broker.conf"))
 	require.NoError(t, err)
-	for _, line := range []string{"listenPort=10", "haListenPort=11", "namesrvAddr=127.0.0.1:1", "brokerIP1=127.0.0.1"} {
+	for _, line := range []string{"listenPort=10", "haListenPort=11", "namesrvAddr=127.0.0.1:1", "brokerIP1=127.0.0.1", "recallMessageEnable=true"} {
 		require.Contains(t, strings.Split(string(lines), "\n"), line)
 	}
-	proxy, err := os.ReadFile(c.path("rmq-proxy.json"))
-	require.NoError(t, err)
-	require.JSONEq(t, `{"rocketMQClusterName": "DefaultCluster", "namesrvAddr": "127.0.0.1:1", "grpcServerPort": 3, "remotingListenPort": 4}`, string(proxy))
+	for name, ports := range map[string]string{
+		"proxy.json":   `"grpcServerPort": 3, "remotingListenPort": 4`,
+		"proxy-1.json": `"grpcServerPort": 5, "remotingListenPort": 6`,
+	} {
+		proxy, err := os.ReadFile(c.path(name))
+		require.NoError(t, err)
+		require.JSONEq(t, `{"rocketMQClusterName": "DefaultCluster", "namesrvAddr": "127.0.0.1:1", `+ports+`}`, string(proxy))
+	}
 }
 
 func TestFreePorts_AreAllDifferent(t *testing.T) {
-	p, err := freePorts()
+	p, err := freePorts(2)
 	require.NoError(t, err)
+	require.Len(t, p.proxies, 2)
 	seen := map[int]bool{}
-	for _, port := range []int{p.namesrv, p.broker, p.broker - 2, p.broker + 1, p.grpc, p.remoting} {
+	for _, port := range []int{
+		p.namesrv, p.broker, p.broker - 2, p.broker + 1,
+		p.proxies[0].grpc, p.proxies[0].remoting, p.proxies[1].grpc, p.proxies[1].remoting,
+	} {
 		require.Positive(t, port)
 		require.False(t, seen[port], "port %s twice", strconv.Itoa(port))
 		seen[port] = true
