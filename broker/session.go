@@ -25,6 +25,7 @@ type session struct {
 	all      *sessions
 	client   string
 	settings *v2.Settings // as the client sent them; never changed
+	out      *outbox      // of the stream that sent them; nil when that has ended
 	seen     int64        // Unix milliseconds
 }
 
@@ -32,8 +33,8 @@ func newSessions(expiry time.Duration, sch *scheduler, gone func(string)) *sessi
 	return &sessions{expiry: expiry.Milliseconds(), scheduler: sch, gone: gone, by: make(map[string]*session)}
 }
 
-// put begins a session, or gives it other settings.
-func (s *sessions) put(client string, settings *v2.Settings) {
+// put begins a session, or gives it other settings. Commands to the client go to out from now on.
+func (s *sessions) put(client string, settings *v2.Settings, out *outbox) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c, ok := s.by[client]
@@ -43,7 +44,29 @@ func (s *sessions) put(client string, settings *v2.Settings) {
 		s.by[client] = c
 		s.scheduler.set(&c.deadline, nowMillis()+s.expiry)
 	}
-	c.settings, c.seen = settings, nowMillis()
+	c.settings, c.out, c.seen = settings, out, nowMillis()
+}
+
+// detach notes that a telemetry stream has ended. It gives false if another one speaks for the
+// client.
+func (s *sessions) detach(client string, out *outbox) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.by[client]
+	if !ok || c.out != out {
+		return false
+	}
+	c.out = nil
+	return true
+}
+
+// command sends a command to a client. It gives false if the client cannot be reached: it has no
+// session, no telemetry stream, or has not read its commands for too long.
+func (s *sessions) command(client string, command *v2.TelemetryCommand) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.by[client]
+	return ok && c.out != nil && c.out.post(command)
 }
 
 // settings gives what the client has said of itself.

@@ -22,13 +22,16 @@ const (
 	producerBackoffMax   = time.Second
 )
 
-// Telemetry takes the settings of a client and answers with what holds for it. The end of the
-// stream does not end the session.
+// Telemetry takes the settings of a client and answers with what holds for it; commands to the
+// client go the same way. The end of the stream does not end the session.
 func (s *service) Telemetry(stream grpc.BidiStreamingServer[v2.TelemetryCommand, v2.TelemetryCommand]) error {
 	id, err := clientID(stream.Context())
 	if err != nil {
 		return stream.Send(&v2.TelemetryCommand{Status: statusOf(err)})
 	}
+	out := openOutbox(stream.Send)
+	defer out.close()
+	defer s.store.sessions.detach(id, out)
 	for {
 		command, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -39,19 +42,16 @@ func (s *service) Telemetry(stream grpc.BidiStreamingServer[v2.TelemetryCommand,
 		}
 		settings := command.GetSettings()
 		if settings == nil {
-			continue // the answer to a command that was not given, or nothing
+			continue // the answer to a command, or nothing
 		}
 		merged, err := s.merge(settings)
 		if err != nil {
 			return telemetryError(err)
 		}
-		s.store.sessions.put(id, settings)
-		err = stream.Send(&v2.TelemetryCommand{
+		s.store.sessions.put(id, settings, out)
+		out.post(&v2.TelemetryCommand{
 			Status: statusOf(nil), Command: &v2.TelemetryCommand_Settings{Settings: merged},
 		})
-		if err != nil {
-			return err
-		}
 	}
 }
 
