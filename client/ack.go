@@ -38,7 +38,9 @@ func (c *consumer) ack(ctx context.Context, deliveries []*Delivery) error {
 		}
 		a.add(d)
 	}
+	observed := c.client.observer.acknowledge(ctx, c, deliveries)
 	a.send(ctx)
+	observed.end(a.failed)
 	if len(a.failed) > 0 {
 		return &AckError{Failed: a.failed, Size: len(deliveries)}
 	}

@@ -66,7 +66,12 @@ func (p *Producer) SendAsync(ctx context.Context, m *Message, done func(Receipt,
 		done(Receipt{}, err)
 		return
 	}
-	if err := p.async.accept(ctx, m, done); err != nil {
+	m, sending, err := p.client.observer.send(ctx, p.member, m)
+	if err == nil {
+		done = sending.before(done)
+		err = p.async.accept(ctx, m, done)
+	}
+	if err != nil {
 		p.pending.Done()
 		done(Receipt{}, err)
 	}

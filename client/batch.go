@@ -1,9 +1,11 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
@@ -25,10 +27,13 @@ func (p *Producer) SendBatch(ctx context.Context, messages []*Message) ([]Receip
 	}
 	defer p.pending.Done()
 	b := &batch{producer: p, messages: messages, receipts: make([]Receipt, len(messages)), failed: make(map[int]error)}
+	b.observe(ctx)
 	if err := b.prepare(ctx); err != nil {
+		b.observed(err)
 		return nil, err
 	}
 	b.send(ctx)
+	b.observed(nil)
 	if len(b.failed) > 0 {
 		return b.receipts, &BatchError{Errors: b.failed, Size: len(messages)}
 	}
@@ -42,6 +47,31 @@ type batch struct {
 	shipments []*shipment // one for each message; nil if it is refused
 	receipts  []Receipt
 	failed    map[int]error
+	sendings  []sending // one for each message, if anybody observes
+}
+
+// observe replaces the messages by what interceptors make of them.
+func (b *batch) observe(ctx context.Context) {
+	o := b.producer.client.observer
+	if o == nil {
+		return
+	}
+	b.messages, b.sendings = slices.Clone(b.messages), make([]sending, len(b.messages))
+	for i, m := range b.messages {
+		changed, s, err := o.send(ctx, b.producer.member, m)
+		if err != nil {
+			b.failed[i] = err
+			continue
+		}
+		b.messages[i], b.sendings[i] = changed, s
+	}
+}
+
+// observed tells what became of the messages; an err is that of all.
+func (b *batch) observed(err error) {
+	for i, s := range b.sendings {
+		s.end(b.receipts[i], cmp.Or(err, b.failed[i]))
+	}
 }
 
 func (b *batch) prepare(ctx context.Context) error {
@@ -56,6 +86,9 @@ func (b *batch) prepare(ctx context.Context) error {
 		}
 	}
 	for i, m := range b.messages {
+		if b.failed[i] != nil {
+			continue
+		}
 		s, err := b.producer.prepare(ctx, m)
 		switch {
 		case err == nil:

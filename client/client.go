@@ -22,12 +22,13 @@ import (
 type Client struct {
 	identity // under which routes are queried
 
-	cfg    config
-	access *conn // of the endpoints given to New
-	conns  *connPool
-	routes *routeTable
-	ids    *messageid.Generator
-	host   string
+	cfg      config
+	observer *observer
+	access   *conn // of the endpoints given to New
+	conns    *connPool
+	routes   *routeTable
+	ids      *messageid.Generator
+	host     string
 
 	ctx    context.Context // ended by Close
 	cancel context.CancelCauseFunc
@@ -62,7 +63,7 @@ func New(endpoints string, opts ...Option) (*Client, error) {
 		host = "localhost" // it is only for people who read the server's list of clients
 	}
 	c := &Client{
-		cfg: cfg, conns: newConnPool(&cfg), ids: messageid.New(), host: host,
+		cfg: cfg, observer: newObserver(&cfg), conns: newConnPool(&cfg), ids: messageid.New(), host: host,
 		members: make(map[*member]func() error), done: make(chan struct{}),
 	}
 	c.access = c.conns.conn(access)

@@ -23,7 +23,10 @@ func (sc *SimpleConsumer) ForwardToDeadLetterQueue(ctx context.Context, d *Deliv
 	if err != nil {
 		return err
 	}
-	if err := c.forward(ctx, d, handle); err != nil {
+	settling := c.client.observer.settle(ctx, c, d.Message, ActionDeadLetter)
+	err = c.forward(ctx, d, handle)
+	settling.end(err)
+	if err != nil {
 		d.release(open)
 		return err
 	}

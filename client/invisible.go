@@ -56,7 +56,17 @@ func (c *consumer) changeCall(ctx context.Context, d *Delivery, to change) error
 		return err
 	}
 	defer c.pending.Done()
-	return c.change(ctx, d, to)
+	settling := c.client.observer.settle(ctx, c, d.Message, to.action())
+	err := c.change(ctx, d, to)
+	settling.end(err)
+	return err
+}
+
+func (c change) action() Action {
+	if c.final {
+		return ActionNack
+	}
+	return ActionExtend
 }
 
 // change tries again what may pass: repeated with the same receipt, a change does no harm.

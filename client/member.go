@@ -21,9 +21,12 @@ type member struct {
 	describe func(s *v2.Settings) // adds what is particular to the kind to what is announced
 	adopt    func(s *v2.Settings) // takes what the server answers
 	commands commands             // what the kind can do for a server that asks
-	ctx      context.Context      // ended by close
-	cancel   context.CancelCauseFunc
-	wg       sync.WaitGroup // the sessions
+	// cached, if the kind has a cache, reports what is in it of each topic. Set before the first session;
+	// called at any time.
+	cached func(report func(topic string, messages, bytes int64))
+	ctx    context.Context // ended by close
+	cancel context.CancelCauseFunc
+	wg     sync.WaitGroup // the sessions
 
 	mu       sync.Mutex // guards what follows
 	closed   bool

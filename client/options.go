@@ -34,6 +34,7 @@ type config struct {
 	connect        ConnectFunc
 	dial           DialFunc
 	log            *slog.Logger
+	interceptors   []Interceptor
 	requestTimeout time.Duration
 }
 

@@ -132,6 +132,7 @@ type received struct {
 	status     *v2.Status
 	deliveries []*Delivery
 	arrived    time.Time // of the first frame: leases count from here, at the latest
+	sent       time.Time // when the server let the messages go, by its own clock; zero if it did not say
 }
 
 type receiveStream interface {
@@ -153,6 +154,9 @@ func (r *received) all(stream receiveStream) error {
 		}
 		if frame.GetStatus() != nil {
 			r.status = frame.GetStatus()
+		}
+		if t := frame.GetDeliveryTimestamp(); t != nil {
+			r.sent = t.AsTime()
 		}
 		if m := frame.GetMessage(); m != nil {
 			r.deliveries = append(r.deliveries, r.delivery(m))
@@ -188,7 +192,9 @@ func (c *consumer) conclude(ctx context.Context, x exchange, got *received, err 
 			c.client.cfg.log.Warn("poll broken off after the first messages", "endpoint", x.endpoint,
 				"messages", len(got.deliveries), "error", err)
 		}
-		return got.deliveries, nil
+		wanted, rest := c.client.observer.receive(ctx, c, got.deliveries, got.sent)
+		c.discard(rest)
+		return wanted, nil
 	}
 	switch {
 	case err != nil:
@@ -229,4 +235,22 @@ func (c *consumer) handBack(deliveries []*Delivery) {
 			}
 		})
 	}
+}
+
+// discard acknowledges messages that an interceptor does not want. Like handBack it holds nobody up.
+func (c *consumer) discard(deliveries []*Delivery) {
+	if len(deliveries) == 0 {
+		return
+	}
+	c.pending.Go(func() {
+		a := &acks{consumer: c}
+		for _, d := range deliveries {
+			a.add(d)
+		}
+		a.send(context.Background())
+		for _, f := range a.failed {
+			c.client.cfg.log.Warn("unwanted message not acknowledged: it comes again",
+				"message", f.Delivery.ID, "topic", f.Delivery.Topic, "error", f.Err)
+		}
+	})
 }

@@ -23,6 +23,16 @@ func (p *Producer) Send(ctx context.Context, m *Message) (Receipt, error) {
 		return Receipt{}, err
 	}
 	defer p.pending.Done()
+	m, sending, err := p.client.observer.send(ctx, p.member, m)
+	if err != nil {
+		return Receipt{}, err
+	}
+	r, err := p.sendNow(ctx, m)
+	sending.end(r, err)
+	return r, err
+}
+
+func (p *Producer) sendNow(ctx context.Context, m *Message) (Receipt, error) {
 	s, err := p.prepare(ctx, m)
 	if err != nil {
 		return Receipt{}, err
