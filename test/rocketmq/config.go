@@ -69,6 +69,8 @@ func (c config) broker() map[string]string {
 		"timerWheelEnable":           "true",
 		"enablePropertyFilter":       "true",
 		"recallMessageEnable":        "true",
+		"enableLmq":                  "true", // these two are off by default, and without them
+		"enableMultiDispatch":        "true", // what is sent to a lite topic cannot be received
 	}
 }
 

@@ -39,6 +39,24 @@ func TestCreateGroup_SendsTheRetryPolicyInMilliseconds(t *testing.T) {
 	}`, string(server.requests()[0].body))
 }
 
+func TestCreateGroup_SetsTheAttributesOfLiteTopics(t *testing.T) {
+	server := serve(t, func(command) command { return command{} })
+	for _, lite := range []*Lite{
+		{Parent: "events"},
+		{Parent: "events", Exclusive: true, ResetOnTakeover: true, ResetOnUnsubscribe: true, Wildcard: true, Quota: 5},
+	} {
+		require.NoError(t, server.client.CreateGroup(t.Context(), Group{Name: "g", Lite: lite}))
+	}
+	plain, full := server.requests()[0], server.requests()[1]
+	require.JSONEq(t, `{
+		"groupName": "g", "consumeEnable": true, "consumeMessageOrderly": false, "retryMaxTimes": 0, "retryQueueNums": 1,
+		"attributes": {"+lite.bind.topic": "events"}
+	}`, string(plain.body))
+	require.Contains(t, string(full.body), `"attributes":{"+lite.bind.topic":"events","+lite.sub.client.quota":"5",`+
+		`"+lite.sub.model":"Exclusive","+lite.sub.reset.offset.exclusive":"true",`+
+		`"+lite.sub.reset.offset.unsubscribe":"true","+lite.sub.wildcard":"true"}`)
+}
+
 func TestReadQueues_CountsThoseOfAllBrokers(t *testing.T) {
 	server := serve(t, func(command) command {
 		return command{body: []byte(`{"queueDatas":[{"readQueueNums":4},{"readQueueNums":2}]}`)}

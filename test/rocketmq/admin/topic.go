@@ -25,7 +25,7 @@ const (
 // Topic describes a topic to create.
 type Topic struct {
 	Name   string
-	Type   string // NORMAL, FIFO, DELAY, TRANSACTION or PRIORITY; empty leaves the attribute unset
+	Type   string // NORMAL, FIFO, DELAY, TRANSACTION, PRIORITY or LITE; empty leaves the attribute unset
 	Queues int    // to read and to write; 0 stands for 4
 	Perm   int    // 0 stands for PermReadWrite
 }

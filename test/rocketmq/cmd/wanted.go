@@ -33,7 +33,7 @@ func (w *wanted) addTopic(text string) error {
 	if len(fields) > 1 {
 		topic.Type = strings.ToUpper(fields[1])
 	}
-	if types := []string{"NORMAL", "FIFO", "DELAY", "TRANSACTION", "PRIORITY"}; !slices.Contains(types, topic.Type) {
+	if types := []string{"NORMAL", "FIFO", "DELAY", "TRANSACTION", "PRIORITY", "LITE"}; !slices.Contains(types, topic.Type) {
 		return fmt.Errorf("type %q: want one of %s", topic.Type, strings.Join(types, ", "))
 	}
 	if len(fields) > 2 {

@@ -31,6 +31,9 @@ type Topic = admin.Topic
 // Group describes a consumer group to create.
 type Group = admin.Group
 
+// Lite makes a group one of lite topics.
+type Lite = admin.Lite
+
 // Exponential is the retry policy of a group.
 type Exponential = admin.Exponential
 

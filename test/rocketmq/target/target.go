@@ -40,7 +40,7 @@ func New(tb testing.TB) *Target {
 // IsReal tells a real server from the embedded broker.
 func (g *Target) IsReal() bool { return g.Mode() != Embedded }
 
-// CreateTopic creates a topic of the message type (NORMAL, FIFO, DELAY, TRANSACTION, PRIORITY)
+// CreateTopic creates a topic of the message type (NORMAL, FIFO, DELAY, TRANSACTION, PRIORITY, LITE)
 // with so many queues and returns its name, which is new.
 func (g *Target) CreateTopic(tb testing.TB, messageType string, queues int) string {
 	tb.Helper()
