@@ -64,6 +64,8 @@ func Start(opts Options) (*Broker, error) {
 	if b.logger == nil {
 		b.logger = slog.New(slog.DiscardHandler)
 	}
+	host, _ := splitEndpoint(b.endpoint)
+	st.storeHost = net.JoinHostPort(host, "10911")
 	b.server = b.newServer(opts.TLSConfig, limits)
 	b.scheduler.start()
 	go b.serve()
@@ -117,7 +119,6 @@ func (b *Broker) newServer(tlsConfig *tls.Config, limits Limits) *grpc.Server {
 		store:     b.store,
 		limits:    limits,
 		endpoints: endpointsOf(host, port),
-		storeHost: net.JoinHostPort(host, "10911"),
 		logger:    b.logger,
 	})
 	return server

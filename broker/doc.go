@@ -22,10 +22,19 @@
 //
 // The filter of a receive is final: what it does not match is skipped for that group for good.
 //
+// # Later, and perhaps
+//
+// A message with a delivery time, up to a day ahead, is stored at the end of the second in which
+// that time lies, never early.
+//
+// A message sent in a transaction is stored once the transaction is committed. The producer ends it
+// within 30 seconds of the sending, or when it is asked: every 30 seconds the broker asks one of
+// the producers that have named the topic in their settings, over its telemetry stream. After 15
+// checks the message goes to the topic TRANS_CHECK_MAX_TIME_TOPIC, which [Broker.Messages] shows.
+//
 // # What is not here
 //
-// Delivery in the future, transactions, priorities and SQL filters are refused with
-// NOT_IMPLEMENTED. Recall, lite topics, and pulling by offset have no method: UNIMPLEMENTED.
-// Nothing is written to disk, and nothing that was stored is dropped unless [Options].Retain says so:
-// the memory that a broker takes is the messages sent to it.
+// Priorities and SQL filters are refused with NOT_IMPLEMENTED. Recall, lite topics, and pulling by
+// offset have no method: UNIMPLEMENTED. Nothing is written to disk, and nothing that was stored is
+// dropped unless [Options].Retain says so: the memory that a broker takes is the messages sent to it.
 package broker

@@ -3,6 +3,8 @@ package broker
 import (
 	"crypto/md5"
 	"encoding/hex"
+	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,9 +41,21 @@ func toStore(m *v2.Message, host string) *v2.Message {
 	if kept.BornTimestamp == nil {
 		kept.BornTimestamp = timestamppb.Now()
 	}
-	return &v2.Message{
+	return withTransaction(sent, &v2.Message{
 		Topic: m.GetTopic(), UserProperties: m.GetUserProperties(), SystemProperties: kept, Body: m.GetBody(),
+	})
+}
+
+// withTransaction gives a message with what its sender says of its transaction, if it is in one.
+func withTransaction(sent *v2.SystemProperties, m *v2.Message) *v2.Message {
+	if m.GetSystemProperties().GetMessageType() != v2.MessageType_TRANSACTION {
+		return m
 	}
+	m = withProperty(m, propertyTransactionID, sent.GetMessageId())
+	if d := sent.GetOrphanedTransactionRecoveryDuration(); d != nil {
+		m = withProperty(m, propertyImmunity, strconv.FormatInt(d.GetSeconds(), 10))
+	}
+	return m
 }
 
 // digest is what the server always says of a body, whatever the sender said.
@@ -52,12 +66,20 @@ func digest(body []byte) *v2.Digest {
 
 // delivered gives a message as it goes to a consumer: what is kept, and what is true of this
 // delivery alone.
-func (s *service) delivered(topic *v2.Resource, d *delivery) *v2.Message {
-	kept := d.message.GetSystemProperties()
+func (s *store) delivered(topic *v2.Resource, d *delivery) *v2.Message {
+	m := s.shown(&d.entry, int(d.handle.queue), d.handle.offset, d.attempt)
+	m.Topic = topic
+	m.SystemProperties.ReceiptHandle = new(d.handle.String())
+	return m
+}
+
+// shown gives a message as clients see it, without a receipt handle.
+func (s *store) shown(e *entry, queue int, offset int64, attempt int32) *v2.Message {
+	kept := e.message.GetSystemProperties()
 	return &v2.Message{
-		Topic:          topic,
-		UserProperties: d.message.GetUserProperties(),
-		Body:           d.message.GetBody(),
+		Topic:          e.message.GetTopic(),
+		UserProperties: e.message.GetUserProperties(),
+		Body:           e.message.GetBody(),
 		SystemProperties: &v2.SystemProperties{
 			Tag:               kept.Tag,
 			Keys:              kept.Keys,
@@ -70,12 +92,21 @@ func (s *service) delivered(topic *v2.Resource, d *delivery) *v2.Message {
 			DeliveryTimestamp: kept.DeliveryTimestamp,
 			MessageGroup:      kept.MessageGroup,
 			TraceContext:      kept.TraceContext,
-			StoreTimestamp:    timestamppb.New(time.UnixMilli(d.storedAt)),
+			StoreTimestamp:    timestamppb.New(time.UnixMilli(e.storedAt)),
 			StoreHost:         s.storeHost,
-			QueueId:           int32(d.handle.queue),
-			QueueOffset:       new(d.handle.offset),
-			ReceiptHandle:     new(d.handle.String()),
-			DeliveryAttempt:   new(d.attempt),
+			QueueId:           int32(queue),
+			QueueOffset:       &offset,
+			DeliveryAttempt:   &attempt,
 		},
+	}
+}
+
+// withProperty gives m with another user property. What m shares with others does not change.
+func withProperty(m *v2.Message, key, value string) *v2.Message {
+	properties := make(map[string]string, len(m.GetUserProperties())+1)
+	maps.Copy(properties, m.GetUserProperties())
+	properties[key] = value
+	return &v2.Message{
+		Topic: m.GetTopic(), UserProperties: properties, SystemProperties: m.GetSystemProperties(), Body: m.GetBody(),
 	}
 }

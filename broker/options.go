@@ -43,13 +43,22 @@ type Options struct {
 	Limits Limits
 }
 
-// Limits are times that a test may want shorter. Each stands for the server's default if 0.
+// Limits are times and counts that a test may want smaller. Each stands for the server's default
+// if 0.
 type Limits struct {
 	MinInvisible    time.Duration // the least invisible duration of a receive: 10 s
 	MinPolling      time.Duration // the least time of a long poll, and of the deadline it needs: 5 s
 	MaxPolling      time.Duration // the longest time of a long poll: 20 s
 	RedeliveryDelay time.Duration // from the end of an invisible duration to the redelivery, unless the group is ordered: 2 s
 	ClientExpiry    time.Duration // without a heartbeat for this long a client is forgotten: 120 s
+
+	// TransactionCheckInterval is from one round of checks to the next: 30 s. A round asks about
+	// each message that is older than TransactionTimeout, 6 s, or than the time for the recovery
+	// that its producer has named.
+	TransactionCheckInterval time.Duration
+	TransactionTimeout       time.Duration
+	TransactionMaxChecks     int           // the checks of one message: 15
+	TransactionExpiry        time.Duration // for how long after its sending, and after each check, a transaction can be ended: 30 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -58,11 +67,15 @@ func (l Limits) withDefaults() Limits {
 	setDefault(&l.MaxPolling, 20*time.Second)
 	setDefault(&l.RedeliveryDelay, 2*time.Second)
 	setDefault(&l.ClientExpiry, 120*time.Second)
+	setDefault(&l.TransactionCheckInterval, 30*time.Second)
+	setDefault(&l.TransactionTimeout, 6*time.Second)
+	setDefault(&l.TransactionMaxChecks, 15)
+	setDefault(&l.TransactionExpiry, 30*time.Second)
 	return l
 }
 
-func setDefault(d *time.Duration, value time.Duration) {
-	if *d <= 0 {
-		*d = value
+func setDefault[T time.Duration | int](limit *T, value T) {
+	if *limit <= 0 {
+		*limit = value
 	}
 }

@@ -42,7 +42,7 @@ func (s *service) deliver(stream receiveStream, topic *v2.Resource, got []delive
 		return 0, err
 	}
 	for i := range got {
-		if err := stream.Send(messageFrame(s.delivered(topic, &got[i]))); err != nil {
+		if err := stream.Send(messageFrame(s.store.delivered(topic, &got[i]))); err != nil {
 			return i, err
 		}
 	}

@@ -144,6 +144,9 @@ func TestService_NeedsAClientIDForAllItAnswers(t *testing.T) {
 			"forward": func() (interface{ GetStatus() *v2.Status }, error) {
 				return r.stub.ForwardMessageToDeadLetterQueue(ctx, nil)
 			},
+			"end transaction": func() (interface{ GetStatus() *v2.Status }, error) {
+				return r.stub.EndTransaction(ctx, nil)
+			},
 			"heartbeat": func() (interface{ GetStatus() *v2.Status }, error) { return r.stub.Heartbeat(ctx, nil) },
 			"termination": func() (interface{ GetStatus() *v2.Status }, error) {
 				return r.stub.NotifyClientTermination(ctx, nil)
@@ -160,8 +163,6 @@ func TestService_NeedsAClientIDForAllItAnswers(t *testing.T) {
 func TestService_DoesNotPretendToWhatItLacks(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		_, err := r.stub.RecallMessage(r.ctx, &v2.RecallMessageRequest{})
-		r.Equal(codes.Unimplemented, status.Code(err))
-		_, err = r.stub.EndTransaction(r.ctx, &v2.EndTransactionRequest{})
 		r.Equal(codes.Unimplemented, status.Code(err))
 		_, err = r.stub.GetOffset(r.ctx, &v2.GetOffsetRequest{})
 		r.Equal(codes.Unimplemented, status.Code(err))

@@ -29,9 +29,12 @@ func (s *service) send(ctx context.Context, messages []*v2.Message) ([]*v2.SendR
 		return nil, err
 	}
 	for _, m := range messages {
-		if err := accepts(t, m, now); err != nil {
+		if err := accepts(t, m); err != nil {
 			return nil, err
 		}
+	}
+	if err := batchable(messages); err != nil {
+		return nil, err
 	}
 	if !t.Permission.writable() {
 		return nil, refuse(v2.Code_FORBIDDEN, "no writable queue")
@@ -40,7 +43,7 @@ func (s *service) send(ctx context.Context, messages []*v2.Message) ([]*v2.SendR
 	for i, m := range messages {
 		kept[i] = toStore(m, host)
 	}
-	return storeAll(t, kept), nil
+	return s.store.keep(t, kept), nil
 }
 
 func checkBatch(messages []*v2.Message, now time.Time) error {
@@ -63,17 +66,30 @@ func checkBatch(messages []*v2.Message, now time.Time) error {
 }
 
 // accepts refuses a message of a type that the topic does not take, and what this broker cannot honour.
-func accepts(t *topic, m *v2.Message, now time.Time) error {
+func accepts(t *topic, m *v2.Message) error {
 	actual := typeOf(m)
 	if !slices.Contains(t.accepts, actual) {
 		return refusef(v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE,
 			"TopicMessageType validate failed, the expected type is %v, but actual type is %v", t.Type, actual)
 	}
-	switch {
-	case actual == v2.MessageType_TRANSACTION, actual == v2.MessageType_PRIORITY:
+	if actual == v2.MessageType_PRIORITY {
 		return refusef(v2.Code_NOT_IMPLEMENTED, "messages of type %v are not supported by this broker", actual)
-	case actual == v2.MessageType_DELAY && m.GetSystemProperties().GetDeliveryTimestamp().AsTime().After(now):
-		return refuse(v2.Code_NOT_IMPLEMENTED, "delivery in the future is not supported by this broker")
+	}
+	return nil
+}
+
+// batchable refuses messages that cannot be sent together.
+func batchable(messages []*v2.Message) error {
+	if len(messages) == 1 {
+		return nil
+	}
+	for _, m := range messages {
+		switch {
+		case m.GetSystemProperties().GetDeliveryTimestamp() != nil:
+			return refuse(v2.Code_INTERNAL_SERVER_ERROR, "Delayed messages are not supported for batching")
+		case typeOf(m) == v2.MessageType_TRANSACTION:
+			return refuse(v2.Code_INTERNAL_SERVER_ERROR, "the message is illegal: one in a transaction is sent alone")
+		}
 	}
 	return nil
 }
@@ -97,16 +113,35 @@ func typeOf(m *v2.Message) v2.MessageType {
 	return v2.MessageType_NORMAL
 }
 
-// storeAll stores messages in the queues of their message groups. Those without one go to one
-// queue together, another one for each request.
-func storeAll(t *topic, messages []*v2.Message) []*v2.SendResultEntry {
+// keep takes messages for a topic, and gives the result of each.
+func (s *store) keep(t *topic, messages []*v2.Message) []*v2.SendResultEntry {
+	queue, m := t.queuing(), messages[0]
+	u := undelivered{t, queue(m), m}
+	switch { // those that are not stored at once come alone
+	case typeOf(m) == v2.MessageType_TRANSACTION:
+		return []*v2.SendResultEntry{sent(m, s.transactions.begin(u))}
+	case isLater(m, nowMillis()):
+		entry := sent(m, s.delays.add(u))
+		entry.RecallHandle = recallHandleOf(m)
+		return []*v2.SendResultEntry{entry}
+	}
+	return storeAll(t, queue, messages)
+}
+
+// queuing gives what tells in which queue each message of a request is stored: that of its message
+// group. Those without one go to one queue together, another one for each request.
+func (t *topic) queuing() func(*v2.Message) int {
 	robin := int(t.robin.Add(1)) % len(t.logs)
-	queue := func(m *v2.Message) int {
+	return func(m *v2.Message) int {
 		if group := m.GetSystemProperties().GetMessageGroup(); group != "" {
 			return queueOf(group, len(t.logs))
 		}
 		return robin
 	}
+}
+
+// storeAll stores messages in their queues.
+func storeAll(t *topic, queue func(*v2.Message) int, messages []*v2.Message) []*v2.SendResultEntry {
 	entries := make([]*v2.SendResultEntry, 0, len(messages))
 	for len(messages) > 0 {
 		q, n := queue(messages[0]), 1
@@ -116,14 +151,17 @@ func storeAll(t *topic, messages []*v2.Message) []*v2.SendResultEntry {
 		offset := t.append(q, 0, messages[:n]...)
 		t.arrived(q, offset)
 		for i, m := range messages[:n] {
-			id := m.GetSystemProperties().GetMessageId()
-			entries = append(entries, &v2.SendResultEntry{
-				Status: statusOf(nil), MessageId: id, TransactionId: id, Offset: offset + int64(i),
-			})
+			entries = append(entries, sent(m, offset+int64(i)))
 		}
 		messages = messages[n:]
 	}
 	return entries
+}
+
+// sent is the result of a message that was taken.
+func sent(m *v2.Message, offset int64) *v2.SendResultEntry {
+	id := m.GetSystemProperties().GetMessageId()
+	return &v2.SendResultEntry{Status: statusOf(nil), MessageId: id, TransactionId: id, Offset: offset}
 }
 
 func clientHost(ctx context.Context) string {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
-	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -150,9 +149,8 @@ func TestSend_ChecksMessagesAsTheServerDoes(t *testing.T) {
 		{"blank message group", "F", withGroup(""), v2.Code_ILLEGAL_MESSAGE_GROUP},
 		{"control character in a message group", "F", withGroup("\x00"), v2.Code_ILLEGAL_MESSAGE_GROUP},
 		{"delivery after more than a day", "D", deliverIn(24*time.Hour + time.Minute), v2.Code_ILLEGAL_DELIVERY_TIME},
-		{"recovery after more than an hour", "N", func(m *v2.Message) {
-			m.SystemProperties.OrphanedTransactionRecoveryDuration = durationpb.New(3601 * time.Second)
-		}, v2.Code_BAD_REQUEST},
+		{"recovery after more than an hour", "T", recoverAfter(3601 * time.Second), v2.Code_BAD_REQUEST},
+		{"recovery after an hour", "T", recoverAfter(time.Hour), v2.Code_OK},
 		{"priority below 0", "P", func(m *v2.Message) { m.SystemProperties.Priority = new(int32(-1)) }, v2.Code_BAD_REQUEST},
 		{"blank lite topic", "N", lite(" "), v2.Code_ILLEGAL_LITE_TOPIC},
 		{"long lite topic", "N", lite(strings.Repeat("l", 65)), v2.Code_ILLEGAL_LITE_TOPIC},
@@ -169,19 +167,19 @@ func TestSend_RefusesWhatTheTopicDoesNotTake(t *testing.T) {
 		{"type DELAY without a time", "N", ofType(v2.MessageType_DELAY), v2.Code_OK},
 		{"delivery in time to a normal topic", "N", deliverIn(time.Hour), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
 		{"no time to a delay topic", "D", unchanged, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"delivery in the future", "D", deliverIn(time.Hour), v2.Code_NOT_IMPLEMENTED},
+		{"delivery in the future", "D", deliverIn(time.Hour), v2.Code_OK},
 		{"delivery in the past", "D", deliverIn(-time.Hour), v2.Code_OK},
 		{"transaction to a normal topic", "N", ofType(v2.MessageType_TRANSACTION), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
 		{"normal message to a transaction topic", "T", unchanged, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"transaction", "T", ofType(v2.MessageType_TRANSACTION), v2.Code_NOT_IMPLEMENTED},
+		{"transaction", "T", ofType(v2.MessageType_TRANSACTION), v2.Code_OK},
 		{"priority to a normal topic", "N", priority, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
 		{"no priority to a priority topic", "P", unchanged, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
 		{"priority", "P", priority, v2.Code_NOT_IMPLEMENTED},
 		{"normal message to a mixed topic", "M", unchanged, v2.Code_OK},
 		{"message group to a mixed topic", "M", withGroup("g"), v2.Code_OK},
 		{"delivery in the past to a mixed topic", "M", deliverIn(-time.Hour), v2.Code_OK},
-		{"delivery in the future to a mixed topic", "M", deliverIn(time.Hour), v2.Code_NOT_IMPLEMENTED},
-		{"transaction to a mixed topic", "M", ofType(v2.MessageType_TRANSACTION), v2.Code_NOT_IMPLEMENTED},
+		{"delivery in the future to a mixed topic", "M", deliverIn(time.Hour), v2.Code_OK},
+		{"transaction to a mixed topic", "M", ofType(v2.MessageType_TRANSACTION), v2.Code_OK},
 		{"lite topic to a mixed topic", "M", lite("a"), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
 		{"lite topic", "N", lite("a-b_C1"), v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
 	})

@@ -24,7 +24,6 @@ type service struct {
 	store     *store
 	limits    Limits
 	endpoints *v2.Endpoints // where this broker is reached, as routes say
-	storeHost string
 	logger    *slog.Logger
 }
 

@@ -1,6 +1,8 @@
 package broker
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,6 +69,25 @@ func (s *sessions) command(client string, command *v2.TelemetryCommand) bool {
 	defer s.mu.Unlock()
 	c, ok := s.by[client]
 	return ok && c.out != nil && c.out.post(command)
+}
+
+// producers gives the outboxes of those who have said that they send to a topic, by client id.
+func (s *sessions) producers(topic string) []*outbox {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*outbox
+	for _, client := range slices.Sorted(maps.Keys(s.by)) {
+		if c := s.by[client]; c.out != nil && c.publishes(topic) {
+			all = append(all, c.out)
+		}
+	}
+	return all
+}
+
+func (c *session) publishes(topic string) bool {
+	return slices.ContainsFunc(c.settings.GetPublishing().GetTopics(), func(r *v2.Resource) bool {
+		return r.GetName() == topic
+	})
 }
 
 // settings gives what the client has said of itself.

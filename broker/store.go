@@ -15,15 +15,18 @@ const (
 	deadLetterPrefix = "%DLQ%"
 )
 
-// A store is all topics and groups by name, and who is there. Its lock is held for look-ups only; the locks of
-// subscriptions come before it, never after.
+// A store is all topics and groups by name, what is on its way there, and who is there. Its lock is
+// held for look-ups only; the locks of subscriptions come before it, never after.
 type store struct {
-	autoCreate bool
-	retain     int64 // messages of a queue; 0 for all
-	scheduler  *scheduler
-	sessions   *sessions
-	revive     int64 // milliseconds from the end of a lease to the redelivery
-	commit     atomic.Int64
+	autoCreate   bool
+	retain       int64 // messages of a queue; 0 for all
+	scheduler    *scheduler
+	sessions     *sessions
+	delays       *delays
+	transactions *transactions
+	revive       int64  // milliseconds from the end of a lease to the redelivery
+	storeHost    string // what messages say of where they are stored
+	commit       atomic.Int64
 
 	mu     sync.RWMutex // guards what follows, the maps in groups, and the writing of topic.subs
 	topics map[string]*topic
@@ -32,6 +35,7 @@ type store struct {
 
 func newStore(opts Options, limits Limits, sch *scheduler) *store {
 	s := &store{
+		delays:     newDelays(sch),
 		autoCreate: opts.AutoCreate,
 		retain:     int64(max(0, opts.Retain)),
 		scheduler:  sch,
@@ -40,6 +44,7 @@ func newStore(opts Options, limits Limits, sch *scheduler) *store {
 		groups:     make(map[string]*group),
 	}
 	s.sessions = newSessions(limits.ClientExpiry, sch, s.abandon)
+	s.transactions = newTransactions(s, limits)
 	return s
 }
 

@@ -13,9 +13,8 @@ import (
 // MESSAGE_PROPERTY_CONFLICT_WITH_TYPE. The zero value is [Normal].
 type MessageType int
 
-// The types of topics. A topic of type Delay, Transaction or Priority can exist, so that the check of
-// types is the server's, but what this broker cannot honour (delivery in the future, transactions,
-// priorities) it refuses with NOT_IMPLEMENTED rather than storing it as something else.
+// The types of topics. A topic of type Priority can exist, so that the check of types is the
+// server's, but what is sent there is refused with NOT_IMPLEMENTED.
 const (
 	Normal MessageType = iota
 	FIFO
@@ -129,7 +128,7 @@ type topic struct {
 
 func (s *store) newTopic(cfg Topic) *topic {
 	t := &topic{Topic: cfg, accepts: cfg.Type.accepts(), commit: &s.commit, logs: make([]*queueLog, cfg.Queues)}
-	if !strings.HasPrefix(cfg.Name, "%") {
+	if !strings.HasPrefix(cfg.Name, "%") && cfg.Name != maxChecksTopic {
 		t.retain = s.retain
 	}
 	for i := range t.logs {
@@ -150,6 +149,9 @@ func (t *topic) append(queue int, attempt int32, messages ...*v2.Message) int64 
 	}
 	return t.logs[queue].append(entries)
 }
+
+// publish stores a message in a queue and tells who waits. The caller holds no lock.
+func (t *topic) publish(queue int, m *v2.Message) { t.arrived(queue, t.append(queue, 0, m)) }
 
 // arrived tells every group that waits for this topic of the messages from offset first on, and
 // drops what is too old and has been read by all. The caller holds no lock.

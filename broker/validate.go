@@ -188,7 +188,8 @@ func checkKey(key string) error {
 }
 
 func checkTimes(sp *v2.SystemProperties, now time.Time) error {
-	if sp.GetOrphanedTransactionRecoveryDuration().AsDuration() > maxRecovery {
+	if sp.GetMessageType() == v2.MessageType_TRANSACTION &&
+		sp.GetOrphanedTransactionRecoveryDuration().AsDuration() > maxRecovery {
 		return refusef(v2.Code_BAD_REQUEST, "the max transaction recovery time of message is too large, max is %d",
 			int64(maxRecovery.Seconds()))
 	}

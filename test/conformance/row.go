@@ -12,7 +12,7 @@
 //
 // The ids are grouped by what they exercise: TR transport, RT route, AS assignment, TE telemetry,
 // HB heartbeat, TM termination, SE send, RE receive, AC acknowledge, CI change of the invisible
-// duration, DL dead letters, FI ordered groups, FL filters.
+// duration, DL dead letters, FI ordered groups, DE delayed delivery, TX transactions, FL filters.
 package conformance
 
 import "slices"
@@ -42,6 +42,7 @@ func Rows() []Row {
 	return slices.Concat(
 		transportRows(), routeRows(), assignmentRows(), telemetryRows(), heartbeatRows(),
 		sendRows(), sendTypeRows(), sendBatchRows(), receiveRows(), receivePollRows(), receiveLimitRows(),
-		ackRows(), invisibleRows(), deadLetterRows(), orderedRows(), orderedExpiryRows(), filterRows(),
+		ackRows(), invisibleRows(), deadLetterRows(), orderedRows(), orderedExpiryRows(), delayRows(),
+		transactionRows(), transactionCheckRows(), filterRows(),
 	)
 }

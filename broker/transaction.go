@@ -1,0 +1,175 @@
+package broker
+
+import (
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+// The user properties in which the server keeps what it knows of a transaction. Consumers see them.
+const (
+	propertyTransactionID = "__transactionId__"
+	propertyChecks        = "TRANSACTION_CHECK_TIMES"
+	propertyImmunity      = "CHECK_IMMUNITY_TIME_IN_SECONDS"
+)
+
+// maxTickets bounds the tickets of a half.
+const maxTickets = 15
+
+// transactions is the half messages: those sent in a transaction that is not resolved.
+type transactions struct {
+	store     *store
+	limits    Limits
+	started   int64 // Unix milliseconds; checks are made at multiples of the interval after it
+	checkTurn int   // counts checks, so that each goes to another producer; the scheduler's alone
+
+	mu     sync.Mutex         // guards what follows and the halves; not held while one is delivered
+	alarm  deadline           // in the scheduler, for the next checks; set while there are halves
+	halves map[*half]struct{} // all
+	byID   map[halfID][]*half // all, to be ended
+	offset int64              // that the next half will have
+}
+
+// A halfID is what a client calls a transaction by. Two may have the same.
+type halfID struct{ topic, transaction string }
+
+// A half is a message that is invisible until its transaction is committed.
+type half struct {
+	undelivered
+	id       halfID
+	born     int64 // Unix milliseconds, as the client says
+	stored   int64 // likewise, by the broker: when it was sent or checked last
+	immunity int64 // milliseconds after born before the first check; -1 if the client named none
+	offset   int64 // changes with each check
+	checks   int
+	// tickets is until when the transaction can be ended, in Unix milliseconds: a ticket for the
+	// sending and one for each check, and each good for one call. The latest is used first.
+	tickets []int64
+}
+
+func newTransactions(st *store, limits Limits) *transactions {
+	t := &transactions{
+		store: st, limits: limits, started: nowMillis(),
+		halves: make(map[*half]struct{}), byID: make(map[halfID][]*half),
+	}
+	t.alarm.owner = t
+	return t
+}
+
+// begin keeps a half message and gives its offset.
+func (t *transactions) begin(u undelivered) int64 {
+	sp, now := u.message.GetSystemProperties(), nowMillis()
+	h := &half{
+		undelivered: u,
+		id:          halfID{u.topic.Name, sp.GetMessageId()},
+		born:        sp.GetBornTimestamp().AsTime().UnixMilli(),
+		stored:      now,
+		immunity:    immunityOf(u.message),
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.halves) == 0 {
+		t.store.scheduler.set(&t.alarm, t.nextCheck(now))
+	}
+	t.issueTicket(h, now)
+	t.moveBack(h)
+	t.halves[h] = struct{}{}
+	t.byID[h.id] = append(t.byID[h.id], h)
+	return h.offset
+}
+
+// moveBack puts h behind all others.
+func (t *transactions) moveBack(h *half) {
+	h.offset = t.offset
+	t.offset++
+}
+
+// remove takes h out for good.
+func (t *transactions) remove(h *half) {
+	delete(t.halves, h)
+	same := slices.DeleteFunc(t.byID[h.id], func(other *half) bool { return other == h })
+	if t.byID[h.id] = same; len(same) == 0 {
+		delete(t.byID, h.id)
+	}
+}
+
+// end resolves a transaction. It tells whether there is one that can be ended; one whose producer
+// was too late remains for the checks all the same.
+func (t *transactions) end(id halfID, resolution v2.TransactionResolution, byCheck bool) bool {
+	h, ok := t.resolve(id, resolution, byCheck)
+	if h != nil && resolution == v2.TransactionResolution_COMMIT {
+		t.store.deliver(h.undelivered)
+	}
+	return ok
+}
+
+// resolve uses up a ticket, and gives the half if that settles its fate.
+func (t *transactions) resolve(id halfID, resolution v2.TransactionResolution, byCheck bool) (*half, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := nowMillis()
+	h, ok := t.useTicket(id, now)
+	if !ok {
+		return nil, false
+	}
+	switch resolution {
+	case v2.TransactionResolution_COMMIT, v2.TransactionResolution_ROLLBACK:
+	default:
+		return nil, true
+	}
+	// A producer that names a time for its recovery is not heard after it, unless it is asked.
+	if !byCheck && h.immunity >= 0 && now-h.born > max(h.immunity, t.limits.TransactionTimeout.Milliseconds()) {
+		return nil, true
+	}
+	t.remove(h)
+	return h, true
+}
+
+// issueTicket lets h be ended once more, for a time.
+func (t *transactions) issueTicket(h *half, now int64) {
+	h.tickets = append(h.tickets, now+t.limits.TransactionExpiry.Milliseconds())
+	h.tickets = h.tickets[max(0, len(h.tickets)-maxTickets):]
+}
+
+// withdrawTicket takes back the latest.
+func (t *transactions) withdrawTicket(h *half) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := len(h.tickets); n > 0 {
+		h.tickets = h.tickets[:n-1]
+	}
+}
+
+// useTicket uses up the latest ticket to end a transaction of that id.
+func (t *transactions) useTicket(id halfID, now int64) (*half, bool) {
+	var latest *half
+	for _, h := range t.byID[id] {
+		h.tickets = slices.DeleteFunc(h.tickets, func(until int64) bool { return until < now })
+		if len(h.tickets) > 0 && (latest == nil || h.lastTicket() >= latest.lastTicket()) {
+			latest = h
+		}
+	}
+	if latest == nil {
+		return nil, false
+	}
+	latest.tickets = latest.tickets[:len(latest.tickets)-1]
+	return latest, true
+}
+
+func (h *half) lastTicket() int64 { return h.tickets[len(h.tickets)-1] }
+
+// immunityOf gives the property of a message that names it, in milliseconds; -1 for none.
+func immunityOf(m *v2.Message) int64 {
+	text, ok := m.GetUserProperties()[propertyImmunity]
+	if !ok {
+		return -1
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds < 0 || seconds > int64(365*24*time.Hour/time.Second) {
+		return 0
+	}
+	return seconds * 1000
+}
