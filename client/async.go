@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"sync"
-
-	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
 // A sendQueue holds the messages of SendAsync until a sender takes them. Its senders are goroutines
@@ -22,10 +20,11 @@ type sendQueue struct {
 	start    sync.Once
 	senders  sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
-	groups map[groupKey][]job
-	count  int           // messages accepted and not yet settled
-	idle   chan struct{} // closed when count returns to 0; nil if nobody waits
+	mu      sync.Mutex // guards what follows
+	groups  map[groupKey][]job
+	bundles map[bundleKey]*bundle // what lingers
+	count   int                   // messages accepted and not yet settled
+	idle    chan struct{}         // closed when count returns to 0; nil if nobody waits
 }
 
 type job struct {
@@ -36,10 +35,11 @@ type job struct {
 
 type groupKey struct{ topic, group string }
 
-// work is one job, or a group whose first job is to be done.
+// work is one job, or a group whose first job is to be done, or jobs that go together.
 type work struct {
-	job   job
-	group *groupKey
+	job    job
+	group  *groupKey
+	bundle []job
 }
 
 func (q *sendQueue) init(p *Producer) {
@@ -47,6 +47,7 @@ func (q *sendQueue) init(p *Producer) {
 	q.slots = make(chan struct{}, p.cfg.window)
 	q.work = make(chan work, p.cfg.window)
 	q.groups = make(map[groupKey][]job)
+	q.bundles = make(map[bundleKey]*bundle)
 }
 
 // SendAsync sends a message as [Producer.Send] does, without waiting for it: done is called once, with
@@ -88,6 +89,7 @@ func (p *Producer) logFailure(_ Receipt, err error) {
 // may wait for long. The failures of messages are given to their callbacks.
 func (p *Producer) Flush(ctx context.Context) error {
 	q := &p.async
+	q.hasten()
 	q.mu.Lock()
 	if q.count == 0 {
 		q.mu.Unlock()
@@ -146,6 +148,10 @@ func (q *sendQueue) enqueue(j job) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.count++
+	if q.producer.cfg.linger > 0 && !j.shipment.alone {
+		q.lingerLocked(j)
+		return
+	}
 	if m.MessageGroup == "" {
 		q.work <- work{job: j}
 		return
@@ -165,6 +171,9 @@ func (q *sendQueue) sender() {
 			q.do([]job{q.head(w.group)})
 			q.advance(w)
 			q.settled(1)
+		case w.bundle != nil:
+			q.do(w.bundle)
+			q.settled(len(w.bundle))
 		default:
 			jobs := q.gather(w.job)
 			q.do(jobs)
@@ -177,14 +186,14 @@ func (q *sendQueue) sender() {
 // load and never wait for it.
 func (q *sendQueue) gather(first job) []job {
 	jobs := []job{first}
-	if typeOf(first.shipment.first()) != v2.MessageType_NORMAL {
+	if first.shipment.alone {
 		return jobs
 	}
 	room := q.producer.room() - storedSize(first.shipment.first())
 	for len(jobs) < maxBatchMessages {
 		select {
 		case w := <-q.work: // which is not closed while there are jobs
-			if w.group == nil && w.job.joins(first) {
+			if w.group == nil && w.bundle == nil && w.job.joins(first) {
 				if room -= storedSize(w.job.shipment.first()); room >= 0 {
 					jobs = append(jobs, w.job)
 					continue
@@ -199,12 +208,12 @@ func (q *sendQueue) gather(first job) []job {
 	return jobs
 }
 
-// joins says whether j may go in one request with first: a NORMAL message of the same topic, whose
+// joins says whether j may go in one request with first: a message of the same topic, whose
 // caller would give up at the same moment.
 func (j job) joins(first job) bool {
 	return j.shipment.publication == first.shipment.publication &&
 		j.ctx.Done() == first.ctx.Done() &&
-		typeOf(j.shipment.first()) == v2.MessageType_NORMAL
+		!j.shipment.alone
 }
 
 func (q *sendQueue) head(group *groupKey) job {

@@ -6,13 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
 // SendBatch sends messages of one topic and returns when all are stored, or have failed. NORMAL
-// messages go many to a request, which is much faster than one by one; those with a message group or
-// a delivery time go one by one, in the order given.
+// messages go many to a request, which is much faster than one by one; those of other types, those
+// that are compressed, and all if the producer is [WithoutBatching] go one by one, in the order given.
 //
 // The receipts are in the order of the messages. If some failed, the error is a [*BatchError] that
 // says which; the receipts of the others are valid. After a failed message the later ones of its
@@ -107,9 +105,9 @@ func isArgument(err error) bool {
 	return errors.As(err, &argument)
 }
 
-// send sends NORMAL messages together and the others singly, in order.
+// send sends together what may go together, and the others singly, in order.
 func (b *batch) send(ctx context.Context) {
-	var normal []int
+	var shared []int
 	broken := make(map[string]int) // message group to the index of its first failure
 	for i, s := range b.shipments {
 		switch {
@@ -117,13 +115,13 @@ func (b *batch) send(ctx context.Context) {
 			if group := b.messages[i].MessageGroup; group != "" {
 				b.breakGroup(broken, group, i)
 			}
-		case typeOf(s.first()) == v2.MessageType_NORMAL:
-			normal = append(normal, i)
+		case !s.alone:
+			shared = append(shared, i)
 		default:
 			b.sendInOrder(ctx, broken, i)
 		}
 	}
-	b.sendTogether(ctx, normal)
+	b.sendTogether(ctx, shared)
 }
 
 func (b *batch) breakGroup(broken map[string]int, group string, i int) {
@@ -158,7 +156,7 @@ func (b *batch) settle(i int, r Receipt, err error) {
 	b.receipts[i] = r
 }
 
-// sendTogether sends NORMAL messages in as few requests as they fit into.
+// sendTogether sends messages in as few requests as they fit into.
 func (b *batch) sendTogether(ctx context.Context, indexes []int) {
 	shipments := make([]*shipment, len(indexes))
 	for n, i := range indexes {

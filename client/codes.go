@@ -60,9 +60,10 @@ func refusal(code v2.Code) reason {
 		return reason{ErrIllegalPollingTime, "raise WithRequestTimeout; the way to the server and back took too long"}
 	case v2.Code_ILLEGAL_DELIVERY_TIME:
 		return reason{ErrIllegalDeliveryTime, ""}
-	case v2.Code_TOO_MANY_REQUESTS, v2.Code_LITE_TOPIC_QUOTA_EXCEEDED,
-		v2.Code_LITE_SUBSCRIPTION_QUOTA_EXCEEDED:
+	case v2.Code_TOO_MANY_REQUESTS:
 		return reason{ErrThrottled, "slow down, or try again later"}
+	case v2.Code_LITE_TOPIC_QUOTA_EXCEEDED, v2.Code_LITE_SUBSCRIPTION_QUOTA_EXCEEDED:
+		return reason{ErrQuota, "give up lite topics that are not needed, or raise the quota of the server"}
 	case v2.Code_INTERNAL_ERROR, v2.Code_INTERNAL_SERVER_ERROR, v2.Code_HA_NOT_AVAILABLE:
 		return reason{ErrInternal, ""}
 	case v2.Code_PROXY_TIMEOUT, v2.Code_MASTER_PERSISTENCE_TIMEOUT, v2.Code_SLAVE_PERSISTENCE_TIMEOUT,

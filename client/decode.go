@@ -20,6 +20,7 @@ func decode(p *v2.Message, broker string) *Message {
 		Keys:         s.GetKeys(),
 		MessageGroup: s.GetMessageGroup(),
 		DeliveryTime: timeOf(s.GetDeliveryTimestamp()),
+		LiteTopic:    s.GetLiteTopic(),
 		Properties:   p.GetUserProperties(),
 		TraceContext: s.GetTraceContext(),
 		ID:           s.GetMessageId(),
@@ -32,6 +33,13 @@ func decode(p *v2.Message, broker string) *Message {
 		QueueID:      int(s.GetQueueId()),
 		QueueOffset:  s.GetQueueOffset(),
 	}
+	if s != nil && s.Priority != nil {
+		m.Priority = new(int(s.GetPriority()))
+	}
+	if origin := s.GetDeadLetterQueue(); origin != nil {
+		m.DeadLetter = &DeadLetterOrigin{Topic: origin.GetTopic(), MessageID: origin.GetMessageId()}
+	}
+	m.Transactional = s.GetMessageType() == v2.MessageType_TRANSACTION
 	m.Body, m.Err = decodeBody(p.GetBody(), s)
 	if m.Err != nil {
 		m.Err = fmt.Errorf("client: message %s of topic %q: %w", m.ID, m.Topic, m.Err)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -15,16 +16,30 @@ type outgoing struct {
 	due     timestamppb.Timestamp
 
 	tag, group, trace string
-	source            *Message // what it was made of, to make it once more
+
+	source *Message // what it was made of, to make it once more
+	via    *conn    // which the present attempt goes to
+	// transaction is the server's name of the transaction that the message is in, once it is stored.
+	transaction string
 }
 
-// typeOf says of which type a message is. The server goes by the same fields.
+// kind is the type of the message.
+func (o *outgoing) kind() v2.MessageType { return o.system.MessageType }
+
+// compressed says whether the body is not as it was given.
+func (o *outgoing) compressed() bool { return o.system.BodyEncoding != v2.Encoding_IDENTITY }
+
+// typeOf says of which type a message is outside of transactions. The server goes by the same fields.
 func typeOf(m *Message) v2.MessageType {
 	switch {
 	case m.MessageGroup != "":
 		return v2.MessageType_FIFO
 	case !m.DeliveryTime.IsZero():
 		return v2.MessageType_DELAY
+	case m.LiteTopic != "":
+		return v2.MessageType_LITE
+	case m.Priority != nil:
+		return v2.MessageType_PRIORITY
 	default:
 		return v2.MessageType_NORMAL
 	}
@@ -51,19 +66,39 @@ func encode(m *Message, topic *v2.Resource, id, host string) *outgoing {
 		o.due.Seconds, o.due.Nanos = m.DeliveryTime.Unix(), int32(m.DeliveryTime.Nanosecond())
 		s.DeliveryTimestamp = &o.due
 	}
+	if m.LiteTopic != "" {
+		s.LiteTopic = new(m.LiteTopic)
+	}
+	if m.Priority != nil {
+		s.Priority = new(int32(*m.Priority))
+	}
 	return o
+}
+
+// halve makes it the message of a transaction, which the server keeps back until it is told the end.
+// After recoverAfter it asks for it; nil is the server's own time.
+func (o *outgoing) halve(recoverAfter *time.Duration) {
+	o.system.MessageType = v2.MessageType_TRANSACTION
+	if recoverAfter != nil {
+		o.system.OrphanedTransactionRecoveryDuration = durationpb.New(*recoverAfter)
+	}
 }
 
 // again makes the same message once more. An attempt that was given up may still be read from by
 // whatever carries it, so the next one must not share what it changes.
 func (o *outgoing) again() *outgoing {
-	return encode(o.source, o.message.Topic, o.system.MessageId, o.system.BornHost)
+	next := encode(o.source, o.message.Topic, o.system.MessageId, o.system.BornHost)
+	next.message.Body = o.message.Body
+	s := &next.system
+	s.BodyEncoding, s.MessageType = o.system.BodyEncoding, o.system.MessageType
+	s.OrphanedTransactionRecoveryDuration = o.system.OrphanedTransactionRecoveryDuration
+	return next
 }
 
 // stamp sets what belongs to one attempt.
-func (o *outgoing) stamp(now time.Time, queueID int32) *v2.Message {
+func (o *outgoing) stamp(now time.Time, q *queue) *v2.Message {
 	o.born.Seconds, o.born.Nanos = now.Unix(), int32(now.Nanosecond())
-	o.system.QueueId = queueID
+	o.system.QueueId, o.via = q.id, q.conn
 	return &o.message
 }
 

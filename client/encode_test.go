@@ -20,7 +20,7 @@ func TestEncode_SetsTheTypeByTheFields(t *testing.T) {
 		"delayed": {Message{DeliveryTime: due}, v2.MessageType_DELAY},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := encode(&c.message, &v2.Resource{Name: "t"}, "id", "host").stamp(time.Unix(5, 6), 7)
+			m := encode(&c.message, &v2.Resource{Name: "t"}, "id", "host").stamp(time.Unix(5, 6), &queue{id: 7})
 			s := m.GetSystemProperties()
 			require.Equal(t, c.kind, s.GetMessageType())
 			require.Equal(t, c.message.MessageGroup, s.GetMessageGroup())
@@ -35,7 +35,7 @@ func TestEncode_SetsTheTypeByTheFields(t *testing.T) {
 
 func TestMessage_IsNotBothFIFOAndDelayed(t *testing.T) {
 	m := &Message{Topic: "t", Body: []byte("x"), MessageGroup: "g", DeliveryTime: time.Now()}
-	require.ErrorIs(t, m.check(defaultMaxBody), ErrMessageType)
+	require.ErrorIs(t, m.check(DefaultMaxDelay), ErrMessageType)
 }
 
 func TestCheckName_KeepsToTheLimits(t *testing.T) {

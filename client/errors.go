@@ -30,6 +30,9 @@ var (
 	ErrForbidden = errors.New("forbidden")
 	// ErrThrottled says that the server is busy; the same call may succeed later.
 	ErrThrottled = errors.New("throttled")
+	// ErrQuota says that a quota of lite topics or of subscriptions to them is used up. Waiting does not
+	// help: what is not needed any more must be given up, or the quota raised.
+	ErrQuota = errors.New("quota used up")
 	// ErrInternal is a failure inside the server; the same call may succeed later.
 	ErrInternal = errors.New("internal server error")
 	// ErrTimedOut says that the server gave up waiting for one of its parts. A message may be stored
@@ -77,14 +80,31 @@ var (
 	ErrIllegalPollingTime = errors.New("illegal polling time")
 	// ErrIllegalDeliveryTime is a delivery time too far in the future.
 	ErrIllegalDeliveryTime = errors.New("illegal delivery time")
+	// ErrIllegalPriority is a priority below 0, or too high to be written.
+	ErrIllegalPriority = errors.New("illegal priority")
+
+	// ErrNoChecker says that the producer has no [WithTransactionChecker], without which it can begin
+	// no transaction.
+	ErrNoChecker = errors.New("no transaction checker")
+	// ErrNothingSent says that a transaction has no message yet, so that there is nothing to end.
+	ErrNothingSent = errors.New("nothing sent in the transaction")
+	// ErrTransactionFull says that a transaction has its one message already.
+	ErrTransactionFull = errors.New("transaction has its message")
+	// ErrTransactionEnded says that a transaction has been committed or rolled back already.
+	ErrTransactionEnded = errors.New("transaction already ended")
+	// ErrTransactionExpired says that a transaction was ended too late, or a second time: the server
+	// does not listen any more. If it has not been ended, the checker will be asked.
+	ErrTransactionExpired = errors.New("transaction not known to the server any more")
+	// ErrNotRecalled says that the server refused to take a message back.
+	ErrNotRecalled = errors.New("message not recalled")
 
 	// ErrReceiptExpired says that the invisible duration of a delivery has passed: the server has
 	// handed the message to somebody else, or will.
 	ErrReceiptExpired = errors.New("receipt expired")
 	// ErrSettled says that the delivery has been settled already.
 	ErrSettled = errors.New("delivery already settled")
-	// ErrBusy says that another call on the same delivery is under way.
-	ErrBusy = errors.New("delivery in use by another call")
+	// ErrBusy says that another call on the same delivery or transaction is under way.
+	ErrBusy = errors.New("in use by another call")
 	// ErrNotSent is a message of a batch that was held back, because an earlier one of its message
 	// group had failed and order would have been lost.
 	ErrNotSent = errors.New("not sent")
@@ -105,6 +125,13 @@ type StatusError struct {
 
 	kind   error
 	advice string
+}
+
+// as returns the same refusal, known to be of another kind.
+func (e *StatusError) as(kind error, advice string) error {
+	known := *e
+	known.kind, known.advice = kind, advice
+	return &known
 }
 
 // quoted bounds what [StatusError.Error] repeats of the server's words, in bytes.

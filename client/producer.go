@@ -20,6 +20,9 @@ const (
 	// DefaultSenders is how many requests [Producer.SendAsync] makes at once unless [WithSenders] says
 	// otherwise.
 	DefaultSenders = 32
+	// DefaultMaxDelay is how far ahead a delivery time may be unless [WithMaxDelay] says otherwise. It
+	// is the default of the server.
+	DefaultMaxDelay = 24 * time.Hour
 )
 
 // ProducerOption adjusts a [Producer].
@@ -30,6 +33,22 @@ type producerConfig struct {
 	maxAttempts int
 	window      int
 	senders     int
+	maxDelay    time.Duration
+	compression *int // nil: none
+	linger      time.Duration
+	unbatched   bool
+	checker     func(context.Context, *Message) Resolution
+	checks      bool // a checker was given, if nil
+}
+
+func newProducerConfig(opts []ProducerOption) (producerConfig, error) {
+	c := producerConfig{
+		maxAttempts: DefaultMaxAttempts, window: DefaultWindow, senders: DefaultSenders, maxDelay: DefaultMaxDelay,
+	}
+	for _, opt := range opts {
+		opt(&c)
+	}
+	return c, c.validate()
 }
 
 // WithTopics names topics to which the producer will send, which it then tells the server with its
@@ -58,16 +77,28 @@ func WithSenders(n int) ProducerOption {
 	return func(c *producerConfig) { c.senders = n }
 }
 
+// WithMaxDelay says how far ahead a delivery time may be, for a server whose limit is not the default,
+// [DefaultMaxDelay]. It must be positive. The server checks again, and has the last word.
+func WithMaxDelay(d time.Duration) ProducerOption {
+	return func(c *producerConfig) { c.maxDelay = d }
+}
+
 func (c *producerConfig) validate() error {
 	var faults []error
-	report := func(value int, option string) {
-		if value < 1 {
-			faults = append(faults, &OptionError{option, "must be at least 1"})
+	report := func(bad bool, option, problem string) {
+		if bad {
+			faults = append(faults, &OptionError{option, problem})
 		}
 	}
-	report(c.maxAttempts, "WithMaxAttempts")
-	report(c.window, "WithWindow")
-	report(c.senders, "WithSenders")
+	const atLeastOne = "must be at least 1"
+	report(c.maxAttempts < 1, "WithMaxAttempts", atLeastOne)
+	report(c.window < 1, "WithWindow", atLeastOne)
+	report(c.senders < 1, "WithSenders", atLeastOne)
+	report(c.maxDelay <= 0, "WithMaxDelay", "must be positive")
+	report(c.compression != nil && *c.compression < 1, "WithCompression", atLeastOne)
+	report(c.linger < 0, "WithLinger", "must not be negative")
+	report(c.linger > 0 && c.unbatched, "WithLinger", "excludes WithoutBatching: there is nothing to wait for")
+	report(c.checks && c.checker == nil, "WithTransactionChecker", "the checker is nil")
 	for _, topic := range c.topics {
 		faults = append(faults, checkTopic(topic))
 	}
@@ -84,6 +115,7 @@ type Producer struct {
 
 	publications sync.Map // topic name to *publication
 	async        sendQueue
+	compressor   compressor
 
 	mu      sync.Mutex // guards what follows
 	closed  bool
@@ -92,6 +124,10 @@ type Producer struct {
 
 	work   context.Context // ended by Close when it has waited long enough
 	giveUp context.CancelCauseFunc
+
+	closing      context.Context // ended when Close begins
+	beginClosing context.CancelFunc
+	early        sync.WaitGroup // the goroutines of announceEarly; no Go once closed is set
 }
 
 // A publication is a topic that the producer has sent to.
@@ -101,24 +137,33 @@ type publication struct {
 	next     atomic.Uint32 // counts the sends, to spread them over the queues
 }
 
-// NewProducer returns a producer. It sends nothing before the first message.
+// NewProducer returns a producer. It sends nothing before the first message, unless it is to answer for
+// transactions; see [WithTransactionChecker]. It fails with an [*OptionError] or [*ArgumentError] for
+// all that is wrong with its options, and with [ErrClosed] if the client is closed.
 func (c *Client) NewProducer(opts ...ProducerOption) (*Producer, error) {
-	cfg := producerConfig{maxAttempts: DefaultMaxAttempts, window: DefaultWindow, senders: DefaultSenders}
-	for _, opt := range opts {
-		opt(&cfg)
-	}
-	if err := cfg.validate(); err != nil {
+	cfg, err := newProducerConfig(opts)
+	if err != nil {
 		return nil, err
 	}
 	p := &Producer{cfg: cfg, client: c, member: c.newMember(v2.ClientType_PRODUCER), done: make(chan struct{})}
 	p.work, p.giveUp = context.WithCancelCause(context.Background())
+	p.closing, p.beginClosing = context.WithCancel(context.Background())
 	p.settings.Store(defaultProducerSettings())
 	p.member.describe = p.describe
 	p.member.adopt = func(s *v2.Settings) { p.settings.Store(producerSettingsOf(s)) }
+	if cfg.checker != nil {
+		p.member.commands.recover = p.check
+	}
+	if cfg.compression != nil {
+		p.compressor.threshold = *cfg.compression
+	}
+	p.async.init(p)
 	if err := c.join(p.member, p.Close); err != nil {
 		return nil, err
 	}
-	p.async.init(p)
+	if cfg.checker != nil {
+		p.announceEarly()
+	}
 	return p, nil
 }
 
@@ -202,11 +247,14 @@ func (p *Producer) Close() error {
 		<-p.done
 		return nil
 	}
+	p.beginClosing()
+	p.async.hasten()
 	patience := time.AfterFunc(p.client.timeout, func() { p.giveUp(closedError("producer")) })
 	p.pending.Wait()
 	patience.Stop()
 	p.giveUp(nil)
 	p.async.stop()
+	p.early.Wait()
 	p.member.close()
 	close(p.done)
 	return nil

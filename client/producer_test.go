@@ -122,9 +122,9 @@ func TestSendBatch_StoresAllAndGivesOurIDs(t *testing.T) {
 }
 
 func TestSendBatch_SaysByIndexWhatFailed(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		batch := []*client.Message{message("orders", "a"), message("orders", ""), message("orders", "c"), message("orders", "d")}
-		batch[2].Properties = map[string]string{"KEYS": "only the server knows that it keeps this name"}
+	onNetwork(t, single, func(r *network) {
+		stored := r.at(single[0]).refusePoison()
+		batch := []*client.Message{message("orders", "a"), message("orders", ""), message("orders", "poison"), message("orders", "d")}
 		receipts, err := r.producer().SendBatch(r.Context(), batch)
 		var failed *client.BatchError
 		require.ErrorAs(r, err, &failed)
@@ -134,7 +134,7 @@ func TestSendBatch_SaysByIndexWhatFailed(t *testing.T) {
 		require.ErrorIs(r, err, client.ErrIllegalProperty)
 		require.ErrorContains(r, err, "2 of 4 messages failed: message 1: body")
 		require.NotEmpty(r, receipts[0].MessageID)
-		require.ElementsMatch(r, []string{"a", "d"}, r.stored("orders"))
+		require.ElementsMatch(r, []string{"a", "d"}, stored())
 	})
 }
 
@@ -210,13 +210,14 @@ func TestSendAsync_KeepsTheOrderOfEachGroup(t *testing.T) {
 }
 
 func TestSendAsync_SettlesOnePoisonMessageByItself(t *testing.T) {
-	inBubble(t, func(r *rig) {
+	onNetwork(t, single, func(r *network) {
+		stored := r.at(single[0]).refusePoison()
 		p := r.producer(client.WithSenders(1))
 		var failed []string
 		for i := range 100 {
 			m := message("orders", fmt.Sprint(i))
 			if i == 60 {
-				m.Properties = map[string]string{"KEYS": "reserved"}
+				m.Body = []byte("poison")
 			}
 			p.SendAsync(r.Context(), m, func(_ client.Receipt, err error) {
 				if err != nil {
@@ -227,7 +228,7 @@ func TestSendAsync_SettlesOnePoisonMessageByItself(t *testing.T) {
 		require.NoError(r, p.Flush(r.Context()))
 		require.Len(r, failed, 1)
 		require.Contains(r, failed[0], "60: ")
-		require.Len(r, r.stored("orders"), 99)
+		require.Len(r, stored(), 99)
 	})
 }
 

@@ -45,6 +45,8 @@ func (s *shipment) receipts(a *v2.SendMessageResponse, x exchange, err error) ([
 			continue
 		}
 		receipts[i].Offset = entry.GetOffset()
+		receipts[i].RecallHandle = entry.GetRecallHandle()
+		s.items[i].transaction = entry.GetTransactionId()
 	}
 	switch {
 	case len(failed) == 0:

@@ -40,6 +40,8 @@ type scripted struct {
 	receive   func(q *v2.ReceiveMessageRequest, s grpc.ServerStreamingServer[v2.ReceiveMessageResponse]) error
 	ack       func(ctx context.Context, q *v2.AckMessageRequest) (*v2.AckMessageResponse, error)
 	change    func(ctx context.Context, q *v2.ChangeInvisibleDurationRequest) (*v2.ChangeInvisibleDurationResponse, error)
+	end       func(ctx context.Context, q *v2.EndTransactionRequest) (*v2.EndTransactionResponse, error)
+	recall    func(ctx context.Context, q *v2.RecallMessageRequest) (*v2.RecallMessageResponse, error)
 	forward   func(ctx context.Context, q *v2.ForwardMessageToDeadLetterQueueRequest) (*v2.ForwardMessageToDeadLetterQueueResponse, error)
 	heartbeat func(ctx context.Context, q *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error)
 	terminate func(ctx context.Context, q *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error)
@@ -79,9 +81,13 @@ func newScripted(addresses []string) *scripted {
 	s.send = func(_ context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
 		a := &v2.SendMessageResponse{Status: ok()}
 		for _, m := range q.GetMessages() {
-			a.Entries = append(a.Entries, &v2.SendResultEntry{Status: ok(), MessageId: m.GetSystemProperties().GetMessageId()})
+			id := m.GetSystemProperties().GetMessageId()
+			a.Entries = append(a.Entries, &v2.SendResultEntry{Status: ok(), MessageId: id, TransactionId: "tx-" + id})
 		}
 		return a, nil
+	}
+	s.end = func(context.Context, *v2.EndTransactionRequest) (*v2.EndTransactionResponse, error) {
+		return &v2.EndTransactionResponse{Status: ok()}, nil
 	}
 	s.heartbeat = wellHeartbeat
 	s.terminate = func(context.Context, *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
@@ -89,6 +95,31 @@ func newScripted(addresses []string) *scripted {
 	}
 	s.telemetry = answerSettings(func(s *v2.Settings) *v2.Settings { return s })
 	return s
+}
+
+// refusePoison makes the server refuse every request that has the body "poison" in it, and returns the
+// bodies that it has stored.
+func (s *scripted) refusePoison() (stored func() []string) {
+	var bodies []string
+	inner := s.send
+	s.send = func(ctx context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		var taken []string
+		for _, m := range q.GetMessages() {
+			if string(m.GetBody()) == "poison" {
+				return &v2.SendMessageResponse{Status: code(v2.Code_ILLEGAL_MESSAGE_PROPERTY_KEY)}, nil
+			}
+			taken = append(taken, string(m.GetBody()))
+		}
+		bodies = append(bodies, taken...)
+		return inner(ctx, q)
+	}
+	return func() []string {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return bodies
+	}
 }
 
 func wellHeartbeat(context.Context, *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error) {
@@ -176,7 +207,10 @@ func queueAt(topic string, id int32, address string) *v2.MessageQueue {
 	host, _, _ := strings.Cut(address, ":")
 	return &v2.MessageQueue{
 		Topic: &v2.Resource{Name: topic}, Id: id, Permission: v2.Permission_READ_WRITE,
-		AcceptMessageTypes: []v2.MessageType{v2.MessageType_NORMAL, v2.MessageType_FIFO},
+		AcceptMessageTypes: []v2.MessageType{
+			v2.MessageType_NORMAL, v2.MessageType_FIFO, v2.MessageType_DELAY, v2.MessageType_TRANSACTION,
+			v2.MessageType_LITE, v2.MessageType_PRIORITY,
+		},
 		Broker: &v2.Broker{Name: "broker-" + host, Endpoints: &v2.Endpoints{
 			Scheme: v2.AddressScheme_IPv4, Addresses: []*v2.Address{{Host: host, Port: 8081}},
 		}},
@@ -223,6 +257,14 @@ func (s *scripted) ChangeInvisibleDuration(ctx context.Context, q *v2.ChangeInvi
 
 func (s *scripted) ForwardMessageToDeadLetterQueue(ctx context.Context, q *v2.ForwardMessageToDeadLetterQueueRequest) (*v2.ForwardMessageToDeadLetterQueueResponse, error) {
 	return part(s, &s.forward)(ctx, q)
+}
+
+func (s *scripted) EndTransaction(ctx context.Context, q *v2.EndTransactionRequest) (*v2.EndTransactionResponse, error) {
+	return part(s, &s.end)(ctx, q)
+}
+
+func (s *scripted) RecallMessage(ctx context.Context, q *v2.RecallMessageRequest) (*v2.RecallMessageResponse, error) {
+	return part(s, &s.recall)(ctx, q)
 }
 
 func (s *scripted) Heartbeat(ctx context.Context, q *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error) {

@@ -48,23 +48,38 @@ func (p *Producer) sendNow(ctx context.Context, m *Message) (Receipt, error) {
 type shipment struct {
 	publication *publication
 	items       []*outgoing
+	alone       bool // it must not share a request with others
 }
 
 func (s *shipment) first() *Message { return s.items[0].source }
 
 // prepare checks and encodes a message.
 func (p *Producer) prepare(ctx context.Context, m *Message) (*shipment, error) {
+	return p.prepareAs(ctx, m, nil)
+}
+
+// prepareAs does so, and lets adjust, unless it is nil, make something particular of it.
+func (p *Producer) prepareAs(ctx context.Context, m *Message, adjust func(*outgoing)) (*shipment, error) {
 	if m == nil {
 		return nil, illegal(nil, "message", "is nil")
+	}
+	if err := m.check(p.cfg.maxDelay); err != nil {
+		return nil, err
 	}
 	pub, err := p.publication(ctx, m.Topic)
 	if err != nil {
 		return nil, err
 	}
-	if err := m.check(p.settings.Load().maxBody); err != nil {
+	o := encode(m, pub.resource, p.client.ids.Next(), p.client.host)
+	if adjust != nil {
+		adjust(o)
+	}
+	p.compressor.compress(o)
+	if err := checkSize(o.message.Body, p.settings.Load().maxBody); err != nil {
 		return nil, err
 	}
-	return &shipment{pub, []*outgoing{encode(m, pub.resource, p.client.ids.Next(), p.client.host)}}, nil
+	alone := p.cfg.unbatched || o.kind() != v2.MessageType_NORMAL || o.compressed()
+	return &shipment{pub, []*outgoing{o}, alone}, nil
 }
 
 // transmit makes attempts until one succeeds or there is no point in another. The receipts are in the
@@ -126,7 +141,7 @@ func (p *Producer) attempt(ctx context.Context, s *shipment, q *queue) ([]Receip
 	request := &v2.SendMessageRequest{Messages: make([]*v2.Message, len(s.items))}
 	now := time.Now()
 	for i, item := range s.items {
-		request.Messages[i] = item.stamp(now, q.id)
+		request.Messages[i] = item.stamp(now, q)
 	}
 	what := call{"send", s.publication.resource.GetName()}
 	a, x, err := invoke(ctx, &p.member.identity, q.conn, what, v2.MessagingServiceClient.SendMessage, request)
@@ -164,7 +179,7 @@ func (p *Producer) choose(ctx context.Context, s *shipment, c *choice) (*queue, 
 	if err != nil {
 		return nil, err
 	}
-	topic, kind := s.publication.resource.GetName(), typeOf(s.first())
+	topic, kind := s.publication.resource.GetName(), s.items[0].kind()
 	if p.settings.Load().validate && !r.types.takes(kind) {
 		s.publication.route.stale.Store(true)
 		return nil, illegal(ErrMessageType, "message", "is of type %v, which topic %q does not take: "+
