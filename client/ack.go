@@ -38,9 +38,9 @@ func (c *consumer) ack(ctx context.Context, deliveries []*Delivery) error {
 		}
 		a.add(d)
 	}
-	observed := c.client.observer.acknowledge(ctx, c, deliveries)
+	settling := c.client.observer.settle(ctx, c, ActionAck, deliveries...)
 	a.send(ctx)
-	observed.end(a.failed)
+	settling.endExcept(a.failed)
 	if len(a.failed) > 0 {
 		return &AckError{Failed: a.failed, Size: len(deliveries)}
 	}

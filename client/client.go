@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,6 +26,7 @@ type Client struct {
 
 	cfg      config
 	observer *observer
+	exporter *exporter
 	access   *conn // of the endpoints given to New
 	conns    *connPool
 	routes   *routeTable
@@ -63,14 +66,20 @@ func New(endpoints string, opts ...Option) (*Client, error) {
 		host = "localhost" // it is only for people who read the server's list of clients
 	}
 	c := &Client{
-		cfg: cfg, observer: newObserver(&cfg), conns: newConnPool(&cfg), ids: messageid.New(), host: host,
+		cfg: cfg, conns: newConnPool(&cfg), ids: messageid.New(), host: host,
 		members: make(map[*member]func() error), done: make(chan struct{}),
 	}
 	c.access = c.conns.conn(access)
 	c.routes = &routeTable{client: c, topics: make(map[string]*topicRoute)}
 	c.identity = identity{id: c.newClientID(), signer: newSigner(&cfg), timeout: cfg.requestTimeout}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	if c.observer, err = newObserver(c); err != nil {
+		return nil, err
+	}
 	c.spawn(c.routes.run)
+	if c.exporter = newExporter(c); c.exporter != nil {
+		c.spawn(c.exporter.run)
+	}
 	return c, nil
 }
 
@@ -115,16 +124,13 @@ func (c *Client) leave(m *member) {
 	delete(c.members, m)
 }
 
-// routesRefreshed lets each member follow its brokers.
-func (c *Client) routesRefreshed() {
+// eachMember calls f with each member, without holding a lock.
+func (c *Client) eachMember(f func(*member)) {
 	c.mu.Lock()
-	members := make([]*member, 0, len(c.members))
-	for m := range c.members {
-		members = append(members, m)
-	}
+	members := slices.Collect(maps.Keys(c.members))
 	c.mu.Unlock()
 	for _, m := range members {
-		m.reconcile()
+		f(m)
 	}
 }
 
@@ -156,7 +162,7 @@ func (c *Client) Close() error {
 
 	// The order: members first, since they still have to hand back messages and to take their leave;
 	// then what serves them; the connections last.
-	errs := make([]error, len(owners), len(owners)+1)
+	errs := make([]error, len(owners), len(owners)+2)
 	var wg sync.WaitGroup
 	for i, closeOwner := range owners {
 		wg.Go(func() { errs[i] = closeOwner() })
@@ -164,6 +170,7 @@ func (c *Client) Close() error {
 	wg.Wait()
 	c.cancel(ErrClosed)
 	c.wg.Wait()
+	errs = append(errs, c.observer.close())
 	c.outcome = errors.Join(append(errs, c.conns.close())...)
 	close(c.done)
 	return c.outcome

@@ -23,7 +23,7 @@ func (sc *SimpleConsumer) ForwardToDeadLetterQueue(ctx context.Context, d *Deliv
 	if err != nil {
 		return err
 	}
-	settling := c.client.observer.settle(ctx, c, d.Message, ActionDeadLetter)
+	settling := c.client.observer.settle(ctx, c, ActionDeadLetter, d)
 	err = c.forward(ctx, d, handle)
 	settling.end(err)
 	if err != nil {

@@ -56,7 +56,7 @@ func (c *consumer) changeCall(ctx context.Context, d *Delivery, to change) error
 		return err
 	}
 	defer c.pending.Done()
-	settling := c.client.observer.settle(ctx, c, d.Message, to.action())
+	settling := c.client.observer.settle(ctx, c, to.action(), d)
 	err := c.change(ctx, d, to)
 	settling.end(err)
 	return err

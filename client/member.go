@@ -23,10 +23,11 @@ type member struct {
 	commands commands             // what the kind can do for a server that asks
 	// cached, if the kind has a cache, reports what is in it of each topic. Set before the first session;
 	// called at any time.
-	cached func(report func(topic string, messages, bytes int64))
-	ctx    context.Context // ended by close
-	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup // the sessions
+	cached   func(report func(topic string, messages, bytes int64))
+	ctx      context.Context // ended by close
+	cancel   context.CancelCauseFunc
+	wg       sync.WaitGroup // the sessions
+	labelled sync.Map       // labelsKey to *labels
 
 	mu       sync.Mutex // guards what follows
 	closed   bool

@@ -9,6 +9,8 @@ import (
 	"net"
 	"time"
 
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 )
 
@@ -35,6 +37,9 @@ type config struct {
 	dial           DialFunc
 	log            *slog.Logger
 	interceptors   []Interceptor
+	meters         metric.MeterProvider
+	tracers        trace.TracerProvider
+	export         ExportFunc
 	requestTimeout time.Duration
 }
 

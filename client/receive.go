@@ -102,6 +102,7 @@ func (c *consumer) poll(
 	ctx context.Context, q *queue, await time.Duration, request *v2.ReceiveMessageRequest,
 ) ([]*Delivery, error) {
 	x := exchange{op: "receive from", target: q.proto.GetTopic().GetName(), endpoint: q.conn.name}
+	began := time.Now()
 	patience := max(await, shortestPoll) + c.client.timeout
 	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
@@ -120,6 +121,7 @@ func (c *consumer) poll(
 		return nil, c.pollFailed(ctx, q, x.transportError(ctx, err))
 	}
 	got := received{consumer: c, queue: q, invisible: request.GetInvisibleDuration().AsDuration()}
+	got.at.began = began
 	err = got.all(stream)
 	return c.conclude(ctx, x, &got, err)
 }
@@ -132,7 +134,7 @@ type received struct {
 	status     *v2.Status
 	deliveries []*Delivery
 	arrived    time.Time // of the first frame: leases count from here, at the latest
-	sent       time.Time // when the server let the messages go, by its own clock; zero if it did not say
+	at         pollTimes
 }
 
 type receiveStream interface {
@@ -156,7 +158,7 @@ func (r *received) all(stream receiveStream) error {
 			r.status = frame.GetStatus()
 		}
 		if t := frame.GetDeliveryTimestamp(); t != nil {
-			r.sent = t.AsTime()
+			r.at.sent = t.AsTime()
 		}
 		if m := frame.GetMessage(); m != nil {
 			r.deliveries = append(r.deliveries, r.delivery(m))
@@ -192,7 +194,7 @@ func (c *consumer) conclude(ctx context.Context, x exchange, got *received, err 
 			c.client.cfg.log.Warn("poll broken off after the first messages", "endpoint", x.endpoint,
 				"messages", len(got.deliveries), "error", err)
 		}
-		wanted, rest := c.client.observer.receive(ctx, c, got.deliveries, got.sent)
+		wanted, rest := c.client.observer.receive(ctx, c, got.deliveries, got.at)
 		c.discard(rest)
 		return wanted, nil
 	}

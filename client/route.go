@@ -263,5 +263,5 @@ func (t *routeTable) refresh(ctx context.Context) {
 		})
 	}
 	wg.Wait()
-	t.client.routesRefreshed()
+	t.client.eachMember((*member).reconcile)
 }

@@ -228,6 +228,7 @@ func (s *session) receive(stream telemetryStream, x exchange, watchdog *time.Tim
 		if settings := command.GetSettings(); settings != nil {
 			watchdog.Stop()
 			s.member.adopt(settings)
+			s.member.client.exporter.follow(settings.GetMetric())
 			s.conn.isolated.Store(false)
 			s.settle(nil)
 			continue

@@ -41,6 +41,7 @@ func outside() map[string][]string {
 	return map[string][]string{
 		"github.com/reugn/go-streams": {"flow/gostreams"},
 		"google.golang.org/grpc":      {"client/...", "broker/..."},
+		"go.opentelemetry.io/otel":    {"client"},
 		"testing":                     {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest"},
 		"github.com/stretchr/testify": {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest"},
 		"go.uber.org/goleak":          {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest"},
