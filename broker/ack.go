@@ -31,28 +31,28 @@ func (s *service) ack(ctx context.Context, req *v2.AckMessageRequest) ([]*v2.Ack
 		return nil, refuse(v2.Code_INTERNAL_SERVER_ERROR, "ack message result is empty")
 	}
 	entries := make([]*v2.AckMessageResultEntry, len(req.GetEntries()))
-	handles := make([]string, len(entries))
 	for i, e := range req.GetEntries() {
-		handles[i] = e.GetReceiptHandle()
 		entries[i] = &v2.AckMessageResultEntry{MessageId: e.GetMessageId(), ReceiptHandle: e.GetReceiptHandle()}
 	}
-	for i, err := range s.settle(req.GetTopic(), req.GetGroup(), handles) {
+	for i, err := range s.settle(req) {
 		entries[i].Status = statusOf(err)
 	}
 	return entries, nil
 }
 
-// settle settles what handles name, and gives an error or nil for each.
-func (s *service) settle(topicName, groupName *v2.Resource, handles []string) []error {
-	errs := make([]error, len(handles))
-	sub, read := s.store.find(groupName.GetName(), topicName.GetName())
+// settle settles what the entries of a request name, and gives an error or nil for each.
+func (s *service) settle(req *v2.AckMessageRequest) []error {
+	errs := make([]error, len(req.GetEntries()))
+	topicName := req.GetTopic().GetName()
+	sub, read := s.store.find(req.GetGroup().GetName(), topicName)
 	if read {
 		sub.mu.Lock()
 		defer sub.unlock()
 	}
 	now := nowMillis()
-	for i, text := range handles {
-		h, err := parseHandle(text)
+	for i, e := range req.GetEntries() {
+		h, err := parseHandle(e.GetReceiptHandle())
+		h.lite = e.GetLiteTopic()
 		switch {
 		case err != nil:
 			errs[i] = err
@@ -60,7 +60,7 @@ func (s *service) settle(topicName, groupName *v2.Resource, handles []string) []
 			errs[i] = sub.ack(h, now)
 		case h.expired(now):
 			errs[i] = errExpired()
-		case !s.stored(topicName.GetName(), h):
+		case !s.stored(topicName, h):
 			errs[i] = errAbnormal("ack failed")
 		}
 	}

@@ -10,7 +10,7 @@ import (
 const anyQueue = -1
 
 // QueryAssignment tells a consumer from which queues to receive: an ordered group from each, any
-// other from the topic as a whole. Every consumer of a group is told the same.
+// other, and one of lite topics, from the topic as a whole. Every consumer of a group is told the same.
 func (s *service) QueryAssignment(
 	ctx context.Context, req *v2.QueryAssignmentRequest,
 ) (*v2.QueryAssignmentResponse, error) {
@@ -33,7 +33,7 @@ func (s *service) assign(ctx context.Context, req *v2.QueryAssignmentRequest) ([
 		return nil, errNoReadableQueue()
 	}
 	// An unknown group is no error here, and is not made either.
-	if g, ok := s.store.lookUpGroup(req.GetGroup().GetName()); !ok || !g.Ordered {
+	if g, ok := s.store.lookUpGroup(req.GetGroup().GetName()); !ok || !g.Ordered || g.isLite() {
 		return []*v2.Assignment{{MessageQueue: s.messageQueue(req.GetTopic(), t, anyQueue)}}, nil
 	}
 	assignments := make([]*v2.Assignment, len(t.logs))

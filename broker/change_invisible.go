@@ -30,6 +30,7 @@ func (s *service) changeInvisible(ctx context.Context, req *v2.ChangeInvisibleDu
 		return "", errNoSettings()
 	}
 	h, err := parseHandle(req.GetReceiptHandle())
+	h.lite = req.GetLiteTopic()
 	if err != nil {
 		return "", err
 	}

@@ -26,6 +26,7 @@ func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLette
 		return errNoSettings()
 	}
 	h, err := parseHandle(req.GetReceiptHandle())
+	h.lite = req.GetLiteTopic()
 	if err != nil {
 		return err
 	}

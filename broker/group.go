@@ -25,6 +25,9 @@ type Group struct {
 	// Backoff is what clients are told to wait before they hand a message back. The broker itself
 	// does not wait by it.
 	Backoff RetryPolicy
+
+	// Lite makes the group one of lite topics. It cannot read any other topic then.
+	Lite LiteBinding
 }
 
 // RetryPolicy is a backoff: exponential if Initial is positive, else by Steps. The zero value is
@@ -67,7 +70,7 @@ func (g *Group) normalize() error {
 	if err := checkGroup(g.Name); err != nil {
 		return &ConfigError{"group", g.Name, err.Error()}
 	}
-	return nil
+	return g.normalizeLite()
 }
 
 // maxAttempts is how often a message may be delivered.

@@ -32,6 +32,8 @@ type handle struct {
 	queue     int64
 	offset    int64
 	commit    int64 // -1 if absent
+
+	lite string // the lite topic, which the text does not tell
 }
 
 // String writes the handle as the server does.

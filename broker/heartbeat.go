@@ -22,8 +22,12 @@ func (s *service) heartbeat(ctx context.Context, req *v2.HeartbeatRequest) error
 	}
 	switch t := settings.GetClientType(); t {
 	case v2.ClientType_PRODUCER:
-	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER:
-		if _, err := s.findGroup(req.GetGroup(), v2.Code_ILLEGAL_CONSUMER_GROUP); err != nil {
+	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, v2.ClientType_LITE_PUSH_CONSUMER:
+		g, err := s.findGroup(req.GetGroup(), v2.Code_ILLEGAL_CONSUMER_GROUP)
+		if err != nil {
+			return err
+		}
+		if err := g.checkConsumer(settings); err != nil {
 			return err
 		}
 	default:

@@ -74,6 +74,24 @@ func (l *queueLog) at(offset int64) (entry, bool) {
 	return entry{}, false
 }
 
+// last gives the entry stored last, if it is kept.
+func (l *queueLog) last() (entry, bool) {
+	_, end := l.bounds()
+	return l.at(end - 1)
+}
+
+// keep drops what lies before the offset read, but for the latest entries, of which there are to
+// be so many; 0 is for all.
+func (l *queueLog) keep(entries, read int64) {
+	if entries == 0 {
+		return
+	}
+	first, end := l.bounds()
+	if before := min(read, end-entries); before-first >= segmentSize {
+		l.trim(before)
+	}
+}
+
 // trim drops the segments that lie before offset.
 func (l *queueLog) trim(offset int64) {
 	l.mu.Lock()

@@ -35,6 +35,9 @@ func toStore(m *v2.Message, host string) *v2.Message {
 	if sent.GetTag() != "" {
 		kept.Tag = sent.Tag
 	}
+	if sent.GetLiteTopic() != "" {
+		kept.LiteTopic = sent.LiteTopic
+	}
 	if kept.GetBornHost() == "" {
 		kept.BornHost = host
 	}
@@ -91,6 +94,7 @@ func (s *store) shown(e *entry, queue int, offset int64, attempt int32) *v2.Mess
 			BornHost:          kept.BornHost,
 			DeliveryTimestamp: kept.DeliveryTimestamp,
 			MessageGroup:      kept.MessageGroup,
+			LiteTopic:         kept.LiteTopic,
 			TraceContext:      kept.TraceContext,
 			StoreTimestamp:    timestamppb.New(time.UnixMilli(e.storedAt)),
 			StoreHost:         s.storeHost,

@@ -12,6 +12,7 @@ type orderedLane struct {
 	sub       *subscription
 	queue     *queueLog
 	id        int
+	lite      string          // the lite topic, if it is the lane of one
 	base      int64           // all below are settled
 	settled   map[int64]bool  // above base
 	tries     map[int64]tries // of what is not settled
@@ -141,7 +142,7 @@ func (l *orderedLane) deliver(o *outstanding, start int64, p *pull) {
 	o.popTime, o.visible, o.renewal = t.popTime, t.popTime+p.invisible, newRenewal(p)
 	p.take(delivery{entry: o.held, attempt: t.count, handle: handle{
 		start: start, popTime: o.popTime, invisible: p.invisible, revive: reviveOrdered,
-		kind: kindTopic, queue: int64(l.id), offset: o.offset, commit: o.held.commit,
+		kind: kindTopic, queue: int64(l.id), offset: o.offset, commit: o.held.commit, lite: l.lite,
 	}})
 }
 
@@ -225,8 +226,11 @@ func (o *outstanding) settle() {
 }
 
 // change keeps the pop time, as the server does: the handle differs in its invisible duration. It
-// counts as an attempt in any case.
-func (o *outstanding) change(now, invisible int64, _ bool) (popTime, invisibleFor int64) {
+// counts as an attempt in any case, but in the lane of a lite topic, which can be suspended.
+func (o *outstanding) change(now, invisible int64, free bool) (popTime, invisibleFor int64) {
+	if free && o.lane.lite != "" {
+		o.lane.suspend(now + invisible)
+	}
 	o.visible, o.renewal = now+invisible, nil
 	o.lane.changed(now)
 	return o.popTime, o.visible - o.popTime

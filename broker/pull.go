@@ -14,6 +14,7 @@ const maxWaiters = 1024
 // A pull is what one ReceiveMessage asks for, and what it has got. While it waits it belongs to
 // the lock of the subscription, else to the call.
 type pull struct {
+	client    string
 	filter    filter
 	max       int
 	invisible int64  // milliseconds
@@ -106,7 +107,7 @@ func (s *subscription) serve(l lane, chosen func(*pull) bool) {
 	now := nowMillis()
 	for i := 0; i < len(s.waiters) && !l.idle(now); {
 		w := s.waiters[i]
-		if chosen(w.pull) {
+		if s.mayRead(w.pull, l) && chosen(w.pull) {
 			w.pull.now = now
 			l.pop(w.pull)
 		}
@@ -118,6 +119,9 @@ func (s *subscription) serve(l lane, chosen func(*pull) bool) {
 		s.waiters = slices.Delete(s.waiters, i, i+1)
 	}
 }
+
+// mayRead tells whether the client of p gets anything from the lane.
+func (s *subscription) mayRead(p *pull, l lane) bool { return s.lite == nil || s.lite.reads(p, l) }
 
 // wants tells whether p would take one of the messages of a lane that lie at first or later.
 func (p *pull) wants(l lane, first int64) bool {

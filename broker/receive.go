@@ -59,12 +59,15 @@ func (s *service) receive(ctx context.Context, id string, req *v2.ReceiveMessage
 	if err != nil {
 		return nil, nil, err
 	}
-	sub, err := s.readable(req.GetMessageQueue().GetTopic(), req.GetGroup())
+	sub, err := s.readable(req.GetMessageQueue().GetTopic(), req.GetGroup(), settings.GetClientType())
 	if err != nil {
 		return nil, nil, err
 	}
 	p, err := s.pull(req, id)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := sub.checkUnacked(id); err != nil {
 		return nil, nil, err
 	}
 	if err := sub.poll(ctx, p, polling); err != nil {
@@ -84,7 +87,7 @@ func (s *service) receive(ctx context.Context, id string, req *v2.ReceiveMessage
 }
 
 // readable finds what a group reads of a topic.
-func (s *service) readable(topic, group *v2.Resource) (*subscription, error) {
+func (s *service) readable(topic, group *v2.Resource, client v2.ClientType) (*subscription, error) {
 	if err := checkTopicAndGroup(topic, group); err != nil {
 		return nil, err
 	}
@@ -99,11 +102,18 @@ func (s *service) readable(topic, group *v2.Resource) (*subscription, error) {
 	if !t.Permission.readable() {
 		return nil, errNoReadableQueue()
 	}
+	if err := g.checkMode(client); err != nil {
+		return nil, err
+	}
+	if client == v2.ClientType_LITE_PUSH_CONSUMER {
+		return s.findLite(topic, group)
+	}
 	return s.store.subscription(g, t), nil
 }
 
 func (s *service) pull(req *v2.ReceiveMessageRequest, id string) (*pull, error) {
 	p := &pull{
+		client:    id,
 		max:       min(int(req.GetBatchSize()), maxBatch),
 		invisible: req.GetInvisibleDuration().AsDuration().Milliseconds(),
 		attemptID: req.GetAttemptId(),

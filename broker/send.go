@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -129,12 +130,13 @@ func (s *store) keep(t *topic, messages []*v2.Message) []*v2.SendResultEntry {
 }
 
 // queuing gives what tells in which queue each message of a request is stored: that of its message
-// group. Those without one go to one queue together, another one for each request.
+// group or lite topic. Those without one go to one queue together, another one for each request.
 func (t *topic) queuing() func(*v2.Message) int {
 	robin := int(t.robin.Add(1)) % len(t.logs)
 	return func(m *v2.Message) int {
-		if group := m.GetSystemProperties().GetMessageGroup(); group != "" {
-			return queueOf(group, len(t.logs))
+		sp := m.GetSystemProperties()
+		if key := cmp.Or(sp.GetMessageGroup(), sp.GetLiteTopic()); key != "" {
+			return queueOf(key, len(t.logs))
 		}
 		return robin
 	}
@@ -149,6 +151,7 @@ func storeAll(t *topic, queue func(*v2.Message) int, messages []*v2.Message) []*
 			n++
 		}
 		offset := t.append(q, 0, messages[:n]...)
+		t.spread(q, offset, n)
 		t.arrived(q, offset)
 		for i, m := range messages[:n] {
 			entries = append(entries, sent(m, offset+int64(i)))

@@ -182,15 +182,30 @@ func (s *store) subscription(g *group, t *topic) *subscription {
 	if !ok {
 		sub = newSubscription(s, g, t)
 		g.subs[t.Name] = sub
-		t.addSub(sub)
+		if sub.lite != nil {
+			t.lites.addReader(sub)
+		} else {
+			t.addSub(sub)
+		}
 	}
 	return sub
 }
 
-// abandon brings back soon what is extended for a client that has gone.
+// abandon brings back soon what is extended for a client that has gone, and ends its subscriptions
+// to lite topics.
 func (s *store) abandon(client string) {
 	for _, sub := range s.subscriptions() {
 		sub.abandon(client)
+	}
+	s.abandonLite(client)
+}
+
+// abandonLite ends the subscriptions to lite topics of a client.
+func (s *store) abandonLite(client string) {
+	for _, sub := range s.subscriptions() {
+		if sub.lite != nil {
+			sub.removeLite(client)
+		}
 	}
 }
 

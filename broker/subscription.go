@@ -11,7 +11,8 @@ type subscription struct {
 	alarm deadline // in the scheduler, for the earliest of due
 
 	mu        sync.Mutex  // guards what follows and all in the lanes
-	lanes     []lane      // by queue id
+	lanes     []lane      // by queue id; none in a group of lite topics
+	lite      *liteReader // of a group of lite topics
 	retries   *topic      // nil until there is a redelivery
 	retry     *sharedLane // likewise
 	due       deadlines
@@ -74,6 +75,10 @@ func newSubscription(st *store, g *group, t *topic) *subscription {
 		forwarded: make(map[int64]bool),
 	}
 	s.alarm.owner = s
+	if g.Lite.Topic == t.Name && t.lites != nil {
+		s.lanes, s.lite = nil, newLiteReader(s)
+		return s
+	}
 	for i, l := range t.logs {
 		if g.Ordered {
 			s.lanes[i] = newOrderedLane(s, l, i)
@@ -111,6 +116,10 @@ func (s *subscription) expire(now int64) {
 // pop hands out to p what is there. Every fifth time it looks at the redeliveries first, so that
 // neither they nor new messages starve.
 func (s *subscription) pop(p *pull) {
+	if s.lite != nil {
+		s.lite.pop(p)
+		return
+	}
 	s.turn++
 	retryFirst := s.turn%5 == 0
 	if retryFirst && s.retry != nil {
@@ -126,6 +135,10 @@ func (s *subscription) pop(p *pull) {
 
 // lane finds the lane that a handle names.
 func (s *subscription) lane(h handle) (lane, bool) {
+	if s.lite != nil {
+		l, ok := s.lite.lanes[h.lite]
+		return l, ok
+	}
 	if h.kind != kindTopic {
 		return s.retry, s.retry != nil && h.queue == 0
 	}
@@ -190,6 +203,13 @@ func (s *subscription) tell(a arrival) {
 
 // all gives the lanes of the queues, and that of the redeliveries if there is one.
 func (s *subscription) all() []lane {
+	if s.lite != nil {
+		all := make([]lane, len(s.lite.order))
+		for i, l := range s.lite.order {
+			all[i] = l
+		}
+		return all
+	}
 	if s.retry == nil {
 		return s.lanes
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"io"
+	"math"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -17,21 +18,30 @@ import (
 const (
 	producerAttempts     = 3
 	receiveBatchSize     = 32
-	liteSubscriptionMax  = 2000
 	producerBackoffFirst = 10 * time.Millisecond
 	producerBackoffMax   = time.Second
 )
 
+type telemetryStream = grpc.BidiStreamingServer[v2.TelemetryCommand, v2.TelemetryCommand]
+
 // Telemetry takes the settings of a client and answers with what holds for it; commands to the
 // client go the same way. The end of the stream does not end the session.
-func (s *service) Telemetry(stream grpc.BidiStreamingServer[v2.TelemetryCommand, v2.TelemetryCommand]) error {
+func (s *service) Telemetry(stream telemetryStream) error {
 	id, err := clientID(stream.Context())
 	if err != nil {
 		return stream.Send(&v2.TelemetryCommand{Status: statusOf(err)})
 	}
 	out := openOutbox(stream.Send)
-	defer out.close()
-	defer s.store.sessions.detach(id, out)
+	err = s.converse(id, stream, out)
+	if s.store.sessions.detach(id, out) && err != nil {
+		s.store.abandonLite(id) // the client has broken off; what it says of them when it is back holds
+	}
+	out.close()
+	return err
+}
+
+// converse reads what a client says until it says no more.
+func (s *service) converse(id string, stream telemetryStream, out *outbox) error {
 	for {
 		command, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -95,12 +105,11 @@ func (s *service) mergeSubscription(settings *v2.Settings) error {
 	if err != nil {
 		return err
 	}
-	switch t := settings.GetClientType(); t {
-	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER:
-	case v2.ClientType_LITE_PUSH_CONSUMER:
-		return refuse(v2.Code_ILLEGAL_CONSUMER_GROUP, "regular group cannot use LITE mode: "+g.Name)
-	default:
+	if t := settings.GetClientType(); !isConsumer(t) {
 		return refusef(v2.Code_INTERNAL_SERVER_ERROR, "Client type is not consumer, type: %v", t)
+	}
+	if err := g.checkConsumer(settings); err != nil {
+		return err
 	}
 	for _, entry := range sub.GetSubscriptions() {
 		if err := s.subscribe(g, entry); err != nil {
@@ -110,9 +119,29 @@ func (s *service) mergeSubscription(settings *v2.Settings) error {
 	sub.Fifo = new(g.Ordered)
 	sub.ReceiveBatchSize = new(int32(receiveBatchSize))
 	sub.LongPollingTimeout = durationpb.New(s.limits.MaxPolling)
-	sub.LiteSubscriptionQuota = new(int32(liteSubscriptionMax))
+	sub.LiteSubscriptionQuota = new(int32(min(g.Lite.Quota, math.MaxInt32)))
 	sub.MaxLiteTopicSize = new(int32(maxLiteTopic))
 	settings.BackoffPolicy = g.policy()
+	return nil
+}
+
+// isConsumer tells of the clients that receive by ReceiveMessage.
+func isConsumer(t v2.ClientType) bool {
+	switch t {
+	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, v2.ClientType_LITE_PUSH_CONSUMER:
+		return true
+	}
+	return false
+}
+
+// checkConsumer refuses a client that is none for the group.
+func (g *group) checkConsumer(settings *v2.Settings) error {
+	if err := g.checkMode(settings.GetClientType()); err != nil || !g.isLite() {
+		return err
+	}
+	if entries := settings.GetSubscription().GetSubscriptions(); len(entries) > 0 {
+		return g.checkBinding(entries[0].GetTopic().GetName())
+	}
 	return nil
 }
 

@@ -25,7 +25,7 @@ func (s *service) terminate(ctx context.Context, req *v2.NotifyClientTermination
 	switch t := settings.GetClientType(); t {
 	case v2.ClientType_PRODUCER:
 		return nil
-	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER:
+	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, v2.ClientType_LITE_PUSH_CONSUMER:
 		return checkGroup(req.GetGroup().GetName())
 	default:
 		return refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, t.String())

@@ -21,7 +21,9 @@ const (
 	Delay
 	Transaction
 	Priority
-	// Mixed takes all of these but Priority, each message by its own type. The server makes no such
+	// Lite takes messages that name a lite topic, which groups with a [LiteBinding] subscribe to.
+	Lite
+	// Mixed takes all of these but Priority and Lite, each message by its own type. The server makes no such
 	// topic unless it is configured with enableMixedMessageType.
 	Mixed
 )
@@ -47,6 +49,8 @@ func (t MessageType) accepts() []v2.MessageType {
 		return []v2.MessageType{v2.MessageType_TRANSACTION}
 	case Priority:
 		return []v2.MessageType{v2.MessageType_PRIORITY}
+	case Lite:
+		return []v2.MessageType{v2.MessageType_LITE}
 	case Mixed:
 		return []v2.MessageType{v2.MessageType_NORMAL, v2.MessageType_FIFO, v2.MessageType_DELAY, v2.MessageType_TRANSACTION}
 	default:
@@ -94,6 +98,10 @@ type Topic struct {
 	Queues     int         // DefaultQueues if 0; at most MaxQueues
 	Type       MessageType // Normal if unset
 	Permission Permission  // ReadWrite if unset
+
+	// LiteExpiry is for how long a lite topic of a topic of type Lite is kept without a new message,
+	// to the second; forever if 0. One that expires takes what is in it with it.
+	LiteExpiry time.Duration
 }
 
 func (t *Topic) normalize() error {
@@ -105,6 +113,8 @@ func (t *Topic) normalize() error {
 		return &ConfigError{"topic", t.Name, "queues must be between 1 and 1024"}
 	case t.Type < Normal || t.Type > Mixed:
 		return &ConfigError{"topic", t.Name, "unknown message type"}
+	case t.LiteExpiry < 0 || t.LiteExpiry > 0 && t.Type != Lite:
+		return &ConfigError{"topic", t.Name, "an expiry of lite topics needs type Lite, and must not be negative"}
 	case t.Permission < ReadWrite || t.Permission > NoAccess:
 		return &ConfigError{"topic", t.Name, "unknown permission"}
 	}
@@ -124,6 +134,7 @@ type topic struct {
 	robin  atomic.Uint32 // which queue the next message without a message group goes to
 	commit *atomic.Int64 // the store's: the next position in the one imagined commit log
 	retain int64         // messages of a queue; 0 for all, as of retries and dead letters
+	lites  *liteTopics   // nil unless of type Lite
 }
 
 func (s *store) newTopic(cfg Topic) *topic {
@@ -133,6 +144,9 @@ func (s *store) newTopic(cfg Topic) *topic {
 	}
 	for i := range t.logs {
 		t.logs[i] = new(queueLog)
+	}
+	if cfg.Type == Lite {
+		t.lites = newLiteTopics(s.scheduler, cfg, t.retain)
 	}
 	t.subs.Store(new([]*subscription))
 	return t
@@ -160,18 +174,7 @@ func (t *topic) arrived(queue int, first int64) {
 	for _, s := range *t.subs.Load() {
 		read = min(read, s.arrived(queue, first))
 	}
-	t.trim(queue, read)
-}
-
-// trim drops what lies before the offset read and is not to be retained.
-func (t *topic) trim(queue int, read int64) {
-	if t.retain == 0 {
-		return
-	}
-	first, end := t.logs[queue].bounds()
-	if before := min(read, end-t.retain); before-first >= segmentSize {
-		t.logs[queue].trim(before)
-	}
+	t.logs[queue].keep(t.retain, read)
 }
 
 // addSub is called with store.mu held.

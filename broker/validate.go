@@ -124,7 +124,10 @@ func checkMessage(m *v2.Message, now time.Time) error {
 	if err := checkMessageGroup(sp); err != nil {
 		return err
 	}
-	return checkLiteTopic(sp)
+	if sp.GetLiteTopic() == "" {
+		return nil
+	}
+	return checkLiteTopic(sp.GetLiteTopic())
 }
 
 // checkProperties checks user properties, tag and keys.
@@ -214,10 +217,10 @@ func checkMessageGroup(sp *v2.SystemProperties) error {
 	return nil
 }
 
-func checkLiteTopic(sp *v2.SystemProperties) error {
+// checkLiteTopic refuses a name that no lite topic may have.
+func checkLiteTopic(name string) error {
 	const code = v2.Code_ILLEGAL_LITE_TOPIC
-	switch name := sp.GetLiteTopic(); {
-	case sp.LiteTopic == nil:
+	switch {
 	case isBlank(name):
 		return refuse(code, "lite topic cannot be the char sequence of whitespace")
 	case len(name) > maxLiteTopic:
