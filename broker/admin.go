@@ -49,6 +49,7 @@ type Stored struct {
 	Tag          string   // "" for none
 	Keys         []string // what messages are looked up by
 	MessageGroup string   // "" for none
+	LiteTopic    string   // "" for none
 	Properties   map[string]string
 	Body         []byte // as it was sent, perhaps compressed
 	Compressed   bool   // the body is gzip
@@ -86,6 +87,7 @@ func storedOf(e *entry, queue int, offset int64) Stored {
 		Tag:          sp.GetTag(),
 		Keys:         slices.Clone(sp.GetKeys()),
 		MessageGroup: sp.GetMessageGroup(),
+		LiteTopic:    sp.GetLiteTopic(),
 		Properties:   maps.Clone(e.message.GetUserProperties()),
 		Body:         slices.Clone(e.message.GetBody()),
 		Compressed:   sp.GetBodyEncoding() == v2.Encoding_GZIP,

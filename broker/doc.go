@@ -32,9 +32,16 @@
 // the producers that have named the topic in their settings, over its telemetry stream. After 15
 // checks the message goes to the topic TRANS_CHECK_MAX_TIME_TOPIC, which [Broker.Messages] shows.
 //
+// # Lite topics
+//
+// A topic of type [Lite] is the parent of any number of lite topics, which messages name. A group
+// with a [LiteBinding] to it reads those that its clients subscribe to, each client its own, and
+// each lite topic in order: what was received of one blocks it until all of that is acknowledged,
+// or visible again. The server does this in its CLUSTER mode alone.
+//
 // # What is not here
 //
-// Priorities and SQL filters are refused with NOT_IMPLEMENTED. Recall, lite topics, and pulling by
-// offset have no method: UNIMPLEMENTED. Nothing is written to disk, and nothing that was stored is
+// Priorities and SQL filters are refused with NOT_IMPLEMENTED. Recall, and pulling by offset
+// have no method: UNIMPLEMENTED. Nothing is written to disk, and nothing that was stored is
 // dropped unless [Options].Retain says so: the memory that a broker takes is the messages sent to it.
 package broker

@@ -23,7 +23,7 @@ type liteClient struct {
 	id       string
 	wants    map[string]bool
 	order    []*orderedLane
-	turn     int   // counts pops, to begin at another lite topic each time
+	next     int   // in order: where the next pop begins, so that no lite topic starves
 	spoke    int64 // Unix milliseconds
 }
 
@@ -41,12 +41,12 @@ func (r *liteReader) pop(p *pull) {
 	if r.wildcard() {
 		order = r.order
 	}
-	c.turn++
 	for i := range order {
-		if p.full() {
+		at := (c.next + i) % len(order)
+		if order[at].pop(p); p.full() {
+			c.next = at + 1
 			return
 		}
-		order[(c.turn+i)%len(order)].pop(p)
 	}
 }
 

@@ -29,6 +29,9 @@ func (s *service) syncLite(ctx context.Context, req *v2.SyncLiteSubscriptionRequ
 				return err
 			}
 		}
+		if err := checkOffset(req.GetOffsetOption()); err != nil {
+			return err
+		}
 	}
 	sub, err := s.findLite(req.GetTopic(), req.GetGroup())
 	if err != nil {
@@ -39,6 +42,22 @@ func (s *service) syncLite(ctx context.Context, req *v2.SyncLiteSubscriptionRequ
 		return refusef(v2.Code_LITE_SUBSCRIPTION_QUOTA_EXCEEDED, "lite subscription quota exceeded: %d", quota)
 	}
 	return sub.sync(id, req, names)
+}
+
+// checkOffset refuses an option that says nothing, or what the broker does not know.
+func checkOffset(from *v2.OffsetOption) error {
+	if from == nil {
+		return nil
+	}
+	switch o := from.GetOffsetType().(type) {
+	case nil:
+		return refuse(v2.Code_BAD_REQUEST, "the offset option does not say where to begin")
+	case *v2.OffsetOption_Policy_:
+		if _, known := v2.OffsetOption_Policy_name[int32(o.Policy)]; !known {
+			return refusef(v2.Code_BAD_REQUEST, "unknown offset policy: %d", o.Policy)
+		}
+	}
+	return nil
 }
 
 // findLite finds what a group of lite topics reads of its parent topic.

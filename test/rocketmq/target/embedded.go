@@ -74,7 +74,14 @@ func (s *embedded) CreateGroup(_ context.Context, g Group) error {
 	if g.Retry != nil {
 		backoff = broker.RetryPolicy{Initial: g.Retry.Initial, Max: g.Retry.Max, Multiplier: float32(g.Retry.Multiplier)}
 	}
-	return s.broker.CreateGroup(broker.Group{Name: g.Name, Ordered: g.Ordered, RetryMaxTimes: retries, Backoff: backoff})
+	group := broker.Group{Name: g.Name, Ordered: g.Ordered, RetryMaxTimes: retries, Backoff: backoff}
+	if l := g.Lite; l != nil {
+		group.Lite = broker.LiteBinding{
+			Topic: l.Parent, Exclusive: l.Exclusive, ResetOnTakeover: l.ResetOnTakeover,
+			ResetOnUnsubscribe: l.ResetOnUnsubscribe, Wildcard: l.Wildcard, Quota: l.Quota,
+		}
+	}
+	return s.broker.CreateGroup(group)
 }
 
 // Stored implements Server.
@@ -100,7 +107,7 @@ func messageType(name string) (broker.MessageType, error) {
 	if name == "" {
 		return broker.Normal, nil
 	}
-	types := []broker.MessageType{broker.Normal, broker.FIFO, broker.Delay, broker.Transaction, broker.Priority}
+	types := []broker.MessageType{broker.Normal, broker.FIFO, broker.Delay, broker.Transaction, broker.Priority, broker.Lite}
 	i := slices.IndexFunc(types, func(t broker.MessageType) bool { return t.String() == name })
 	if i < 0 {
 		return 0, fmt.Errorf("target: message type %q: want one of %v", name, types)
