@@ -25,7 +25,7 @@
 // # Later, and perhaps
 //
 // A message with a delivery time, up to a day ahead, is stored at the end of the second in which
-// that time lies, never early.
+// that time lies, never early. Until then its sender can recall it, if [Options].Recall is set.
 //
 // A message sent in a transaction is stored once the transaction is committed. The producer ends it
 // within 30 seconds of the sending, or when it is asked: every 30 seconds the broker asks one of
@@ -41,7 +41,7 @@
 //
 // # What is not here
 //
-// Priorities and SQL filters are refused with NOT_IMPLEMENTED. Recall, and pulling by offset
-// have no method: UNIMPLEMENTED. Nothing is written to disk, and nothing that was stored is
+// Priorities and SQL filters are refused with NOT_IMPLEMENTED. Pulling by offset has no method:
+// UNIMPLEMENTED. Nothing is written to disk, and nothing that was stored is
 // dropped unless [Options].Retain says so: the memory that a broker takes is the messages sent to it.
 package broker

@@ -27,6 +27,10 @@ type Options struct {
 	// the server does over gRPC.
 	AutoCreate bool
 
+	// Recall lets producers take back delayed messages before their time. Without it a recall is
+	// refused, which is the server's default too (recallMessageEnable).
+	Recall bool
+
 	// Retain bounds what is kept, in messages of a queue: beyond it the oldest are dropped, some
 	// hundred at a time. Never dropped are retries, dead letters, and what a group that reads the
 	// topic has still to receive. If 0, all is kept, and memory grows with what is sent.

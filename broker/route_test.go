@@ -147,6 +147,7 @@ func TestService_NeedsAClientIDForAllItAnswers(t *testing.T) {
 			"end transaction": func() (interface{ GetStatus() *v2.Status }, error) {
 				return r.stub.EndTransaction(ctx, nil)
 			},
+			"recall":    func() (interface{ GetStatus() *v2.Status }, error) { return r.stub.RecallMessage(ctx, nil) },
 			"heartbeat": func() (interface{ GetStatus() *v2.Status }, error) { return r.stub.Heartbeat(ctx, nil) },
 			"termination": func() (interface{ GetStatus() *v2.Status }, error) {
 				return r.stub.NotifyClientTermination(ctx, nil)
@@ -162,9 +163,7 @@ func TestService_NeedsAClientIDForAllItAnswers(t *testing.T) {
 
 func TestService_DoesNotPretendToWhatItLacks(t *testing.T) {
 	inBubble(t, func(r *rig) {
-		_, err := r.stub.RecallMessage(r.ctx, &v2.RecallMessageRequest{})
-		r.Equal(codes.Unimplemented, status.Code(err))
-		_, err = r.stub.GetOffset(r.ctx, &v2.GetOffsetRequest{})
+		_, err := r.stub.GetOffset(r.ctx, &v2.GetOffsetRequest{})
 		r.Equal(codes.Unimplemented, status.Code(err))
 		stream, err := r.stub.PullMessage(r.ctx, &v2.PullMessageRequest{})
 		r.NoError(err)

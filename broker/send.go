@@ -70,13 +70,17 @@ func checkBatch(messages []*v2.Message, now time.Time) error {
 func accepts(t *topic, m *v2.Message) error {
 	actual := typeOf(m)
 	if !slices.Contains(t.accepts, actual) {
-		return refusef(v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE,
-			"TopicMessageType validate failed, the expected type is %v, but actual type is %v", t.Type, actual)
+		return errConflict(t, actual)
 	}
 	if actual == v2.MessageType_PRIORITY {
 		return refusef(v2.Code_NOT_IMPLEMENTED, "messages of type %v are not supported by this broker", actual)
 	}
 	return nil
+}
+
+func errConflict(t *topic, actual v2.MessageType) error {
+	return refusef(v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE,
+		"TopicMessageType validate failed, the expected type is %v, but actual type is %v", t.Type, actual)
 }
 
 // batchable refuses messages that cannot be sent together.

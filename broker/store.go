@@ -19,6 +19,7 @@ const (
 // held for look-ups only; the locks of subscriptions come before it, never after.
 type store struct {
 	autoCreate   bool
+	recall       bool  // what waits for its time may be taken back
 	retain       int64 // messages of a queue; 0 for all
 	scheduler    *scheduler
 	sessions     *sessions
@@ -37,6 +38,7 @@ func newStore(opts Options, limits Limits, sch *scheduler) *store {
 	s := &store{
 		delays:     newDelays(sch),
 		autoCreate: opts.AutoCreate,
+		recall:     opts.Recall,
 		retain:     int64(max(0, opts.Retain)),
 		scheduler:  sch,
 		revive:     limits.RedeliveryDelay.Milliseconds(),

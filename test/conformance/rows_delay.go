@@ -20,13 +20,25 @@ func delayRows() []Row {
 			require.True(e, at.Equal(m.GetSystemProperties().GetDeliveryTimestamp().AsTime()),
 				"want %v in %v", at, m.GetSystemProperties())
 		}},
+		{"DE4", "a recalled message does not come, its sibling does", Near, recalled},
+		{"DE5", "a recall handle of another topic, of a time that is past, or of nothing is refused", Equal, func(e *Env) {
+			topic, other, c := e.Topic("DELAY", 4), e.Topic("DELAY", 4), e.Client()
+			handle := c.Later(topic, "body", time.Second)
+			require.Equal(e, v2.Code_INTERNAL_SERVER_ERROR, c.Recall(other, handle).GetStatus().GetCode())
+			e.Sleep(3 * time.Second)
+			for _, handle := range []string{handle, "", "garbage", "djIgYSBiIGMgZA=="} {
+				require.Equal(e, v2.Code_INTERNAL_SERVER_ERROR, c.Recall(topic, handle).GetStatus().GetCode(), "handle %q", handle)
+			}
+		}},
+		{"DE6", "a recall from a NORMAL topic conflicts", Equal, func(e *Env) {
+			c := e.Client()
+			handle := c.Later(e.Topic("DELAY", 4), "body", time.Minute)
+			require.Equal(e, conflict, c.Recall(e.Topic("NORMAL", 4), handle).GetStatus().GetCode())
+		}},
 		{"DE7", "only a message that has to wait has a recall handle", Equal, func(e *Env) {
 			topic, c := e.Topic("DELAY", 4), e.Client()
-			handle := func(ahead time.Duration) string {
-				return c.Send(e.Message(topic, "body", deliverAt(time.Now().Add(ahead)))).GetEntries()[0].GetRecallHandle()
-			}
-			require.NotEmpty(e, handle(time.Minute))
-			require.Empty(e, handle(-time.Minute))
+			require.NotEmpty(e, c.Later(topic, "body", time.Minute))
+			require.Empty(e, c.Later(topic, "body", -time.Minute))
 		}},
 		{"DE8", "a delayed message in a request with another is not taken", Equal, func(e *Env) {
 			topic := e.Topic("DELAY", 4)
@@ -59,4 +71,38 @@ func punctual(e *Env) {
 			delete(due, body)
 		}
 	}
+}
+
+// recalled waits for the sibling, which is in the same second.
+func recalled(e *Env) {
+	topic, group := e.Topic("DELAY", 4), e.Group()
+	c := e.Consumer(group)
+	ahead := time.Until(time.Now().Truncate(time.Second).Add(4500 * time.Millisecond))
+	handle := c.Later(topic, "recalled", ahead)
+	c.Later(topic, "sibling", ahead)
+	for range 2 { // it makes no difference whether the message is there
+		answer := c.Recall(topic, handle)
+		require.Equal(e, v2.Code_OK, answer.GetStatus().GetCode(), "status of the recall: %v", answer.GetStatus())
+		require.NotEmpty(e, answer.GetMessageId())
+	}
+	m, _ := c.One(group, topic)
+	require.Equal(e, "sibling", string(m.GetBody()))
+	c.Acked(group, topic, m)
+	c.Silent(group, topic, time.Now().Add(5*time.Second))
+}
+
+// Later sends a message to be delivered after a time and returns its recall handle.
+func (c *Client) Later(topic, body string, ahead time.Duration) string {
+	resp := c.Send(c.e.Message(topic, body, deliverAt(time.Now().Add(ahead))))
+	require.Equal(c.e, v2.Code_OK, resp.GetStatus().GetCode(), "status of the send: %v", resp.GetStatus())
+	return resp.GetEntries()[0].GetRecallHandle()
+}
+
+// Recall returns the answer to the recall of a message.
+func (c *Client) Recall(topic, handle string) *v2.RecallMessageResponse {
+	ctx, cancel := c.short()
+	defer cancel()
+	resp, err := c.rpc.RecallMessage(ctx, &v2.RecallMessageRequest{Topic: resource(topic), RecallHandle: handle})
+	require.NoError(c.e, err)
+	return resp
 }

@@ -19,8 +19,10 @@ type embedded struct {
 }
 
 // StartEmbedded starts an embedded broker. Close ends it. With the option InMemory it has no
-// endpoint and is reached by [Server.Dial] alone, and it fits a bubble of testing/synctest.
+// endpoint and is reached by [Server.Dial] alone, and it fits a bubble of testing/synctest. Recall is
+// on, as on the real server that rocketmq/cmd starts.
 func StartEmbedded(o broker.Options) (Server, error) {
+	o.Recall = true
 	b, err := broker.Start(o)
 	if err != nil {
 		return nil, fmt.Errorf("target: start the embedded broker: %w", err)
