@@ -199,3 +199,70 @@ func TestDefectB20_ABatchOfOneMessageGroupIsTaken(t *testing.T) {
 		require.Equal(r, []string{"0", "1", "2", "3", "4"}, r.stored("steps"))
 	})
 }
+
+func TestDefectB5_RecallingOfATopicThatWasNeverSentToDoesNotPanic(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		n.at(single[0]).recall = func(context.Context, *v2.RecallMessageRequest) (*v2.RecallMessageResponse, error) {
+			return &v2.RecallMessageResponse{Status: ok(), MessageId: "id"}, nil
+		}
+		id, err := n.producer().Recall(n.Context(), "never-used", "handle")
+		require.NoError(n, err)
+		require.Equal(n, "id", id)
+		_, err = n.producer().Recall(n.Context(), "never-used", "")
+		require.ErrorIs(n, err, client.ErrNotRecalled)
+	})
+}
+
+func TestDefectB5_APolicyWithoutStepsIsNotIndexed(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		n.at(single[0]).telemetry = answerSettings(func(s *v2.Settings) *v2.Settings {
+			s.BackoffPolicy = &v2.RetryPolicy{MaxAttempts: 16, Strategy: &v2.RetryPolicy_CustomizedBackoff{
+				CustomizedBackoff: &v2.CustomizedBackoff{},
+			}}
+			return s
+		})
+		settings, err := n.consumer("orders").Settings(n.Context())
+		require.NoError(n, err)
+		for _, attempt := range []int{-1, 0, 1, 17} {
+			require.Zero(n, settings.Backoff.Delay(attempt))
+		}
+		n.sends(single[0], func(context.Context) error { return status.Error(codes.ResourceExhausted, "slow down") })
+		_, err = n.producer().Send(n.Context(), message("orders", "x"))
+		require.ErrorIs(n, err, client.ErrThrottled)
+	})
+}
+
+func TestDefectB12_AFailedSendLeavesItsTransactionUsable(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		var ill atomic.Bool
+		ill.Store(true)
+		n.sends(single[0], func(context.Context) error {
+			if ill.Load() {
+				return status.Error(codes.Internal, "ill")
+			}
+			return nil
+		})
+		ended := make(chan *v2.EndTransactionRequest, 1)
+		n.at(single[0]).end = func(_ context.Context, q *v2.EndTransactionRequest) (*v2.EndTransactionResponse, error) {
+			ended <- q
+			return &v2.EndTransactionResponse{Status: ok()}, nil
+		}
+		check := func(context.Context, *client.Message) client.Resolution { return client.ResolutionUnknown }
+		tx, err := n.producer(client.WithTransactionChecker(check)).BeginTransaction()
+		require.NoError(n, err)
+		for range 3 { // a lock that is kept by a failure would stop the second
+			_, err = tx.Send(n.Context(), message("orders", "x"))
+			require.ErrorIs(n, err, client.ErrInternal)
+		}
+		ill.Store(false)
+		_, err = tx.Send(n.Context(), message("orders", "x"))
+		require.NoError(n, err)
+		_, err = tx.Send(n.Context(), message("orders", "y"))
+		require.ErrorIs(n, err, client.ErrTransactionFull, "one message and no more")
+		ctx, cancel := context.WithCancel(n.Context())
+		cancel()
+		require.ErrorIs(n, tx.Commit(ctx), context.Canceled, "an end goes by its context")
+		require.NoError(n, tx.Commit(n.Context()))
+		require.Equal(n, v2.TransactionSource_SOURCE_CLIENT, (<-ended).GetSource())
+	})
+}

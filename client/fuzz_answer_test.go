@@ -278,7 +278,8 @@ func (t *trial) check(err error) {
 
 func (t *trial) produce() {
 	t.Helper()
-	p, err := t.client.NewProducer()
+	check := func(context.Context, *client.Message) client.Resolution { return client.ResolutionCommit }
+	p, err := t.client.NewProducer(client.WithTransactionChecker(check))
 	require.NoError(t, err)
 	t.call(func(ctx context.Context) error {
 		r, err := p.Send(ctx, message("orders", "x"))
@@ -299,6 +300,21 @@ func (t *trial) produce() {
 		sent := make(chan error, 1)
 		p.SendAsync(ctx, message("orders", "x"), func(_ client.Receipt, err error) { sent <- err })
 		return <-sent
+	})
+	for _, end := range []func(*client.Transaction, context.Context) error{
+		(*client.Transaction).Commit, (*client.Transaction).Rollback,
+	} {
+		tx, err := p.BeginTransaction()
+		require.NoError(t, err)
+		t.call(func(ctx context.Context) error {
+			_, err := tx.Send(ctx, message("orders", "x"))
+			return err
+		})
+		t.call(func(ctx context.Context) error { return end(tx, ctx) })
+	}
+	t.call(func(ctx context.Context) error {
+		_, err := p.Recall(ctx, "orders", "handle")
+		return err
 	})
 }
 
