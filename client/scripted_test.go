@@ -127,7 +127,7 @@ func wellHeartbeat(context.Context, *v2.HeartbeatRequest) (*v2.HeartbeatResponse
 }
 
 func (n *network) start(address string, s *scripted) {
-	s.listener, s.server = bufconn.Listen(1<<20), grpc.NewServer()
+	s.listener, s.server = bufconn.Listen(1<<20), grpc.NewServer(grpc.MaxRecvMsgSize(16<<20))
 	v2.RegisterMessagingServiceServer(s.server, s)
 	go func() { _ = s.server.Serve(s.listener) }() // ended by stop
 	n.mu.Lock()

@@ -91,28 +91,45 @@ func (tx *Transaction) Send(ctx context.Context, m *Message) (Receipt, error) {
 	if err := tx.claim(transactionOpen); err != nil {
 		return Receipt{}, err
 	}
-	s, err := p.prepareHalf(ctx, m, tx)
+	r, half, err := tx.sendHalf(ctx, m)
 	if err != nil {
 		tx.release(transactionOpen, nil, false)
 		return Receipt{}, err
 	}
-	receipts, err := p.transmit(ctx, s)
-	if err != nil {
-		tx.release(transactionOpen, nil, false)
-		return Receipt{}, err
-	}
-	tx.release(transactionSent, s.items[0], false)
-	return receipts[0], nil
+	tx.release(transactionSent, half, false)
+	return r, nil
 }
 
-// prepareHalf checks and encodes the message of a transaction.
-func (p *Producer) prepareHalf(ctx context.Context, m *Message, tx *Transaction) (*shipment, error) {
+func (tx *Transaction) sendHalf(ctx context.Context, m *Message) (Receipt, *outgoing, error) {
+	p := tx.producer
+	m, sending, err := p.client.observer.send(ctx, p.member, m)
+	if err != nil {
+		return Receipt{}, nil, err
+	}
+	s, r, err := tx.transmit(ctx, m)
+	sending.end(r, err)
+	if err != nil {
+		return Receipt{}, nil, err
+	}
+	return r, s.items[0], nil
+}
+
+// transmit checks, encodes and sends the message.
+func (tx *Transaction) transmit(ctx context.Context, m *Message) (*shipment, Receipt, error) {
 	if m != nil {
 		if field, _ := m.typeFields(); field != "" {
-			return nil, illegal(ErrMessageType, field, "is not possible in a transaction: a message is of one type")
+			return nil, Receipt{}, illegal(ErrMessageType, field, "is not possible in a transaction: a message is of one type")
 		}
 	}
-	return p.prepareAs(ctx, m, func(o *outgoing) { o.halve(tx.recovery) })
+	s, err := tx.producer.prepareAs(ctx, m, func(o *outgoing) { o.halve(tx.recovery) })
+	if err != nil {
+		return nil, Receipt{}, err
+	}
+	receipts, err := tx.producer.transmit(ctx, s)
+	if err != nil {
+		return nil, Receipt{}, err
+	}
+	return s, receipts[0], nil
 }
 
 // Commit lets the message be delivered. That the server has taken the word is all that nil says; it
