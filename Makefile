@@ -1,7 +1,7 @@
 # Every target runs on a machine with Go, make and git; those that need more say so.
 export GOTOOLCHAIN = go1.27.3
 
-MODULES   := . examples test test/bench
+MODULES   := . client/collector examples test test/bench
 GOFMT      = $(shell go env GOROOT)/bin/gofmt
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SEEDS     ?= 5000

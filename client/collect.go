@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type Collector struct {
 	Conn *grpc.ClientConn
 	// Sign returns a context for one call, with the headers that identify the client.
 	Sign func(ctx context.Context) (context.Context, error)
+	Log  *slog.Logger // of the client
 }
 
 // ExportFunc begins to export to a collector what is measured with the provider that it returns. The
@@ -131,7 +133,7 @@ func (e *exporter) start(ctx context.Context, to string) (stop func(), err error
 		ctx, _, err := c.sign(ctx)
 		return ctx, err
 	}
-	provider, shutdown, err := c.cfg.export(Collector{to, conn, sign})
+	provider, shutdown, err := c.cfg.export(Collector{to, conn, sign, c.cfg.log})
 	if err != nil {
 		return nil, errors.Join(err, closeAny(closer))
 	}
