@@ -49,6 +49,7 @@ type Stored struct {
 	Tag          string   // "" for none
 	Keys         []string // what messages are looked up by
 	MessageGroup string   // "" for none
+	Priority     *int32   // nil for none
 	LiteTopic    string   // "" for none
 	Properties   map[string]string
 	Body         []byte // as it was sent, perhaps compressed
@@ -87,6 +88,7 @@ func storedOf(e *entry, queue int, offset int64) Stored {
 		Tag:          sp.GetTag(),
 		Keys:         slices.Clone(sp.GetKeys()),
 		MessageGroup: sp.GetMessageGroup(),
+		Priority:     sp.Priority,
 		LiteTopic:    sp.GetLiteTopic(),
 		Properties:   maps.Clone(e.message.GetUserProperties()),
 		Body:         slices.Clone(e.message.GetBody()),

@@ -22,6 +22,10 @@
 //
 // The filter of a receive is final: what it does not match is skipped for that group for good.
 //
+// On a topic of type [Priority] each queue is a priority, 0 and up, and a receive begins with the
+// highest. Whatever is above the last queue counts as it. Redeliveries come last, and an ordered
+// group knows no priorities.
+//
 // # Later, and perhaps
 //
 // A message with a delivery time, up to a day ahead, is stored at the end of the second in which
@@ -41,7 +45,6 @@
 //
 // # What is not here
 //
-// Priorities and SQL filters are refused with NOT_IMPLEMENTED. Pulling by offset has no method:
-// UNIMPLEMENTED. Nothing is written to disk, and nothing that was stored is
-// dropped unless [Options].Retain says so: the memory that a broker takes is the messages sent to it.
+// SQL filters are refused with NOT_IMPLEMENTED. Pulling by offset has no method: UNIMPLEMENTED.
+// Nothing is written to disk, and nothing that was stored is dropped unless [Options].Retain says so: the memory that a broker takes is the messages sent to it.
 package broker

@@ -38,6 +38,9 @@ func toStore(m *v2.Message, host string) *v2.Message {
 	if sent.GetLiteTopic() != "" {
 		kept.LiteTopic = sent.LiteTopic
 	}
+	if kept.MessageType == v2.MessageType_PRIORITY { // any other type is without
+		kept.Priority = sent.Priority
+	}
 	if kept.GetBornHost() == "" {
 		kept.BornHost = host
 	}
@@ -95,6 +98,7 @@ func (s *store) shown(e *entry, queue int, offset int64, attempt int32) *v2.Mess
 			DeliveryTimestamp: kept.DeliveryTimestamp,
 			MessageGroup:      kept.MessageGroup,
 			LiteTopic:         kept.LiteTopic,
+			Priority:          kept.Priority,
 			TraceContext:      kept.TraceContext,
 			StoreTimestamp:    timestamppb.New(time.UnixMilli(e.storedAt)),
 			StoreHost:         s.storeHost,

@@ -66,14 +66,11 @@ func checkBatch(messages []*v2.Message, now time.Time) error {
 	return nil
 }
 
-// accepts refuses a message of a type that the topic does not take, and what this broker cannot honour.
+// accepts refuses a message of a type that the topic does not take.
 func accepts(t *topic, m *v2.Message) error {
 	actual := typeOf(m)
 	if !slices.Contains(t.accepts, actual) {
 		return errConflict(t, actual)
-	}
-	if actual == v2.MessageType_PRIORITY {
-		return refusef(v2.Code_NOT_IMPLEMENTED, "messages of type %v are not supported by this broker", actual)
 	}
 	return nil
 }
@@ -134,13 +131,17 @@ func (s *store) keep(t *topic, messages []*v2.Message) []*v2.SendResultEntry {
 }
 
 // queuing gives what tells in which queue each message of a request is stored: that of its message
-// group or lite topic. Those without one go to one queue together, another one for each request.
+// group or lite topic, or the one whose number is its priority. Those that have none of these go to
+// one queue together, another one for each request.
 func (t *topic) queuing() func(*v2.Message) int {
 	robin := int(t.robin.Add(1)) % len(t.logs)
 	return func(m *v2.Message) int {
 		sp := m.GetSystemProperties()
 		if key := cmp.Or(sp.GetMessageGroup(), sp.GetLiteTopic()); key != "" {
 			return queueOf(key, len(t.logs))
+		}
+		if sp.Priority != nil {
+			return min(int(sp.GetPriority()), len(t.logs)-1)
 		}
 		return robin
 	}

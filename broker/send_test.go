@@ -174,7 +174,7 @@ func TestSend_RefusesWhatTheTopicDoesNotTake(t *testing.T) {
 		{"transaction", "T", ofType(v2.MessageType_TRANSACTION), v2.Code_OK},
 		{"priority to a normal topic", "N", priority, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
 		{"no priority to a priority topic", "P", unchanged, v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE},
-		{"priority", "P", priority, v2.Code_NOT_IMPLEMENTED},
+		{"priority", "P", priority, v2.Code_OK},
 		{"normal message to a mixed topic", "M", unchanged, v2.Code_OK},
 		{"message group to a mixed topic", "M", withGroup("g"), v2.Code_OK},
 		{"delivery in the past to a mixed topic", "M", deliverIn(-time.Hour), v2.Code_OK},

@@ -1,6 +1,9 @@
 package broker
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // A subscription is one topic as one group reads it: a lane for each queue, a lane for the
 // redeliveries, what is in flight, and who waits.
@@ -120,6 +123,10 @@ func (s *subscription) pop(p *pull) {
 		s.lite.pop(p)
 		return
 	}
+	if s.topic.Type == Priority && !s.group.Ordered {
+		s.popByPriority(p)
+		return
+	}
 	s.turn++
 	retryFirst := s.turn%5 == 0
 	if retryFirst && s.retry != nil {
@@ -129,6 +136,16 @@ func (s *subscription) pop(p *pull) {
 		s.lanes[(s.turn+i)%len(s.lanes)].pop(p)
 	}
 	if !retryFirst && s.retry != nil {
+		s.retry.pop(p)
+	}
+}
+
+// popByPriority begins with the queue of the highest priority. Redeliveries come last.
+func (s *subscription) popByPriority(p *pull) {
+	for _, l := range slices.Backward(s.lanes) {
+		l.pop(p)
+	}
+	if s.retry != nil {
 		s.retry.pop(p)
 	}
 }

@@ -13,8 +13,7 @@ import (
 // MESSAGE_PROPERTY_CONFLICT_WITH_TYPE. The zero value is [Normal].
 type MessageType int
 
-// The types of topics. A topic of type Priority can exist, so that the check of types is the
-// server's, but what is sent there is refused with NOT_IMPLEMENTED.
+// The types of topics.
 const (
 	Normal MessageType = iota
 	FIFO

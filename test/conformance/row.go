@@ -12,7 +12,8 @@
 //
 // The ids are grouped by what they exercise: TR transport, RT route, AS assignment, TE telemetry,
 // HB heartbeat, TM termination, SE send, RE receive, AC acknowledge, CI change of the invisible
-// duration, DL dead letters, FI ordered groups, DE delayed delivery, TX transactions, FL filters.
+// duration, DL dead letters, FI ordered groups, DE delayed delivery, TX transactions, PR
+// priorities, FL filters.
 package conformance
 
 import "slices"
@@ -43,6 +44,6 @@ func Rows() []Row {
 		transportRows(), routeRows(), assignmentRows(), telemetryRows(), heartbeatRows(),
 		sendRows(), sendTypeRows(), sendBatchRows(), receiveRows(), receivePollRows(), receiveLimitRows(),
 		ackRows(), invisibleRows(), deadLetterRows(), orderedRows(), orderedExpiryRows(), delayRows(),
-		transactionRows(), transactionCheckRows(), filterRows(),
+		transactionRows(), transactionCheckRows(), priorityRows(), filterRows(),
 	)
 }

@@ -39,6 +39,12 @@ func sendTypeRows() []Row {
 			require.Equal(e, v2.Code_BAD_REQUEST, c.Code(e.Message(topic, "body", recoveredAfter(3601*time.Second))))
 			require.Equal(e, v2.Code_OK, c.Code(e.Message(topic, "body", recoveredAfter(time.Hour))))
 		}},
+		{"SE20", "a priority is not below 0", Either, func(e *Env) {
+			sawOne(e, e.Client().Code(e.Message(e.Topic("PRIORITY", 4), "body", withPriority(-1))), map[v2.Code]string{
+				v2.Code_BAD_REQUEST:           "bad request",
+				v2.Code_INTERNAL_SERVER_ERROR: "internal server error",
+			})
+		}},
 		{"SE21", "a send to a missing topic", Either, func(e *Env) {
 			sawOne(e, e.Client().Code(e.Message(e.Name("missing"), "body")), map[v2.Code]string{
 				conflict:                "conflict with type",
