@@ -5,7 +5,8 @@
 // of which the server knows by an id of its own:
 //
 //   - a [Producer] sends messages: one and wait ([Producer.Send]), many without waiting
-//     ([Producer.SendAsync]), many at once ([Producer.SendBatch]);
+//     ([Producer.SendAsync]), many at once ([Producer.SendBatch]), one together with the
+//     application's own work ([Producer.BeginTransaction]);
 //   - a [SimpleConsumer] asks for messages, and settles them one by one or many at once.
 //
 // # Routes and sessions
@@ -17,6 +18,14 @@
 // session is opened again within two seconds of the server's return. All this happens when it is
 // first needed: [New] and the constructors send nothing.
 //
+// # Types of messages
+//
+// A topic takes messages of one type, for which it was created. What a message is, its fields say: with a
+// message group it is FIFO, with a delivery time delayed, with a lite topic or a priority of these
+// types, and with none of them NORMAL, or one of a [Transaction]. One that the topic does not take is
+// refused with [ErrMessageType]. All limits of the protocol are checked before anything is sent, with
+// an [*ArgumentError] that names field, value and limit.
+//
 // # Leases
 //
 // A received message is not gone from the server. It is leased to its consumer for an invisible
@@ -26,8 +35,10 @@
 // # What is retried
 //
 // A message is sent again, to another broker if there is one, if the server was out of reach, did not
-// answer, was busy or failed; not if it refused the message. A message whose answer got lost may so
-// be stored twice: at least once, here too. Acknowledgements and changes of leases are repeated
+// answer, was busy or failed; not if it refused the message, nor when its context has ended. A message
+// whose answer got lost, or that a server had stored before it gave up on its replicas, is so stored
+// twice, under the same [Message.ID]: at least once, here too. [WithMaxAttempts] of 1 turns it off.
+// Acknowledgements and changes of leases are repeated
 // likewise. A poll is not: its caller polls again anyway, and should wait a little after an error.
 //
 // # Errors

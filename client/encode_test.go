@@ -15,9 +15,11 @@ func TestEncode_SetsTheTypeByTheFields(t *testing.T) {
 		message Message
 		kind    v2.MessageType
 	}{
-		"normal":  {Message{}, v2.MessageType_NORMAL},
-		"fifo":    {Message{MessageGroup: "g"}, v2.MessageType_FIFO},
-		"delayed": {Message{DeliveryTime: due}, v2.MessageType_DELAY},
+		"normal":   {Message{}, v2.MessageType_NORMAL},
+		"fifo":     {Message{MessageGroup: "g"}, v2.MessageType_FIFO},
+		"delayed":  {Message{DeliveryTime: due}, v2.MessageType_DELAY},
+		"lite":     {Message{LiteTopic: "l"}, v2.MessageType_LITE},
+		"priority": {Message{Priority: new(0)}, v2.MessageType_PRIORITY},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := encode(&c.message, &v2.Resource{Name: "t"}, "id", "host").stamp(time.Unix(5, 6), &queue{id: 7})
@@ -25,6 +27,9 @@ func TestEncode_SetsTheTypeByTheFields(t *testing.T) {
 			require.Equal(t, c.kind, s.GetMessageType())
 			require.Equal(t, c.message.MessageGroup, s.GetMessageGroup())
 			require.True(t, c.message.DeliveryTime.Equal(timeOf(s.DeliveryTimestamp)))
+			require.Equal(t, c.message.LiteTopic, s.GetLiteTopic())
+			require.Equal(t, c.message.LiteTopic == "", s.LiteTopic == nil)
+			require.Equal(t, c.message.Priority == nil, s.Priority == nil, "0 is a level")
 			require.Nil(t, s.Tag, "absent, not empty")
 			require.Equal(t, time.Unix(5, 6).UTC(), s.GetBornTimestamp().AsTime())
 			require.EqualValues(t, 7, s.GetQueueId())

@@ -16,7 +16,10 @@ import (
 func exampleBroker() *broker.Broker {
 	b, err := broker.Start(broker.Options{
 		InMemory: true,
-		Topics:   []broker.Topic{{Name: "flights", Queues: 1}},
+		Recall:   true,
+		Topics: []broker.Topic{
+			{Name: "flights", Queues: 1}, {Name: "reminders", Type: broker.Delay}, {Name: "payments", Type: broker.Transaction},
+		},
 		Groups:   []broker.Group{{Name: "etl"}},
 	})
 	if err != nil {
