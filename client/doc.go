@@ -38,8 +38,8 @@
 // answer, was busy or failed; not if it refused the message, nor when its context has ended. A message
 // whose answer got lost, or that a server had stored before it gave up on its replicas, is so stored
 // twice, under the same [Message.ID]: at least once, here too. [WithMaxAttempts] of 1 turns it off.
-// Acknowledgements and changes of leases are repeated
-// likewise. A poll is not: its caller polls again anyway, and should wait a little after an error.
+// Acknowledgements and changes of leases are repeated likewise. A poll is not: its caller polls again
+// anyway, and should wait a little after an error.
 //
 // # Errors
 //

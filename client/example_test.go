@@ -20,7 +20,7 @@ func exampleBroker() *broker.Broker {
 		Topics: []broker.Topic{
 			{Name: "flights", Queues: 1}, {Name: "reminders", Type: broker.Delay}, {Name: "payments", Type: broker.Transaction},
 		},
-		Groups:   []broker.Group{{Name: "etl"}},
+		Groups: []broker.Group{{Name: "etl"}},
 	})
 	if err != nil {
 		panic(err)
