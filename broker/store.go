@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
 const (
@@ -25,6 +27,7 @@ type store struct {
 	sessions     *sessions
 	delays       *delays
 	transactions *transactions
+	commands     *commands
 	revive       int64  // milliseconds from the end of a lease to the redelivery
 	storeHost    string // what messages say of where they are stored
 	commit       atomic.Int64
@@ -47,6 +50,7 @@ func newStore(opts Options, limits Limits, sch *scheduler) *store {
 	}
 	s.sessions = newSessions(limits.ClientExpiry, sch, s.abandon)
 	s.transactions = newTransactions(s, limits)
+	s.commands = &commands{expected: make(map[string]expectation)}
 	return s
 }
 
@@ -68,6 +72,26 @@ func (s *store) lookUp(name string) (*topic, bool) {
 	defer s.mu.RUnlock()
 	t, ok := s.topics[name]
 	return t, ok
+}
+
+// stored finds a message of a topic by its id, as clients see it.
+func (s *store) stored(topic, messageID string) (*v2.Message, bool) {
+	t, ok := s.lookUp(topic)
+	if !ok {
+		return nil, false
+	}
+	for queue, l := range t.logs {
+		offset, _ := l.bounds()
+		for entries := l.from(offset); len(entries) > 0; entries = l.from(offset) {
+			for i := range entries {
+				if entries[i].message.GetSystemProperties().GetMessageId() == messageID {
+					return s.shown(&entries[i], queue, offset+int64(i), 1), true
+				}
+			}
+			offset += int64(len(entries))
+		}
+	}
+	return nil, false
 }
 
 // topic finds a topic that a client has named, or makes it if the broker may: of all types, since a

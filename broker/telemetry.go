@@ -51,8 +51,9 @@ func (s *service) converse(id string, stream telemetryStream, out *outbox) error
 			return err
 		}
 		settings := command.GetSettings()
-		if settings == nil {
-			continue // the answer to a command, or nothing
+		if settings == nil { // the answer to a command, or nothing
+			s.store.commands.answered(id, command)
+			continue
 		}
 		merged, err := s.merge(settings)
 		if err != nil {
