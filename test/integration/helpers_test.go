@@ -55,7 +55,14 @@ func limited(t *testing.T) context.Context {
 // receive gathers deliveries until there are n.
 func receive(t *testing.T, sc *client.SimpleConsumer, n int) []*client.Delivery {
 	t.Helper()
-	ctx := limited(t)
+	return receiveWithin(t, sc, n, patience)
+}
+
+// receiveWithin is receive for what takes its time.
+func receiveWithin(t *testing.T, sc *client.SimpleConsumer, n int, limit time.Duration) []*client.Delivery {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
 	var got []*client.Delivery
 	for len(got) < n {
 		batch, err := sc.Receive(ctx, min(32, n-len(got)), invisible)

@@ -28,9 +28,15 @@ type Target struct {
 // New returns the server of the environment, or an embedded broker that ends with the test.
 func New(tb testing.TB) *Target {
 	tb.Helper()
+	return NewLimited(tb, broker.Limits{})
+}
+
+// NewLimited is New with other limits for the embedded broker, such as shorter times.
+func NewLimited(tb testing.TB, limits broker.Limits) *Target {
+	tb.Helper()
 	server, err := FromEnvironment()
 	if errors.Is(err, ErrNoServer) {
-		server, err = StartEmbedded(broker.Options{})
+		server, err = StartEmbedded(broker.Options{Limits: limits})
 	}
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, server.Close()) })
