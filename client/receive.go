@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"sync"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -45,14 +46,20 @@ func (sc *SimpleConsumer) Receive(ctx context.Context, maxMessages int, invisibl
 	if err != nil {
 		return nil, err
 	}
-	return sc.consumer.poll(ctx, q, sc.await, &v2.ReceiveMessageRequest{
+	allowed, err := sc.rate.take(ctx, maxMessages)
+	if err != nil {
+		return nil, err
+	}
+	got, err := sc.consumer.poll(ctx, q, sc.await, &v2.ReceiveMessageRequest{
 		Group:              sc.consumer.group,
 		MessageQueue:       q.proto,
 		FilterExpression:   t.filter.proto(),
-		BatchSize:          int32(min(maxMessages, math.MaxInt32)),
+		BatchSize:          int32(min(allowed, math.MaxInt32)),
 		InvisibleDuration:  durationpb.New(invisible),
 		LongPollingTimeout: durationpb.New(sc.await),
 	})
+	sc.rate.giveBack(allowed - len(got))
+	return got, err
 }
 
 // queue returns the queue of the topic whose turn it is, and makes sure that its server knows us: one
@@ -96,41 +103,68 @@ func (sc *SimpleConsumer) routeOf(ctx context.Context, t *subscription) (*route,
 	return current, nil
 }
 
-// poll makes one request for messages. It lets the request itself have the time that servers insist
-// on, whatever deadline ctx has, and breaks it off when ctx ends.
+// lastFrames is how long an answer that nobody waits for any more may go on arriving. A server that
+// has written messages believes them delivered: thrown away, they would be gone for a whole lease.
+const lastFrames = 200 * time.Millisecond
+
+// poll makes one request for messages.
 func (c *consumer) poll(
 	ctx context.Context, q *queue, await time.Duration, request *v2.ReceiveMessageRequest,
 ) ([]*Delivery, error) {
-	x := exchange{op: "receive from", target: q.proto.GetTopic().GetName(), endpoint: q.conn.name}
-	began := time.Now()
+	got, err := c.fetch(ctx, q, await, request)
+	return c.conclude(ctx, got, err)
+}
+
+// fetch makes one request for messages and reads the answer. The error says why there was none, or
+// not all of it. The request gets the time that servers insist on, whatever deadline ctx has.
+//
+// When ctx ends, fetch returns at once with no messages. Those that have arrived, and those that do in
+// the time of lastFrames, are handed back; consumer.pending waits for that.
+func (c *consumer) fetch(
+	ctx context.Context, q *queue, await time.Duration, request *v2.ReceiveMessageRequest,
+) (*received, error) {
+	r := &received{consumer: c, queue: q, invisible: request.GetInvisibleDuration().AsDuration(),
+		exchange: exchange{op: "receive from", target: q.proto.GetTopic().GetName(), endpoint: q.conn.name}}
+	r.at.began = time.Now()
 	patience := max(await, shortestPoll) + c.client.timeout
 	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	defer context.AfterFunc(ctx, cancel)()
-	signed, requestID, err := c.member.sign(free)
-	if err != nil {
-		return nil, err
+	stop := context.AfterFunc(ctx, cancel)
+	stream, err := r.open(ctx, free, request)
+	if !stop() && err == nil {
+		err = r.interrupted(ctx)
 	}
-	x.requestID = requestID
-	rpc, err := q.conn.rpc(free)
 	if err != nil {
-		return nil, x.transportError(ctx, err)
+		cancel()
+		return r, err
 	}
-	stream, err := rpc.ReceiveMessage(signed, request)
-	if err != nil {
-		return nil, c.pollFailed(ctx, q, x.transportError(ctx, err))
+	read := make(chan error, 1)
+	c.pending.Go(func() {
+		defer cancel()
+		read <- r.all(stream)
+	})
+	select {
+	case err := <-read:
+		if err != nil {
+			err = r.transportError(ctx, err)
+		}
+		return r, err
+	case <-ctx.Done():
+		c.handBack(r.abandon())
+		time.AfterFunc(lastFrames, cancel)
+		return r, r.interrupted(ctx)
 	}
-	got := received{consumer: c, queue: q, invisible: request.GetInvisibleDuration().AsDuration()}
-	got.at.began = began
-	err = got.all(stream)
-	return c.conclude(ctx, x, &got, err)
 }
 
 // received gathers the answer to a poll: a status and messages, in any order.
 type received struct {
-	consumer   *consumer
-	queue      *queue
-	invisible  time.Duration
+	exchange
+
+	consumer  *consumer
+	queue     *queue
+	invisible time.Duration
+
+	mu         sync.Mutex // guards what follows until all has returned
+	abandoned  bool       // nobody waits for it any more
 	status     *v2.Status
 	deliveries []*Delivery
 	arrived    time.Time // of the first frame: leases count from here, at the latest
@@ -139,6 +173,24 @@ type received struct {
 
 type receiveStream interface {
 	Recv() (*v2.ReceiveMessageResponse, error)
+}
+
+// open begins the request under free, which ends with ctx, the caller's context.
+func (r *received) open(ctx, free context.Context, request *v2.ReceiveMessageRequest) (receiveStream, error) {
+	signed, requestID, err := r.consumer.member.sign(free)
+	if err != nil {
+		return nil, err
+	}
+	r.requestID = requestID
+	rpc, err := r.queue.conn.rpc(free)
+	if err != nil {
+		return nil, r.transportError(ctx, err)
+	}
+	stream, err := rpc.ReceiveMessage(signed, request)
+	if err != nil {
+		return nil, r.transportError(ctx, err)
+	}
+	return stream, nil
 }
 
 // all reads to the end, and returns nil there.
@@ -151,19 +203,44 @@ func (r *received) all(stream receiveStream) error {
 		if err != nil {
 			return err
 		}
-		if r.arrived.IsZero() {
-			r.arrived = time.Now()
-		}
-		if frame.GetStatus() != nil {
-			r.status = frame.GetStatus()
-		}
-		if t := frame.GetDeliveryTimestamp(); t != nil {
-			r.at.sent = t.AsTime()
-		}
-		if m := frame.GetMessage(); m != nil {
-			r.deliveries = append(r.deliveries, r.delivery(m))
+		if d := r.add(frame); d != nil {
+			r.consumer.handBack([]*Delivery{d})
 		}
 	}
+}
+
+// add takes one frame, and returns its message if that has come too late.
+func (r *received) add(frame *v2.ReceiveMessageResponse) *Delivery {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.arrived.IsZero() {
+		r.arrived = time.Now()
+	}
+	if frame.GetStatus() != nil {
+		r.status = frame.GetStatus()
+	}
+	if t := frame.GetDeliveryTimestamp(); t != nil {
+		r.at.sent = t.AsTime()
+	}
+	if frame.GetMessage() == nil {
+		return nil
+	}
+	d := r.delivery(frame.GetMessage())
+	if r.abandoned {
+		return d
+	}
+	r.deliveries = append(r.deliveries, d)
+	return nil
+}
+
+// abandon returns what has arrived, and has add return what still arrives.
+func (r *received) abandon() []*Delivery {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.abandoned = true
+	arrived := r.deliveries
+	r.deliveries = nil
+	return arrived
 }
 
 func (r *received) delivery(m *v2.Message) *Delivery {
@@ -182,29 +259,27 @@ func (r *received) delivery(m *v2.Message) *Delivery {
 	}
 }
 
-// conclude decides what becomes of the answer to a poll. A message that has arrived is leased to us,
-// so it is returned or handed back, whatever else went wrong.
-func (c *consumer) conclude(ctx context.Context, x exchange, got *received, err error) ([]*Delivery, error) {
-	if err != nil && ctx.Err() != nil {
-		c.handBack(got.deliveries)
-		return nil, x.transportError(ctx, err)
-	}
-	if len(got.deliveries) > 0 {
+// conclude decides what becomes of the answer to a poll. Messages that have arrived are leased to us,
+// so they are returned, whatever went wrong after them.
+func (c *consumer) conclude(ctx context.Context, got *received, err error) ([]*Delivery, error) {
+	switch {
+	case ctx.Err() != nil && err != nil:
+		c.handBack(got.abandon())
+		return nil, err
+	case len(got.deliveries) > 0:
 		if err != nil {
-			c.client.cfg.log.Warn("poll broken off after the first messages", "endpoint", x.endpoint,
+			c.client.cfg.log.Warn("poll broken off after the first messages", "endpoint", got.endpoint,
 				"messages", len(got.deliveries), "error", err)
 		}
 		wanted, rest := c.client.observer.receive(ctx, c, got.deliveries, got.at)
 		c.discard(rest)
 		return wanted, nil
-	}
-	switch {
 	case err != nil:
-		return nil, c.pollFailed(ctx, got.queue, x.transportError(ctx, err))
+		return nil, c.pollFailed(ctx, got.queue, err)
 	case got.status.GetCode() == v2.Code_MESSAGE_NOT_FOUND:
 		return nil, nil // the protocol's way to say that there are none
 	default:
-		return nil, c.pollFailed(ctx, got.queue, x.statusError(got.status))
+		return nil, c.pollFailed(ctx, got.queue, got.statusError(got.status))
 	}
 }
 

@@ -16,18 +16,11 @@ import (
 // DefaultAwait is how long a poll waits for messages unless [WithAwait] says otherwise.
 const DefaultAwait = 20 * time.Second
 
-// ConsumerOption adjusts a consumer.
-type ConsumerOption func(*consumerConfig)
-
-type consumerConfig struct {
-	await time.Duration
-}
-
 // WithAwait sets how long a poll that finds nothing waits in the server. The default is
 // [DefaultAwait]. Servers allow 5 to 20 seconds and take the nearest; zero or less fails at
 // [Client.NewSimpleConsumer]. The context of a call can end it sooner.
 func WithAwait(d time.Duration) ConsumerOption {
-	return func(c *consumerConfig) { c.await = d }
+	return simpleOption(func(c *simpleConfig) { c.await = d })
 }
 
 // A SimpleConsumer receives messages when asked to, and settles them when told to. It is safe for
@@ -36,6 +29,7 @@ func WithAwait(d time.Duration) ConsumerOption {
 type SimpleConsumer struct {
 	consumer *consumer
 	await    time.Duration
+	rate     *rateLimit                      // nil if there is none
 	next     atomic.Uint32                   // counts the polls, to take topics in turn
 	topics   atomic.Pointer[[]*subscription] // sorted by topic; replaced by holders of consumer.mu
 }
@@ -54,21 +48,12 @@ type subscription struct {
 func (c *Client) NewSimpleConsumer(
 	group string, subscriptions map[string]Filter, opts ...ConsumerOption,
 ) (*SimpleConsumer, error) {
-	cfg := consumerConfig{await: DefaultAwait}
-	for _, opt := range opts {
-		opt(&cfg)
-	}
-	faults := []error{checkGroup(group)}
-	if cfg.await <= 0 {
-		faults = append(faults, &OptionError{"WithAwait", "must be positive"})
-	}
-	for topic, filter := range subscriptions {
-		faults = append(faults, checkTopic(topic), filter.check())
-	}
-	if err := errors.Join(faults...); err != nil {
+	cfg, err := newSimpleConfig(opts)
+	if err := errors.Join(err, checkGroup(group), checkSubscriptions(subscriptions)); err != nil {
 		return nil, err
 	}
-	sc := &SimpleConsumer{consumer: c.newConsumer(v2.ClientType_SIMPLE_CONSUMER, group), await: cfg.await}
+	sc := &SimpleConsumer{consumer: c.newConsumer(v2.ClientType_SIMPLE_CONSUMER, group), await: cfg.await,
+		rate: newRateLimit(cfg.rate)}
 	topics := make([]*subscription, 0, len(subscriptions))
 	for _, topic := range slices.Sorted(maps.Keys(subscriptions)) {
 		topics = append(topics, &subscription{topic: topic, filter: subscriptions[topic]})
@@ -79,6 +64,14 @@ func (c *Client) NewSimpleConsumer(
 		return nil, err
 	}
 	return sc, nil
+}
+
+func checkSubscriptions(subscriptions map[string]Filter) error {
+	var faults []error
+	for topic, filter := range subscriptions {
+		faults = append(faults, checkTopic(topic), filter.check())
+	}
+	return errors.Join(faults...)
 }
 
 func (sc *SimpleConsumer) describe(s *v2.Settings) {
