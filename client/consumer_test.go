@@ -29,7 +29,7 @@ func TestReceive_EndsAtOnceWithItsContext(t *testing.T) {
 		start := time.Now()
 		_, err := c.Receive(ctx, 32, time.Minute)
 		require.ErrorIs(r, err, context.DeadlineExceeded)
-		require.Equal(r, 2*time.Second, time.Since(start))
+		require.Less(r, time.Since(start), 2100*time.Millisecond)
 	})
 }
 

@@ -110,6 +110,10 @@ func (in *intake) once(attempt string) (asked, got int, err error) {
 	}
 	got, deliveries, err := in.receive(asked, await, attempt)
 	p.rate.giveBack(asked - got)
+	if in.ctx.Err() != nil {
+		p.consumer.handBack(deliveries)
+		deliveries = nil
+	}
 	bytes := 0
 	for _, d := range deliveries {
 		bytes += len(d.Body)
@@ -138,10 +142,10 @@ func (in *intake) receive(n int, await time.Duration, attempt string) (int, []*D
 		request.InvisibleDuration = durationpb.New(p.cfg.invisible)
 	}
 	got, err := p.consumer.fetch(in.ctx, in.queue, await, request)
-	if err != nil && p.fifo() {
+	if err != nil && in.ctx.Err() == nil && p.fifo() {
 		// The same attempt gets the same messages again, all of them and in order. Those that have
 		// come would be in the way then.
-		got.abandon()
+		got.deliveries = nil
 	}
 	came := len(got.deliveries)
 	wanted, err := p.consumer.conclude(in.ctx, got, err)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"math"
-	"sync"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -22,8 +21,10 @@ const shortestPoll = 5 * time.Second
 // The messages are invisible to others for the duration given, which servers want between 10 seconds
 // and 12 hours, and come again if they are not settled by then.
 //
-// When ctx ends, Receive returns at once with its cause. What had been fetched by then is handed back
-// to the server, for immediate redelivery; an attempt is not counted for it, unless the group is FIFO.
+// When ctx ends, Receive returns within 50 milliseconds: with messages, if that is enough for the rest
+// of an answer that is on its way; otherwise with the cause. What had been fetched by then is handed
+// back to the server, for immediate redelivery; an attempt is not counted for it, unless the group is
+// FIFO.
 func (sc *SimpleConsumer) Receive(ctx context.Context, maxMessages int, invisible time.Duration) ([]*Delivery, error) {
 	switch {
 	case maxMessages < 1:
@@ -103,9 +104,10 @@ func (sc *SimpleConsumer) routeOf(ctx context.Context, t *subscription) (*route,
 	return current, nil
 }
 
-// lastFrames is how long an answer that nobody waits for any more may go on arriving. A server that
-// has written messages believes them delivered: thrown away, they would be gone for a whole lease.
-const lastFrames = 200 * time.Millisecond
+// lastFrames is how long a poll whose context has ended may go on to read. A server believes delivered
+// what it has written: broken off at once, such messages would be with nobody for a whole lease. A poll
+// on a busy topic is more likely than not in the middle of its answer.
+const lastFrames = 50 * time.Millisecond
 
 // poll makes one request for messages.
 func (c *consumer) poll(
@@ -116,10 +118,8 @@ func (c *consumer) poll(
 }
 
 // fetch makes one request for messages and reads the answer. The error says why there was none, or
-// not all of it. The request gets the time that servers insist on, whatever deadline ctx has.
-//
-// When ctx ends, fetch returns at once with no messages. Those that have arrived, and those that do in
-// the time of lastFrames, are handed back; consumer.pending waits for that.
+// not all of it. The request gets the time that servers insist on, whatever deadline ctx has; when ctx
+// ends, it is broken off after the time of lastFrames.
 func (c *consumer) fetch(
 	ctx context.Context, q *queue, await time.Duration, request *v2.ReceiveMessageRequest,
 ) (*received, error) {
@@ -128,31 +128,20 @@ func (c *consumer) fetch(
 	r.at.began = time.Now()
 	patience := max(await, shortestPoll) + c.client.timeout
 	free, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
 	stop := context.AfterFunc(ctx, cancel)
 	stream, err := r.open(ctx, free, request)
 	if !stop() && err == nil {
 		err = r.interrupted(ctx)
 	}
 	if err != nil {
-		cancel()
 		return r, err
 	}
-	read := make(chan error, 1)
-	c.pending.Go(func() {
-		defer cancel()
-		read <- r.all(stream)
-	})
-	select {
-	case err := <-read:
-		if err != nil {
-			err = r.transportError(ctx, err)
-		}
-		return r, err
-	case <-ctx.Done():
-		c.handBack(r.abandon())
-		time.AfterFunc(lastFrames, cancel)
-		return r, r.interrupted(ctx)
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastFrames, cancel) })()
+	if err := r.all(stream); err != nil {
+		return r, r.transportError(ctx, err)
 	}
+	return r, nil
 }
 
 // received gathers the answer to a poll: a status and messages, in any order.
@@ -163,8 +152,6 @@ type received struct {
 	queue     *queue
 	invisible time.Duration
 
-	mu         sync.Mutex // guards what follows until all has returned
-	abandoned  bool       // nobody waits for it any more
 	status     *v2.Status
 	deliveries []*Delivery
 	arrived    time.Time // of the first frame: leases count from here, at the latest
@@ -203,44 +190,19 @@ func (r *received) all(stream receiveStream) error {
 		if err != nil {
 			return err
 		}
-		if d := r.add(frame); d != nil {
-			r.consumer.handBack([]*Delivery{d})
+		if r.arrived.IsZero() {
+			r.arrived = time.Now()
+		}
+		if frame.GetStatus() != nil {
+			r.status = frame.GetStatus()
+		}
+		if t := frame.GetDeliveryTimestamp(); t != nil {
+			r.at.sent = t.AsTime()
+		}
+		if m := frame.GetMessage(); m != nil {
+			r.deliveries = append(r.deliveries, r.delivery(m))
 		}
 	}
-}
-
-// add takes one frame, and returns its message if that has come too late.
-func (r *received) add(frame *v2.ReceiveMessageResponse) *Delivery {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.arrived.IsZero() {
-		r.arrived = time.Now()
-	}
-	if frame.GetStatus() != nil {
-		r.status = frame.GetStatus()
-	}
-	if t := frame.GetDeliveryTimestamp(); t != nil {
-		r.at.sent = t.AsTime()
-	}
-	if frame.GetMessage() == nil {
-		return nil
-	}
-	d := r.delivery(frame.GetMessage())
-	if r.abandoned {
-		return d
-	}
-	r.deliveries = append(r.deliveries, d)
-	return nil
-}
-
-// abandon returns what has arrived, and has add return what still arrives.
-func (r *received) abandon() []*Delivery {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.abandoned = true
-	arrived := r.deliveries
-	r.deliveries = nil
-	return arrived
 }
 
 func (r *received) delivery(m *v2.Message) *Delivery {
@@ -264,7 +226,7 @@ func (r *received) delivery(m *v2.Message) *Delivery {
 func (c *consumer) conclude(ctx context.Context, got *received, err error) ([]*Delivery, error) {
 	switch {
 	case ctx.Err() != nil && err != nil:
-		c.handBack(got.abandon())
+		c.handBack(got.deliveries)
 		return nil, err
 	case len(got.deliveries) > 0:
 		if err != nil {
