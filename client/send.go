@@ -13,11 +13,13 @@ import (
 )
 
 // Send sends one message and returns when it is stored. A failure that may pass is tried again, with
-// another broker where there is one, up to [WithMaxAttempts] times.
+// another broker where there is one, up to [WithMaxAttempts] times: no connection, no answer, a server
+// that is busy, failed, or timed out inside. After a lost answer, and after [ErrTimedOut], the message
+// may have been stored already, and is then stored again under the same id.
 //
-// When ctx ends the call returns; whether the message is stored is then unknown. An error is a
-// [*StatusError], [*TransportError] or [*ArgumentError]; for the kinds see [ErrTopicNotFound] and its
-// neighbours.
+// When ctx ends the call returns, and nothing is tried again; whether the message is stored is then
+// unknown. An error is a [*StatusError], [*TransportError] or [*ArgumentError]; for the kinds see
+// [ErrTopicNotFound] and its neighbours.
 func (p *Producer) Send(ctx context.Context, m *Message) (Receipt, error) {
 	if err := p.begin(); err != nil {
 		return Receipt{}, err
