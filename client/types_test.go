@@ -18,6 +18,7 @@ func allTypes(o *broker.Options) {
 	o.Topics = append(o.Topics,
 		broker.Topic{Name: "reminders", Queues: 2, Type: broker.Delay},
 		broker.Topic{Name: "transfers", Queues: 2, Type: broker.Transaction},
+		broker.Topic{Name: "alarms", Queues: 4, Type: broker.Priority},
 		broker.Topic{Name: "chats", Queues: 2, Type: broker.Lite})
 }
 
@@ -59,6 +60,21 @@ func TestDelay_ArrivesAtItsTimeAndNotBefore(t *testing.T) {
 			}
 			require.NoError(r, c.Ack(r.Context(), got...))
 		}
+	}, allTypes)
+}
+
+func TestPriority_ArrivesHighestFirst(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		p := r.producer()
+		for _, level := range []int{0, 3, 1, 2} {
+			_, err := p.Send(r.Context(), &client.Message{Topic: "alarms", Body: []byte("x"), Priority: new(level)})
+			require.NoError(r, err)
+		}
+		var levels []int
+		for _, d := range r.receive(r.consumer("G", "alarms"), 4) {
+			levels = append(levels, *d.Priority)
+		}
+		require.Equal(r, []int{3, 2, 1, 0}, levels)
 	}, allTypes)
 }
 
@@ -169,7 +185,7 @@ func TestSend_OfATypeThatTheTopicDoesNotTake(t *testing.T) {
 		p := r.producer(client.WithTransactionChecker(undecided))
 		for topic, m := range map[string]*client.Message{
 			"reminders": {}, "orders": {Priority: new(1)}, "bills": {LiteTopic: "l"},
-			"steps": {DeliveryTime: time.Now()}, "chats": {MessageGroup: "g"}, "transfers": {},
+			"steps": {DeliveryTime: time.Now()}, "chats": {MessageGroup: "g"}, "transfers": {}, "alarms": {},
 		} {
 			m.Topic, m.Body = topic, []byte("x")
 			_, err := p.Send(r.Context(), m)
