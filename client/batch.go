@@ -145,7 +145,8 @@ func (b *batch) sendInOrder(ctx context.Context, broken map[string]int, i int) {
 }
 
 func (b *batch) sendAlone(ctx context.Context, i int) {
-	b.producer.sendAlone(ctx, b.shipments[i], func(r Receipt, err error) { b.settle(i, r, err) })
+	r, err := b.producer.sendAlone(ctx, b.shipments[i])
+	b.settle(i, r, err)
 }
 
 func (b *batch) settle(i int, r Receipt, err error) {

@@ -105,8 +105,9 @@ var (
 	ErrSettled = errors.New("delivery already settled")
 	// ErrBusy says that another call on the same delivery or transaction is under way.
 	ErrBusy = errors.New("in use by another call")
-	// ErrNotSent is a message of a batch that was held back, because an earlier one of its message
-	// group had failed and order would have been lost.
+	// ErrNotSent is a message that is certainly not stored: one of a batch that was held back, because
+	// an earlier one of its message group had failed and order would have been lost, or one whose
+	// caller left while it waited for a request.
 	ErrNotSent = errors.New("not sent")
 
 	// ErrCorrupted is a received body that does not match its digest; see [Message.Err].
@@ -157,7 +158,7 @@ func (e *StatusError) Unwrap() error { return e.kind }
 // TransportError is a request to which no answer came.
 type TransportError struct {
 	Op, Target string // such as "send" and "orders"
-	Endpoint   string
+	Endpoint   string // empty if the caller left while the message waited for its request, or was in one with others
 	RequestID  string
 
 	kind  error // ErrUnavailable and its like; nil if the caller's context ended the request
@@ -166,14 +167,17 @@ type TransportError struct {
 
 // Error names what was asked, of whom, and why there is no answer.
 func (e *TransportError) Error() string {
-	from := e.Endpoint
-	if e.RequestID != "" {
-		from += ", request " + e.RequestID
+	from := ""
+	switch {
+	case e.RequestID != "":
+		from = fmt.Sprintf(" (%s, request %s)", e.Endpoint, e.RequestID)
+	case e.Endpoint != "":
+		from = fmt.Sprintf(" (%s)", e.Endpoint)
 	}
 	if e.kind == nil {
-		return fmt.Sprintf("client: %s %q: ended by the caller before the answer (%s): %v", e.Op, e.Target, from, e.cause)
+		return fmt.Sprintf("client: %s %q: ended by the caller before the answer%s: %v", e.Op, e.Target, from, e.cause)
 	}
-	text := fmt.Sprintf("client: %s %q: %v (%s): %s", e.Op, e.Target, e.kind, from, describe(e.cause))
+	text := fmt.Sprintf("client: %s %q: %v%s: %s", e.Op, e.Target, e.kind, from, describe(e.cause))
 	if errors.Is(e.kind, ErrUnavailable) {
 		text += ": check the address, that the server is up, and that both sides use TLS" +
 			" (WithTLSConfig) or neither (WithPlaintext)"

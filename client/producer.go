@@ -17,8 +17,8 @@ const (
 	// DefaultWindow is how many messages of [Producer.SendAsync] may be under way unless [WithWindow]
 	// says otherwise.
 	DefaultWindow = 1024
-	// DefaultSenders is how many requests [Producer.SendAsync] makes at once unless [WithSenders] says
-	// otherwise.
+	// DefaultSenders is how many requests are made at once for messages that had to wait unless
+	// [WithSenders] says otherwise.
 	DefaultSenders = 32
 	// DefaultMaxDelay is how far ahead a delivery time may be unless [WithMaxDelay] says otherwise. It
 	// is the default of the server.
@@ -71,7 +71,8 @@ func WithWindow(messages int) ProducerOption {
 	return func(c *producerConfig) { c.window = messages }
 }
 
-// WithSenders sets how many requests [Producer.SendAsync] makes at once. The default is
+// WithSenders sets how many requests are made at once for messages that had to wait: all those of
+// [Producer.SendAsync], and those of [Producer.Send] that go together. The default is
 // [DefaultSenders]; the least is 1.
 func WithSenders(n int) ProducerOption {
 	return func(c *producerConfig) { c.senders = n }
@@ -114,7 +115,8 @@ type Producer struct {
 	settings atomic.Pointer[producerSettings] // stored by the sessions
 
 	publications sync.Map // topic name to *publication
-	async        sendQueue
+	outbox       outbox
+	window       window
 	compressor   compressor
 
 	mu      sync.Mutex // guards what follows
@@ -135,6 +137,7 @@ type publication struct {
 	resource *v2.Resource // shared by all messages
 	route    *topicRoute
 	next     atomic.Uint32 // counts the sends, to spread them over the queues
+	lanes
 }
 
 // NewProducer returns a producer. It sends nothing before the first message, unless it is to answer for
@@ -157,7 +160,8 @@ func (c *Client) NewProducer(opts ...ProducerOption) (*Producer, error) {
 	if cfg.compression != nil {
 		p.compressor.threshold = *cfg.compression
 	}
-	p.async.init(p)
+	p.outbox.init(p)
+	p.window.slots = make(chan struct{}, cfg.window)
 	if err := c.join(p.member, p.Close); err != nil {
 		return nil, err
 	}
@@ -204,7 +208,7 @@ func (p *Producer) publication(ctx context.Context, topic string) (*publication,
 	if err != nil {
 		return nil, err
 	}
-	fresh := &publication{resource: p.client.resource(topic), route: r}
+	fresh := &publication{resource: p.client.resource(topic), route: r, lanes: p.outbox.lanes()}
 	fresh.next.Store(rand.Uint32())
 	known, _ := p.publications.LoadOrStore(topic, fresh)
 	p.member.use(r)
@@ -248,12 +252,12 @@ func (p *Producer) Close() error {
 		return nil
 	}
 	p.beginClosing()
-	p.async.hasten()
 	patience := time.AfterFunc(p.client.timeout, func() { p.giveUp(closedError("producer")) })
+	p.outbox.hurry()
 	p.pending.Wait()
 	patience.Stop()
 	p.giveUp(nil)
-	p.async.stop()
+	p.outbox.stop()
 	p.early.Wait()
 	p.member.close()
 	close(p.done)

@@ -39,11 +39,10 @@ func (p *Producer) sendNow(ctx context.Context, m *Message) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	receipts, err := p.transmit(ctx, s)
-	if err != nil {
-		return Receipt{}, err
+	if s.alone {
+		return p.sendAlone(ctx, s)
 	}
-	return receipts[0], nil
+	return p.outbox.send(ctx, s)
 }
 
 // A shipment is what goes in one request: one message, or several NORMAL ones of the same topic.
