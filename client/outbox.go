@@ -17,25 +17,25 @@ type outbox struct {
 	workers  sync.WaitGroup
 
 	mu      sync.Mutex // guards what follows, and the lanes; never held during a request or a callback
-	groups  map[groupKey]*lane
-	ready   []*lane // those that are due, in the order in which they became so
-	working int     // workers
-	hurried int     // calls that let no messages linger
+	groups  map[groupKey]*sendLane
+	ready   []*sendLane // those that are due, in the order in which they became so
+	working int         // workers
+	hurried int         // calls that let no messages linger
 }
 
-// lanes are those of one topic.
-type lanes struct{ together, singly lane }
+// sendLanes are those of one topic.
+type sendLanes struct{ together, singly sendLane }
 
 func (o *outbox) init(p *Producer) {
 	o.producer = p
-	o.groups = make(map[groupKey]*lane)
+	o.groups = make(map[groupKey]*sendLane)
 }
 
-func (o *outbox) lanes() lanes {
+func (o *outbox) lanes() sendLanes {
 	cfg := &o.producer.cfg
-	return lanes{
-		together: lane{batch: maxBatchMessages, parallel: eagerRequests, linger: cfg.linger},
-		singly:   lane{batch: 1, parallel: cfg.senders},
+	return sendLanes{
+		together: sendLane{batch: maxBatchMessages, parallel: eagerRequests, linger: cfg.linger},
+		singly:   sendLane{batch: 1, parallel: cfg.senders},
 	}
 }
 
@@ -98,28 +98,28 @@ func (o *outbox) sendLater(j *job) {
 	}
 }
 
-func (o *outbox) groupLocked(key groupKey) *lane {
+func (o *outbox) groupLocked(key groupKey) *sendLane {
 	l, ok := o.groups[key]
 	if !ok {
-		l = &lane{group: &key, batch: 1, parallel: 1}
+		l = &sendLane{group: &key, batch: 1, parallel: 1}
 		o.groups[key] = l
 	}
 	return l
 }
 
-func (o *outbox) putLocked(l *lane, j *job) {
+func (o *outbox) putLocked(l *sendLane, j *job) {
 	l.add(j)
 	o.wakeLocked(l)
 }
 
-func (o *outbox) wake(l *lane) {
+func (o *outbox) wake(l *sendLane) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.wakeLocked(l)
 }
 
 // wakeLocked sends a worker to the lane, if it is due.
-func (o *outbox) wakeLocked(l *lane) {
+func (o *outbox) wakeLocked(l *sendLane) {
 	if o.listLocked(l) && o.working < o.producer.cfg.senders {
 		o.working++
 		o.workers.Go(o.work)
@@ -128,7 +128,7 @@ func (o *outbox) wakeLocked(l *lane) {
 
 // listLocked says whether it has made the lane ready. If the lane is to wait, it is looked at again
 // when the time has come.
-func (o *outbox) listLocked(l *lane) bool {
+func (o *outbox) listLocked(l *sendLane) bool {
 	if l.listed {
 		return false
 	}
@@ -145,7 +145,7 @@ func (o *outbox) listLocked(l *lane) bool {
 	return false
 }
 
-func (o *outbox) alarm(l *lane) {
+func (o *outbox) alarm(l *sendLane) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	l.alarmed = false
@@ -163,7 +163,7 @@ func (o *outbox) work() {
 }
 
 // next ends a worker's request of the lane given and returns the next one; none if the worker is to end.
-func (o *outbox) next(ended *lane) (*lane, []*job) {
+func (o *outbox) next(ended *sendLane) (*sendLane, []*job) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if ended != nil && o.endLocked(ended) {
@@ -183,7 +183,7 @@ func (o *outbox) next(ended *lane) (*lane, []*job) {
 }
 
 // end ends a request that was made by a caller of send.
-func (o *outbox) end(l *lane) {
+func (o *outbox) end(l *sendLane) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.endLocked(l) {
@@ -192,7 +192,7 @@ func (o *outbox) end(l *lane) {
 }
 
 // endLocked forgets a message group without messages, and says whether the lane is still there.
-func (o *outbox) endLocked(l *lane) bool {
+func (o *outbox) endLocked(l *sendLane) bool {
 	l.running--
 	if l.group != nil && len(l.waiting) == 0 {
 		delete(o.groups, *l.group)

@@ -137,7 +137,7 @@ type publication struct {
 	resource *v2.Resource // shared by all messages
 	route    *topicRoute
 	next     atomic.Uint32 // counts the sends, to spread them over the queues
-	lanes
+	sendLanes
 }
 
 // NewProducer returns a producer. It sends nothing before the first message, unless it is to answer for
@@ -208,7 +208,7 @@ func (p *Producer) publication(ctx context.Context, topic string) (*publication,
 	if err != nil {
 		return nil, err
 	}
-	fresh := &publication{resource: p.client.resource(topic), route: r, lanes: p.outbox.lanes()}
+	fresh := &publication{resource: p.client.resource(topic), route: r, sendLanes: p.outbox.lanes()}
 	fresh.next.Store(rand.Uint32())
 	known, _ := p.publications.LoadOrStore(topic, fresh)
 	p.member.use(r)

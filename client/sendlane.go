@@ -56,14 +56,14 @@ func (j *job) interrupted(kind error) error {
 	return &TransportError{Op: "send", Target: j.shipment.first().Topic, kind: kind, cause: context.Cause(j.ctx)}
 }
 
-// A lane is messages that wait for requests of the same kind:
+// A sendLane is messages that wait for requests of the same kind:
 //
 //   - NORMAL messages of one topic go together, as many as wait.
 //   - The messages of one message group go one after another.
 //   - All others of one topic go one by one, many at a time.
 //
 // Its fields are guarded by the outbox to which it belongs.
-type lane struct {
+type sendLane struct {
 	group    *groupKey     // nil unless it is that of a message group
 	batch    int           // messages of one request, at most
 	parallel int           // requests under way from which on messages wait
@@ -81,11 +81,11 @@ type lane struct {
 type groupKey struct{ topic, group string }
 
 // idle says whether a message may go at once, and by itself.
-func (l *lane) idle() bool { return len(l.waiting) == 0 && l.linger == 0 && l.pause() == 0 }
+func (l *sendLane) idle() bool { return len(l.waiting) == 0 && l.linger == 0 && l.pause() == 0 }
 
 // pause returns how long it is until a request may begin although it is not full, unless one ends
 // before that.
-func (l *lane) pause() time.Duration {
+func (l *sendLane) pause() time.Duration {
 	switch {
 	case l.running < l.parallel:
 		return 0
@@ -98,7 +98,7 @@ func (l *lane) pause() time.Duration {
 
 // due returns how long the messages that wait have to wait still, unless something happens before
 // that. A full request has not: it would not get larger. If hurried, messages do not linger.
-func (l *lane) due(room int, hurried bool) time.Duration {
+func (l *sendLane) due(room int, hurried bool) time.Duration {
 	if len(l.waiting) == 0 {
 		return forever
 	}
@@ -113,7 +113,7 @@ func (l *lane) due(room int, hurried bool) time.Duration {
 	return l.pause()
 }
 
-func (l *lane) add(j *job) {
+func (l *sendLane) add(j *job) {
 	if len(l.waiting) == 0 && l.linger > 0 {
 		l.oldest = time.Now()
 	}
@@ -122,7 +122,7 @@ func (l *lane) add(j *job) {
 }
 
 // take removes the messages of one request, of which there is at least one, and counts it as begun.
-func (l *lane) take(room int) []*job {
+func (l *sendLane) take(room int) []*job {
 	n := 0
 	for n < len(l.waiting) && n < l.batch {
 		j := l.waiting[n]
@@ -144,7 +144,7 @@ func (l *lane) take(room int) []*job {
 }
 
 // begin counts a request as under way.
-func (l *lane) begin() {
+func (l *sendLane) begin() {
 	l.running++
 	l.begun = time.Now()
 }
