@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"time"
@@ -152,11 +151,4 @@ func (e *exporter) start(ctx context.Context, to string) (stop func(), err error
 	}
 	c.observer.meters.collector.Store(i)
 	return end, nil
-}
-
-func closeAny(c io.Closer) error {
-	if c == nil {
-		return nil
-	}
-	return c.Close()
 }

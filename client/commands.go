@@ -43,6 +43,8 @@ func (s *session) obey(command *v2.TelemetryCommand) {
 		s.recover(c.RecoverOrphanedTransactionCommand)
 	case *v2.TelemetryCommand_NotifyUnsubscribeLiteCommand:
 		s.unsubscribeLite(c.NotifyUnsubscribeLiteCommand.GetLiteTopic())
+	case *v2.TelemetryCommand_ReconnectEndpointsCommand:
+		s.reconnect()
 	default:
 		s.ignore("unknown here")
 	}

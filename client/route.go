@@ -150,14 +150,18 @@ func (t *routeTable) wait(ctx context.Context, r *topicRoute, f *flight) (*route
 
 func (t *routeTable) fly(ctx context.Context, r *topicRoute, f *flight) {
 	f.route, f.err = t.query(ctx, r.topic)
+	var before *route
 	if f.err == nil {
-		r.current.Store(f.route)
+		before = r.current.Swap(f.route)
 		r.stale.Store(false)
 	}
 	r.mu.Lock()
 	r.flight = nil
 	r.mu.Unlock()
 	close(f.done)
+	if before != nil && !slices.Equal(before.conns, f.route.conns) {
+		t.client.eachMember((*member).reconcile) // at once: whom a new broker does not know, it does not serve
+	}
 }
 
 func (t *routeTable) query(ctx context.Context, topic string) (*route, error) {
@@ -263,5 +267,20 @@ func (t *routeTable) refresh(ctx context.Context) {
 		})
 	}
 	wg.Wait()
-	t.client.eachMember((*member).reconcile)
+	t.client.conns.prune(ctx, t.conns())
+}
+
+// conns returns the connections that are in use: those of all routes, and that of the access point.
+func (t *routeTable) conns() map[*conn]bool {
+	used := map[*conn]bool{t.client.access: true}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, r := range t.topics {
+		if current := r.current.Load(); current != nil {
+			for _, c := range current.conns {
+				used[c] = true
+			}
+		}
+	}
+	return used
 }

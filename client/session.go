@@ -14,7 +14,6 @@ import (
 
 const (
 	settingsInterval = 5 * time.Minute // after which settings are exchanged again, changed or not
-	heartbeatPeriod  = 10 * time.Second
 	pendingReplies   = 16
 )
 
@@ -22,6 +21,7 @@ var (
 	errNotNeeded  = errors.New("the endpoint has left the routes")
 	errStreamOver = errors.New("the server ended the stream")
 	errNoSettings = errors.New("the server did not answer with its settings")
+	errMoved      = errors.New("the connection has been replaced")
 )
 
 // A session is the telemetry stream of one member to one endpoint. Over it the settings of both
@@ -95,6 +95,13 @@ func (s *session) settle(err error) {
 	s.outcome = make(chan struct{})
 }
 
+// doze has those who come wait for the next outcome, and those who wait go on waiting.
+func (s *session) doze() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.live.Store(false)
+}
+
 // run keeps a stream open. What ends it is s.ctx.
 func (s *session) run() {
 	var wg sync.WaitGroup
@@ -102,16 +109,24 @@ func (s *session) run() {
 	defer wg.Wait()
 	defer s.errands.wg.Wait() // no stream is open then that could add to them
 	delay := newReconnectBackoff()
+	var doubt doubt
 	for {
 		err := s.stream()
 		if s.ctx.Err() != nil {
 			break
+		}
+		if errors.Is(err, errMoved) {
+			s.doze() // the new stream is there in a moment
+			continue
 		}
 		if s.live.Load() {
 			delay.Reset()
 		}
 		s.report(err)
 		s.settle(err)
+		if doubt.grows(err) && s.replace(s.conn.made.Load(), err) {
+			continue
+		}
 		if sleep(s.ctx, delay.NextBackOff()) != nil {
 			break
 		}
@@ -154,18 +169,17 @@ func (s *session) stream() error {
 		return err
 	}
 	x.requestID = requestID
-	rpc, err := s.conn.rpc(ctx)
+	link, err := s.conn.link(ctx)
 	if err != nil {
 		return s.failure(ctx, x, err)
 	}
-	stream, err := rpc.Telemetry(signed)
+	stream, err := link.rpc.Telemetry(signed)
 	if err != nil {
 		return s.failure(ctx, x, err)
 	}
 	received := make(chan error, 1)
 	go func() { received <- s.receive(stream, x, watchdog) }()
-	s.send(stream, received)
-	cancel(errStreamOver)
+	cancel(s.send(stream, link, received))
 	return s.failure(ctx, x, <-received)
 }
 
@@ -175,6 +189,8 @@ func (s *session) failure(ctx context.Context, x exchange, err error) error {
 	switch {
 	case errors.As(err, &refused):
 		return err
+	case errors.Is(context.Cause(ctx), errMoved):
+		return errMoved
 	case errors.Is(context.Cause(ctx), errNoSettings):
 		return x.withoutAnswer(ErrNoAnswer, errNoSettings)
 	case errors.Is(err, io.EOF):
@@ -187,8 +203,9 @@ func (s *session) failure(ctx context.Context, x exchange, err error) error {
 type telemetryStream = grpc.BidiStreamingClient[v2.TelemetryCommand, v2.TelemetryCommand]
 
 // send is the only sender of its stream, since grpc allows one at a time. It returns when the stream
-// is over; why, the receiver says.
-func (s *session) send(stream telemetryStream, received chan error) {
+// is over, with errMoved if it must move to another connection, and otherwise with what the receiver
+// knows better.
+func (s *session) send(stream telemetryStream, link *link, received chan error) error {
 	repeat := time.NewTicker(settingsInterval)
 	defer repeat.Stop()
 	s.announceAgain()
@@ -202,12 +219,14 @@ func (s *session) send(stream telemetryStream, received chan error) {
 			err = stream.Send(reply)
 		case <-repeat.C:
 			s.announceAgain()
+		case <-link.retired:
+			return errMoved
 		case err := <-received:
 			received <- err // put back for the one who waits
-			return
+			return errStreamOver
 		}
 		if err != nil {
-			return
+			return errStreamOver
 		}
 	}
 }
@@ -234,35 +253,5 @@ func (s *session) receive(stream telemetryStream, x exchange, watchdog *time.Tim
 			continue
 		}
 		s.obey(command)
-	}
-}
-
-// heartbeats keeps the member known to the server, and tells when it is not any more.
-func (s *session) heartbeats() {
-	ticker := time.NewTicker(heartbeatPeriod)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-			if s.live.Load() {
-				s.heartbeat()
-			}
-		case <-s.ctx.Done():
-			return
-		}
-	}
-}
-
-func (s *session) heartbeat() {
-	q := &v2.HeartbeatRequest{Group: s.member.group, ClientType: s.member.kind}
-	a, _, err := invoke(s.ctx, &s.member.identity, s.conn, call{"heartbeat of", s.member.name()},
-		v2.MessagingServiceClient.Heartbeat, q)
-	switch {
-	case err == nil:
-		s.conn.isolated.Store(false)
-	case a.GetStatus().GetCode() == v2.Code_UNRECOGNIZED_CLIENT_TYPE:
-		s.announceAgain() // it has lost the settings, as after a restart behind a load balancer
-	case s.ctx.Err() == nil:
-		s.member.client.cfg.log.Warn("heartbeat failed", "endpoint", s.conn.name, "client", s.member.id, "error", err)
 	}
 }
