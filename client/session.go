@@ -15,6 +15,7 @@ import (
 const (
 	settingsInterval = 5 * time.Minute // after which settings are exchanged again, changed or not
 	pendingReplies   = 16
+	partingTime      = 500 * time.Millisecond // for a server to end a stream that is to move
 )
 
 var (
@@ -208,26 +209,50 @@ type telemetryStream = grpc.BidiStreamingClient[v2.TelemetryCommand, v2.Telemetr
 func (s *session) send(stream telemetryStream, link *link, received chan error) error {
 	repeat := time.NewTicker(settingsInterval)
 	defer repeat.Stop()
-	s.announceAgain()
-	for {
-		var err error
+	announce := func() error {
+		return stream.Send(&v2.TelemetryCommand{Command: &v2.TelemetryCommand_Settings{Settings: s.member.settings()}})
+	}
+	select {
+	case <-s.again: // what is asked for happens now
+	default:
+	}
+	err := announce() // before anything else: the server must know whose answers it gets
+	for err == nil {
 		select {
 		case <-s.again:
-			err = stream.Send(&v2.TelemetryCommand{
-				Command: &v2.TelemetryCommand_Settings{Settings: s.member.settings()}})
+			err = announce()
 		case reply := <-s.replies:
 			err = stream.Send(reply)
 		case <-repeat.C:
-			s.announceAgain()
+			err = announce()
 		case <-link.retired:
+			s.part(stream, received)
 			return errMoved
 		case err := <-received:
 			received <- err // put back for the one who waits
 			return errStreamOver
 		}
-		if err != nil {
-			return errStreamOver
+	}
+	return errStreamOver
+}
+
+// part ends a stream in order, so that the answers sent on it arrive.
+func (s *session) part(stream telemetryStream, received chan error) {
+	for len(s.replies) > 0 { // there is no other who takes any
+		if stream.Send(<-s.replies) != nil {
+			return
 		}
+	}
+	if stream.CloseSend() != nil {
+		return
+	}
+	patience := time.NewTimer(partingTime)
+	defer patience.Stop()
+	select {
+	case err := <-received:
+		received <- err
+	case <-patience.C:
+	case <-s.ctx.Done():
 	}
 }
 
