@@ -36,6 +36,7 @@ type scripted struct {
 
 	mu        sync.Mutex // guards what follows, once there is a client; see script
 	route     func(ctx context.Context, q *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error)
+	assign    func(ctx context.Context, q *v2.QueryAssignmentRequest) (*v2.QueryAssignmentResponse, error)
 	send      func(ctx context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error)
 	receive   func(q *v2.ReceiveMessageRequest, s grpc.ServerStreamingServer[v2.ReceiveMessageResponse]) error
 	ack       func(ctx context.Context, q *v2.AckMessageRequest) (*v2.AckMessageResponse, error)
@@ -77,6 +78,9 @@ func newScripted(addresses []string) *scripted {
 	s := &scripted{}
 	s.route = func(_ context.Context, q *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error) {
 		return routeOver(q.GetTopic().GetName(), addresses...), nil
+	}
+	s.assign = func(_ context.Context, q *v2.QueryAssignmentRequest) (*v2.QueryAssignmentResponse, error) {
+		return assignmentsOver(q.GetTopic().GetName(), addresses...), nil
 	}
 	s.send = func(_ context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
 		a := &v2.SendMessageResponse{Status: ok()}
@@ -203,6 +207,15 @@ func routeOver(topic string, addresses ...string) *v2.QueryRouteResponse {
 	return a
 }
 
+// assignmentsOver are one for each address, of all queues there.
+func assignmentsOver(topic string, addresses ...string) *v2.QueryAssignmentResponse {
+	a := &v2.QueryAssignmentResponse{Status: ok()}
+	for _, address := range addresses {
+		a.Assignments = append(a.Assignments, &v2.Assignment{MessageQueue: queueAt(topic, -1, address)})
+	}
+	return a
+}
+
 func queueAt(topic string, id int32, address string) *v2.MessageQueue {
 	host, _, _ := strings.Cut(address, ":")
 	return &v2.MessageQueue{
@@ -237,6 +250,10 @@ func answerSettings(change func(*v2.Settings) *v2.Settings) func(telemetryServer
 
 func (s *scripted) QueryRoute(ctx context.Context, q *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error) {
 	return part(s, &s.route)(ctx, q)
+}
+
+func (s *scripted) QueryAssignment(ctx context.Context, q *v2.QueryAssignmentRequest) (*v2.QueryAssignmentResponse, error) {
+	return part(s, &s.assign)(ctx, q)
 }
 
 func (s *scripted) SendMessage(ctx context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
