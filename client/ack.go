@@ -162,7 +162,8 @@ func (c *consumer) tryAck(ctx context.Context, r *ackRequest) []error {
 	q := &v2.AckMessageRequest{Group: c.group, Topic: c.client.resource(r.topic),
 		Entries: make([]*v2.AckMessageEntry, len(r.deliveries))}
 	for i, d := range r.deliveries {
-		q.Entries[i] = &v2.AckMessageEntry{MessageId: d.ID, ReceiptHandle: r.handles[i]}
+		q.Entries[i] = &v2.AckMessageEntry{
+			MessageId: d.ID, ReceiptHandle: r.handles[i], LiteTopic: c.liteTopicOf(d)}
 	}
 	what := call{"acknowledge messages of", r.topic}
 	a, x, err := invoke(ctx, &c.member.identity, r.conn, what, v2.MessagingServiceClient.AckMessage, q)

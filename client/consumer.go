@@ -14,6 +14,7 @@ type consumer struct {
 	client   *Client
 	member   *member
 	group    *v2.Resource
+	lite     bool                             // it consumes lite topics, and its requests name them
 	settings atomic.Pointer[ConsumerSettings] // stored by the sessions; nil until the first answer
 	polls    context.Context                  // ended by close, which so ends polls, and retries of all else
 	endPolls context.CancelCauseFunc
@@ -64,4 +65,13 @@ func (c *consumer) close() {
 	c.pending.Wait() // the polls hand back what they have fetched while the server still knows us
 	c.member.close()
 	close(c.done)
+}
+
+// liteTopicOf is what requests about a delivery are to name besides. A consumer of the parent topic as a
+// whole must not: the server would look for the message where that consumer never got it.
+func (c *consumer) liteTopicOf(d *Delivery) *string {
+	if !c.lite {
+		return nil
+	}
+	return &d.LiteTopic
 }

@@ -5,11 +5,17 @@ import (
 	"time"
 )
 
-// ConsumerOption adjusts a consumer that asks for messages, such as a [SimpleConsumer].
-type ConsumerOption interface{ applySimple(c *simpleConfig) }
+// ConsumerOption adjusts a consumer that asks for messages: a [SimpleConsumer] or a [LiteSimpleConsumer].
+type ConsumerOption interface {
+	LiteSimpleOption
+	applySimple(c *simpleConfig)
+}
 
-// PushOption adjusts a consumer that is given a [Handler], such as a [PushConsumer].
-type PushOption interface{ applyPush(c *pushConfig) }
+// PushOption adjusts a consumer that is given a [Handler]: a [PushConsumer] or a [LitePushConsumer].
+type PushOption interface {
+	LitePushOption
+	applyPush(c *pushConfig)
+}
 
 // AnyConsumerOption adjusts a consumer of either kind.
 type AnyConsumerOption interface {

@@ -61,6 +61,7 @@ func (c *consumer) tryForward(ctx context.Context, d *Delivery, handle string) e
 	q := &v2.ForwardMessageToDeadLetterQueueRequest{
 		Group: c.group, Topic: c.client.resource(d.Topic), MessageId: d.ID, ReceiptHandle: handle,
 		DeliveryAttempt: int32(d.Attempt), MaxDeliveryAttempts: int32(c.maxDeliveries()),
+		LiteTopic: c.liteTopicOf(d),
 	}
 	what := call{"forward to the dead letters a message of", d.Topic}
 	_, _, err := invoke(ctx, &c.member.identity, d.conn, what,

@@ -94,10 +94,10 @@ func (c *consumer) change(ctx context.Context, d *Delivery, to change) error {
 func (c *consumer) tryChange(ctx context.Context, d *Delivery, handle string, to change) error {
 	q := &v2.ChangeInvisibleDurationRequest{
 		Group: c.group, Topic: c.client.resource(d.Topic), MessageId: d.ID, ReceiptHandle: handle,
-		InvisibleDuration: durationpb.New(to.after),
+		InvisibleDuration: durationpb.New(to.after), LiteTopic: c.liteTopicOf(d),
 	}
-	if to.suspend {
-		q.Suspend = &to.suspend
+	if to.suspend || c.lite { // a lite topic waits as a whole, see LiteSimpleConsumer
+		q.Suspend = new(true)
 	}
 	before := time.Now() // the lease counts from some time after this
 	what := call{"change the invisible duration of a message of", d.Topic}

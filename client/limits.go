@@ -104,7 +104,7 @@ func (m *Message) checkType(maxDelay time.Duration) error {
 			return err
 		}
 	case "lite topic":
-		if err := checkLiteTopic(m.LiteTopic); err != nil {
+		if err := checkLiteTopic(m.LiteTopic, maxLiteTopicLength); err != nil {
 			return err
 		}
 	case "priority":
@@ -164,11 +164,12 @@ func checkDeliveryTime(due time.Time, maxDelay time.Duration) error {
 	return nil
 }
 
-func checkLiteTopic(name string) error {
+func checkLiteTopic(name string, limit int) error {
 	switch {
-	case len(name) > maxLiteTopicLength:
-		return illegal(ErrIllegalTopic, "lite topic", "%.32q… has %d bytes, the limit is %d",
-			name, len(name), maxLiteTopicLength)
+	case name == "":
+		return illegal(ErrIllegalTopic, "lite topic", "is empty")
+	case len(name) > limit:
+		return illegal(ErrIllegalTopic, "lite topic", "%.32q… has %d bytes, the limit is %d", name, len(name), limit)
 	case strings.ContainsFunc(name, func(r rune) bool { return r == '%' || r == '|' || notInResource(r) }):
 		return illegal(ErrIllegalTopic, "lite topic", "%q has characters other than letters, digits, hyphens and underscores", name)
 	}

@@ -20,7 +20,10 @@ type member struct {
 	group    *v2.Resource         // of a consumer; nil for a producer
 	describe func(s *v2.Settings) // adds what is particular to the kind to what is announced
 	adopt    func(s *v2.Settings) // takes what the server answers
-	commands commands             // what the kind can do for a server that asks
+	// acquainted is called each time that a server has answered, among its commands; nil if nobody wants
+	// to know. It ends with ctx.
+	acquainted func(ctx context.Context, c *conn)
+	commands   commands // what the kind can do for a server that asks
 	// cached, if the kind has a cache, reports what is in it of each topic. Set before the first session;
 	// called at any time.
 	cached   func(report func(topic string, messages, bytes int64))
@@ -110,6 +113,19 @@ func (m *member) sessionLocked(c *conn) *session {
 		m.wg.Go(s.run)
 	}
 	return s
+}
+
+// liveConns returns those to the servers that know the member.
+func (m *member) liveConns() []*conn {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var live []*conn
+	for c, s := range m.sessions {
+		if s.live.Load() {
+			live = append(live, c)
+		}
+	}
+	return live
 }
 
 // announce sends the settings again on all sessions, at once.

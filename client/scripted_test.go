@@ -47,6 +47,7 @@ type scripted struct {
 	heartbeat func(ctx context.Context, q *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error)
 	terminate func(ctx context.Context, q *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error)
 	telemetry func(s telemetryServer) error
+	lite      func(ctx context.Context, q *v2.SyncLiteSubscriptionRequest) (*v2.SyncLiteSubscriptionResponse, error)
 }
 
 type telemetryServer = grpc.BidiStreamingServer[v2.TelemetryCommand, v2.TelemetryCommand]
@@ -292,4 +293,8 @@ func (s *scripted) Telemetry(stream telemetryServer) error { return part(s, &s.t
 
 func (s *scripted) NotifyClientTermination(ctx context.Context, q *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
 	return part(s, &s.terminate)(ctx, q)
+}
+
+func (s *scripted) SyncLiteSubscription(ctx context.Context, q *v2.SyncLiteSubscriptionRequest) (*v2.SyncLiteSubscriptionResponse, error) {
+	return part(s, &s.lite)(ctx, q)
 }

@@ -275,6 +275,9 @@ func (s *session) receive(stream telemetryStream, x exchange, watchdog *time.Tim
 			s.member.client.exporter.follow(settings.GetMetric())
 			s.conn.isolated.Store(false)
 			s.settle(nil)
+			if do := s.member.acquainted; do != nil {
+				s.errands.add(s.ctx, func() { do(s.ctx, s.conn) }) // if there is no room, the next answer comes
+			}
 			continue
 		}
 		s.obey(command)

@@ -73,6 +73,9 @@ type ConsumerSettings struct {
 	ReceiveBatchSize int
 	// LongPolling is how long the server would have a poll wait; 0 if it did not say.
 	LongPolling time.Duration
+	// LiteTopics is to how many lite topics one consumer may subscribe, and LiteTopicLength of how many
+	// bytes the name of one may be; 0 if the server did not say.
+	LiteTopics, LiteTopicLength int
 }
 
 func consumerSettingsOf(s *v2.Settings) *ConsumerSettings {
@@ -83,6 +86,8 @@ func consumerSettingsOf(s *v2.Settings) *ConsumerSettings {
 		Backoff:          retryPolicyOf(s.GetBackoffPolicy(), RetryPolicy{}),
 		ReceiveBatchSize: max(0, int(sub.GetReceiveBatchSize())),
 		LongPolling:      durationOf(sub.GetLongPollingTimeout()),
+		LiteTopics:       max(0, int(sub.GetLiteSubscriptionQuota())),
+		LiteTopicLength:  max(0, int(sub.GetMaxLiteTopicSize())),
 	}
 }
 

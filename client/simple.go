@@ -52,18 +52,25 @@ func (c *Client) NewSimpleConsumer(
 	if err := errors.Join(err, checkGroup(group), checkSubscriptions(subscriptions)); err != nil {
 		return nil, err
 	}
-	sc := &SimpleConsumer{consumer: c.newConsumer(v2.ClientType_SIMPLE_CONSUMER, group), await: cfg.await,
-		rate: newRateLimit(cfg.rate)}
+	sc := c.newSimpleConsumer(v2.ClientType_SIMPLE_CONSUMER, group, subscriptions, cfg)
+	if err := c.join(sc.consumer.member, sc.Close); err != nil {
+		return nil, err
+	}
+	return sc, nil
+}
+
+// newSimpleConsumer returns one that its client does not know yet.
+func (c *Client) newSimpleConsumer(
+	kind v2.ClientType, group string, subscriptions map[string]Filter, cfg simpleConfig,
+) *SimpleConsumer {
+	sc := &SimpleConsumer{consumer: c.newConsumer(kind, group), await: cfg.await, rate: newRateLimit(cfg.rate)}
 	topics := make([]*subscription, 0, len(subscriptions))
 	for _, topic := range slices.Sorted(maps.Keys(subscriptions)) {
 		topics = append(topics, &subscription{topic: topic, filter: subscriptions[topic]})
 	}
 	sc.topics.Store(&topics)
 	sc.consumer.member.describe = sc.describe
-	if err := c.join(sc.consumer.member, sc.Close); err != nil {
-		return nil, err
-	}
-	return sc, nil
+	return sc
 }
 
 func checkSubscriptions(subscriptions map[string]Filter) error {
