@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"github.com/rocketflow-io/rocketflow/client/internal/body"
 )
 
 // DefaultCompression is a sensible threshold for [WithCompression], in bytes: what is shorter seldom
@@ -32,7 +34,8 @@ type compressor struct {
 // compress replaces the body of a message by its compressed form, if that is worth it.
 func (c *compressor) compress(o *outgoing) {
 	plain := o.message.Body
-	if c.threshold == 0 || len(plain) < c.threshold {
+	// What no consumer would decompress must not slip under the server's limit.
+	if c.threshold == 0 || len(plain) < c.threshold || len(plain) > body.MaxDecoded {
 		return
 	}
 	// The message keeps the buffer for as long as an attempt may read it, so it is not pooled.

@@ -147,6 +147,9 @@ func TestCompression_CountsWhatIsStored(t *testing.T) {
 		require.Less(n, len(requests.last().GetBody()), 1<<20)
 		_, err = n.producer().Send(n.Context(), large)
 		require.ErrorIs(n, err, client.ErrBodyTooLarge)
+		bomb := &client.Message{Topic: "orders", Body: make([]byte, 256<<20+1)}
+		_, err = n.producer(client.WithCompression(100)).Send(n.Context(), bomb)
+		require.ErrorIs(n, err, client.ErrBodyTooLarge, "no consumer would decompress it")
 	})
 }
 

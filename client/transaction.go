@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -91,7 +92,7 @@ func (tx *Transaction) Send(ctx context.Context, m *Message) (Receipt, error) {
 	if err := tx.claim(transactionOpen); err != nil {
 		return Receipt{}, err
 	}
-	r, half, err := tx.sendHalf(ctx, m)
+	half, r, err := tx.observed(ctx, m)
 	if err != nil {
 		tx.release(transactionOpen, nil, false)
 		return Receipt{}, err
@@ -100,22 +101,20 @@ func (tx *Transaction) Send(ctx context.Context, m *Message) (Receipt, error) {
 	return r, nil
 }
 
-func (tx *Transaction) sendHalf(ctx context.Context, m *Message) (Receipt, *outgoing, error) {
+// observed sends the message, as interceptors would have it.
+func (tx *Transaction) observed(ctx context.Context, m *Message) (*outgoing, Receipt, error) {
 	p := tx.producer
 	m, sending, err := p.client.observer.send(ctx, p.member, m)
 	if err != nil {
-		return Receipt{}, nil, err
+		return nil, Receipt{}, err
 	}
-	s, r, err := tx.transmit(ctx, m)
+	half, r, err := tx.transmit(ctx, m)
 	sending.end(r, err)
-	if err != nil {
-		return Receipt{}, nil, err
-	}
-	return r, s.items[0], nil
+	return half, r, err
 }
 
-// transmit checks, encodes and sends the message.
-func (tx *Transaction) transmit(ctx context.Context, m *Message) (*shipment, Receipt, error) {
+// transmit checks, encodes and sends the message, and returns what the server has stored.
+func (tx *Transaction) transmit(ctx context.Context, m *Message) (*outgoing, Receipt, error) {
 	if m != nil {
 		if field, _ := m.typeFields(); field != "" {
 			return nil, Receipt{}, illegal(ErrMessageType, field, "is not possible in a transaction: a message is of one type")
@@ -125,11 +124,16 @@ func (tx *Transaction) transmit(ctx context.Context, m *Message) (*shipment, Rec
 	if err != nil {
 		return nil, Receipt{}, err
 	}
-	receipts, err := tx.producer.transmit(ctx, s)
+	r, err := tx.producer.sendAlone(ctx, s)
 	if err != nil {
 		return nil, Receipt{}, err
 	}
-	return s, receipts[0], nil
+	half := s.items[0]
+	if half.transaction == "" {
+		return nil, Receipt{}, fmt.Errorf("client: send %q: %w: it names no transaction that could be ended; the checker will be asked",
+			m.Topic, ErrBadAnswer)
+	}
+	return half, r, nil
 }
 
 // Commit lets the message be delivered. That the server has taken the word is all that nil says; it
@@ -161,13 +165,12 @@ func (tx *Transaction) end(ctx context.Context, op string, resolution v2.Transac
 		return err
 	}
 	err := tx.tell(ctx, op, resolution)
-	switch {
-	case err == nil:
+	if err == nil {
 		tx.release(transactionEnded, tx.half, false)
-	default:
-		var unanswered *TransportError
-		tx.release(transactionSent, tx.half, tx.doubt || errors.As(err, &unanswered))
+		return nil
 	}
+	var unanswered *TransportError
+	tx.release(transactionSent, tx.half, tx.doubt || errors.As(err, &unanswered))
 	return err
 }
 

@@ -146,6 +146,20 @@ func TestTransaction_MayBeSentAgainAfterAFailure(t *testing.T) {
 	})
 }
 
+func TestTransaction_IsNotBegunByAnAnswerThatNamesNone(t *testing.T) {
+	for name, entries := range map[string][]*v2.SendResultEntry{"no entry": nil, "no id": {{Status: ok()}}} {
+		onNetwork(t, single, func(n *network) {
+			n.at(single[0]).send = func(context.Context, *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
+				return &v2.SendMessageResponse{Status: ok(), Entries: entries}, nil
+			}
+			tx := n.begin(n.producer(client.WithTransactionChecker(undecided)))
+			_, err := tx.Send(n.Context(), message("orders", "x"))
+			require.ErrorIs(n, err, client.ErrBadAnswer, name)
+			require.ErrorIs(n, tx.Commit(n.Context()), client.ErrNothingSent, name)
+		})
+	}
+}
+
 func TestTransaction_TakesPlainMessagesOnly(t *testing.T) {
 	onNetwork(t, single, func(n *network) {
 		tx := n.begin(n.producer(client.WithTransactionChecker(undecided)))

@@ -24,9 +24,9 @@ var ErrDigest = errors.New("the body does not match its digest")
 // ErrEncoding says that a body is in an encoding which is unknown, not supported, or damaged.
 var ErrEncoding = errors.New("the body cannot be decoded")
 
-// maxDecoded bounds what a compressed body may grow to, in bytes, so that a hostile one cannot take
+// MaxDecoded bounds what a compressed body may grow to, in bytes, so that a hostile one cannot take
 // all memory.
-const maxDecoded = 256 << 20
+const MaxDecoded = 256 << 20
 
 // Verify compares stored, the body as the server stores it, with its digest. No digest, or one of an
 // unknown kind, proves nothing and passes.
@@ -85,12 +85,12 @@ func decompress(stored []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
-	plain, err := io.ReadAll(io.LimitReader(r, maxDecoded+1))
+	plain, err := io.ReadAll(io.LimitReader(r, MaxDecoded+1))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
-	if len(plain) > maxDecoded {
-		return nil, fmt.Errorf("%w: it grows beyond %d bytes", ErrEncoding, maxDecoded)
+	if len(plain) > MaxDecoded {
+		return nil, fmt.Errorf("%w: it grows beyond %d bytes", ErrEncoding, MaxDecoded)
 	}
 	return plain, nil
 }
