@@ -49,9 +49,11 @@ func usual() map[string]proto.Message {
 	// A topic of every type, so that nothing is refused before it is sent.
 	route.MessageQueues[0].AcceptMessageTypes = nil
 	return map[string]proto.Message{
-		v2.MessagingService_QueryRoute_FullMethodName:  route,
-		v2.MessagingService_Heartbeat_FullMethodName:   &v2.HeartbeatResponse{Status: ok()},
-		v2.MessagingService_SendMessage_FullMethodName: &v2.SendMessageResponse{Status: ok()},
+		v2.MessagingService_QueryRoute_FullMethodName: route,
+		v2.MessagingService_Heartbeat_FullMethodName:  &v2.HeartbeatResponse{Status: ok()},
+		v2.MessagingService_SendMessage_FullMethodName: &v2.SendMessageResponse{
+			Status: ok(), Entries: []*v2.SendResultEntry{{Status: ok(), TransactionId: "tx"}},
+		},
 		v2.MessagingService_QueryAssignment_FullMethodName: &v2.QueryAssignmentResponse{
 			Status: ok(), Assignments: []*v2.Assignment{{MessageQueue: route.MessageQueues[0]}},
 		},

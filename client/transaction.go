@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -130,8 +129,8 @@ func (tx *Transaction) transmit(ctx context.Context, m *Message) (*outgoing, Rec
 	}
 	half := s.items[0]
 	if half.transaction == "" {
-		return nil, Receipt{}, fmt.Errorf("client: send %q: %w: it names no transaction that could be ended; the checker will be asked",
-			m.Topic, ErrBadAnswer)
+		return nil, Receipt{}, &StatusError{Op: "send", Target: m.Topic, Endpoint: r.Endpoint, Code: int32(v2.Code_OK),
+			kind: ErrBadAnswer, advice: "it names no transaction that could be ended; the checker will be asked"}
 	}
 	return half, r, nil
 }
