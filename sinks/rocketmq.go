@@ -213,16 +213,7 @@ func (s *sending) explain(err error) error {
 	if errors.Is(err, client.ErrNotSent) {
 		return fmt.Errorf("%w: %w", wrapped, stage.ErrHandedBack)
 	}
-	for _, kind := range []error{
-		client.ErrUnauthorized, client.ErrForbidden, client.ErrTopicNotFound, client.ErrUnsupported,
-		client.ErrMessageType, client.ErrBodyTooLarge, client.ErrPropertiesTooLarge, client.ErrClosed,
-	} {
-		if errors.Is(err, kind) {
-			return stage.Permanent(wrapped)
-		}
-	}
-	var argument *client.ArgumentError
-	if errors.As(err, &argument) {
+	if !client.Temporary(err) {
 		return stage.Permanent(wrapped)
 	}
 	return wrapped

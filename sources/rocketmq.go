@@ -164,24 +164,8 @@ func (s *RocketMQSource) Open(ctx context.Context) (stage.Reader[*client.Message
 
 func (s *RocketMQSource) openError(err error) error {
 	err = fmt.Errorf("sources: receive from %q for group %q: %w", s.topic, s.group, err)
-	if isHopeless(err) {
+	if !client.Temporary(err) {
 		return stage.Permanent(err)
 	}
 	return err
-}
-
-// isHopeless tells an error of the client that trying again does not mend. The client's text says
-// what does.
-func isHopeless(err error) bool {
-	for _, kind := range []error{
-		client.ErrUnauthorized, client.ErrForbidden, client.ErrTopicNotFound, client.ErrGroupNotFound,
-		client.ErrIllegalTopic, client.ErrIllegalGroup, client.ErrIllegalFilter, client.ErrUnsupported,
-		client.ErrIllegalInvisibleDuration, client.ErrClosed,
-	} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	var argument *client.ArgumentError
-	return errors.As(err, &argument)
 }

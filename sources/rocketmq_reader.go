@@ -89,7 +89,7 @@ func (r *rocketMQReader) receive(beginning, polling context.Context, n int) ([]*
 			return got, nil
 		case beginning.Err() != nil:
 			return nil, beginning.Err()
-		case isHopeless(err):
+		case !client.Temporary(err):
 			return nil, stage.Permanent(err)
 		}
 		wait := pause.NextBackOff()

@@ -108,7 +108,7 @@ func (a *acker) ack(ctx context.Context, deliveries []*client.Delivery) (l lost)
 		wait := pause.NextBackOff()
 		var again []*client.Delivery
 		for _, f := range failures(err, deliveries) {
-			if errors.Is(f.Err, client.ErrReceiptExpired) || isHopeless(f.Err) || time.Until(f.Delivery.Expires()) <= wait {
+			if !client.Temporary(f.Err) || time.Until(f.Delivery.Expires()) <= wait {
 				l.add(f.Delivery, notAcked(f.Delivery, f.Err))
 				continue
 			}

@@ -2,7 +2,6 @@ package gostreams
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -106,7 +105,7 @@ func (p *poller) run(out chan<- any) error {
 			retry.Reset()
 		case p.ctx.Err() != nil:
 			return nil
-		case permanent(err):
+		case !client.Temporary(err):
 			return fmt.Errorf("gostreams: source %q: %w", p.topic, err)
 		default:
 			p.cfg.log.WarnContext(p.ctx, "receive failed, to be tried again", "topic", p.topic, "error", err)
@@ -148,22 +147,4 @@ func (p *poller) handBack(rest []*client.Delivery) {
 				"topic", p.topic, "message", d.ID, "error", err)
 		}
 	}
-}
-
-// permanent tells whether a receive that failed would always fail.
-func permanent(err error) bool {
-	var argument *client.ArgumentError
-	if errors.As(err, &argument) {
-		return true
-	}
-	for _, kind := range []error{
-		client.ErrClosed, client.ErrUnauthorized, client.ErrForbidden, client.ErrUnsupported,
-		client.ErrTopicNotFound, client.ErrGroupNotFound, client.ErrIllegalTopic, client.ErrIllegalGroup,
-		client.ErrIllegalFilter, client.ErrIllegalInvisibleDuration,
-	} {
-		if errors.Is(err, kind) {
-			return true
-		}
-	}
-	return false
 }
