@@ -36,9 +36,11 @@ func (l *orderedLane) offsetOf(from *v2.OffsetOption) (int64, bool) {
 			at = end
 		}
 	case *v2.OffsetOption_Offset:
-		at = min(max(0, o.Offset), end)
+		if o.Offset >= 0 {
+			at = min(o.Offset, end)
+		}
 	case *v2.OffsetOption_TailN:
-		at = max(0, l.base-o.TailN)
+		at = min(max(0, l.base-o.TailN), end)
 	}
 	return at, at != l.base
 }

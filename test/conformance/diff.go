@@ -82,9 +82,9 @@ func (k Known) covers(d Difference) bool {
 
 // ParseKnown reads the lines of the tables in a Markdown text that have the form
 //
-//	| row | embedded | real (mode, mode) | why |
+//	| row, row | embedded | real (mode, mode) | why |
 //
-// and skips all other lines.
+// and skips all other lines. Rows that differ alike may share a line.
 func ParseKnown(text string) []Known {
 	var known []Known
 	for line := range strings.Lines(text) {
@@ -99,9 +99,11 @@ func ParseKnown(text string) []Known {
 		if !ok {
 			continue
 		}
-		known = append(known, Known{
-			ID: cells[0], Embedded: cells[1], Real: real, Modes: strings.Split(modes, ", "), Why: cells[3],
-		})
+		for id := range strings.SplitSeq(cells[0], ", ") {
+			known = append(known, Known{
+				ID: id, Embedded: cells[1], Real: real, Modes: strings.Split(modes, ", "), Why: cells[3],
+			})
+		}
 	}
 	return known
 }

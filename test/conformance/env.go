@@ -58,6 +58,12 @@ func (e *Env) Saw(branch string) {
 	e.branch = branch
 }
 
+// Stop ends the row, which has seen a behaviour that leaves nothing more to see.
+func (e *Env) Stop(branch string) {
+	e.Saw(branch)
+	runtime.Goexit()
+}
+
 // sawOne reports the behaviour by its name, and fails the row for one that has none.
 func sawOne[K comparable](e *Env, behaviour K, names map[K]string) {
 	name, ok := names[behaviour]

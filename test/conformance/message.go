@@ -58,6 +58,14 @@ func inGroup(name string) messageOption {
 	}
 }
 
+// inLite puts the message in a lite topic.
+func inLite(name string) messageOption {
+	return func(m *v2.Message) {
+		m.SystemProperties.LiteTopic = &name
+		m.SystemProperties.MessageType = v2.MessageType_LITE
+	}
+}
+
 // ofType sets the message type that the request names, and nothing that the type would need.
 func ofType(kind v2.MessageType) messageOption {
 	return func(m *v2.Message) { m.SystemProperties.MessageType = kind }
@@ -105,6 +113,7 @@ func (c *Client) Ack(group, topic string, messages ...*v2.Message) *v2.AckMessag
 	for _, m := range messages {
 		req.Entries = append(req.Entries, &v2.AckMessageEntry{
 			MessageId: m.GetSystemProperties().GetMessageId(), ReceiptHandle: handleOf(m),
+			LiteTopic: m.GetSystemProperties().LiteTopic,
 		})
 	}
 	ctx, cancel := c.short()
@@ -124,7 +133,7 @@ func (c *Client) Acked(group, topic string, messages ...*v2.Message) {
 func (c *Client) Change(group, topic string, m *v2.Message, d time.Duration, options ...changeOption) *v2.ChangeInvisibleDurationResponse {
 	req := &v2.ChangeInvisibleDurationRequest{
 		Group: resource(group), Topic: resource(topic), MessageId: idOf(m), ReceiptHandle: handleOf(m),
-		InvisibleDuration: durationOf(d),
+		InvisibleDuration: durationOf(d), LiteTopic: m.GetSystemProperties().LiteTopic,
 	}
 	for _, option := range options {
 		option(req)
@@ -161,6 +170,7 @@ func (c *Client) Forward(group, topic string, m *v2.Message) *v2.Status {
 	resp, err := c.rpc.ForwardMessageToDeadLetterQueue(ctx, &v2.ForwardMessageToDeadLetterQueueRequest{
 		Group: resource(group), Topic: resource(topic), MessageId: idOf(m), ReceiptHandle: handleOf(m),
 		DeliveryAttempt: m.GetSystemProperties().GetDeliveryAttempt(), MaxDeliveryAttempts: 16,
+		LiteTopic: m.GetSystemProperties().LiteTopic,
 	})
 	require.NoError(c.e, err)
 	return resp.GetStatus()

@@ -45,5 +45,6 @@ func Rows() []Row {
 		sendRows(), sendTypeRows(), sendBatchRows(), receiveRows(), receivePollRows(), receiveLimitRows(),
 		ackRows(), invisibleRows(), deadLetterRows(), orderedRows(), orderedExpiryRows(), delayRows(),
 		transactionRows(), transactionCheckRows(), priorityRows(), filterRows(),
+		liteRows(), liteSyncRows(), liteOrderRows(), liteClientRows(),
 	)
 }

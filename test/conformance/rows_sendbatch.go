@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"strings"
 	"unicode/utf16"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -26,6 +27,13 @@ func sendBatchRows() []Row {
 			sent := []*v2.Message{e.Message(topic, "1"), e.Message(topic, "2"), e.Message(topic, "3")}
 			require.Equal(e, v2.Code_OK, c.Code(sent...))
 			require.Equal(e, sorted(idsOf(sent)), sorted(idsOf(c.Take(group, topic, 3))))
+		}},
+		{"SE31", "a request whose messages are over 4 MiB together is an INTERNAL_SERVER_ERROR, and stores nothing", Equal, func(e *Env) {
+			topic, c := e.Topic("NORMAL", 1), e.Client()
+			part := func(size int) *v2.Message { return e.Message(topic, strings.Repeat("a", size)) }
+			require.Equal(e, v2.Code_INTERNAL_SERVER_ERROR, c.Code(part(2<<20), part(2<<20)))
+			require.Equal(e, v2.Code_OK, c.Code(part(2<<20), part(2<<20-500)))
+			e.Indexed(topic, 2)
 		}},
 		{"SE28", "messages of one message group share a queue, in the order of their sends", Equal, func(e *Env) {
 			received := throughFIFO(e, "g", "g", "g", "g")

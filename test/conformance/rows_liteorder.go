@@ -1,0 +1,196 @@
+package conformance
+
+import (
+	"fmt"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
+)
+
+// liteOrderRows are how messages of a lite topic are delivered, and delivered again. In LOCAL mode
+// the server refuses the subscription that they begin with.
+func liteOrderRows() []Row {
+	return []Row{
+		{"LI20", "while messages of a lite topic are out it gives no more, another does, and all acknowledged it goes on at once", Either, func(e *Env) {
+			c := e.liteWith("a1", "a2", "a3")
+			c.subscribe("b")
+			out := c.take(2, atMost(2))
+			c.none()
+			c.store("b", "b1")
+			require.Equal(e, []string{"b1"}, bodiesOf(c.take(1)))
+			c.acked(out[1])
+			answer := c.wait()
+			acked := time.Now()
+			c.acked(out[0])
+			third := answer()
+			require.Equal(e, []string{"a3"}, bodiesOf(third.Messages))
+			require.Less(e, third.At().Sub(acked), unlockDelay)
+			c.acked(out...)
+			e.Saw(served)
+		}},
+		{"LI21", "what is not acknowledged comes again at the end of its lease, in place, as another attempt", Either, func(e *Env) {
+			c := e.liteWith("a1", "a2")
+			began := time.Now()
+			first := c.take(2)
+			again, at := c.Next(c.group, c.topic, minInvisible+reviveDelay, polling(20*time.Second))
+			require.Equal(e, []string{"a1", "a2"}, bodiesOf(again))
+			require.Equal(e, []int32{2, 2}, attemptsOf(again))
+			require.Equal(e, offsetOf(first[0]), offsetOf(again[0]))
+			require.GreaterOrEqual(e, at.Sub(began), minInvisible-tick)
+			require.Less(e, at.Sub(began), minInvisible+unlockDelay)
+			require.Equal(e, v2.Code_INVALID_RECEIPT_HANDLE, c.Ack(c.group, c.topic, first[0]).GetStatus().GetCode())
+			e.Saw(served)
+		}},
+		{"LI22", "what comes again after all but the second of three was acknowledged", Either, func(e *Env) {
+			c := e.liteWith("a1", "a2", "a3")
+			out := c.take(3)
+			c.acked(out[0], out[2])
+			again, _ := c.Next(c.group, c.topic, minInvisible+reviveDelay)
+			sawOne(e, fmt.Sprint(bodiesOf(again)), map[string]string{"[a2]": "the second", "[a2 a3]": "the second and third"})
+		}},
+		{"LI23", "the attempts of a message that comes again with a new one", Either, func(e *Env) {
+			c := e.liteWith("a1")
+			out := c.take(1)
+			c.store("a", "a2")
+			again, _ := c.Next(c.group, c.topic, minInvisible+reviveDelay)
+			require.Equal(e, []string{"a1", "a2"}, bodiesOf(again))
+			require.Equal(e, offsetOf(out[0]), offsetOf(again[0]))
+			sawOne(e, fmt.Sprint(attemptsOf(again)), map[string]string{"[2 1]": "2 and 1", "[1 1]": "1 and 1"})
+		}},
+		{"LI24", "a suspended message hides its lite topic, and nothing else, for the time given", Either, func(e *Env) {
+			c := e.liteWith("a1", "a2", "a3")
+			c.subscribe("b")
+			out := c.take(3)
+			c.acked(out[0])
+			began := time.Now()
+			c.Changed(c.group, c.topic, out[2], 3*time.Second, suspended())
+			c.store("b", "b1")
+			require.Equal(e, []string{"b1"}, bodiesOf(c.take(1)))
+			again, at := c.Next(c.group, c.topic, minInvisible, polling(20*time.Second))
+			require.Equal(e, []string{"a2", "a3"}, bodiesOf(again))
+			require.GreaterOrEqual(e, at.Sub(began), 3*time.Second-tick)
+			require.Less(e, at.Sub(began), 3*time.Second+unlockDelay)
+			e.Saw(served)
+		}},
+		{"LI25", "the attempts of a message that is suspended each time", Either, func(e *Env) {
+			c := e.liteWith("a1")
+			var attempts []int32
+			for range 4 {
+				m := c.take(1)[0]
+				attempts = append(attempts, attemptOf(m))
+				c.Changed(c.group, c.topic, m, 50*time.Millisecond, suspended())
+			}
+			sawOne(e, fmt.Sprint(attempts), map[string]string{"[1 1 1 1]": "1 and 1", "[1 2 2 2]": "1 and 2"})
+		}},
+		{"LI26", "without suspension a change is of one message; the lite topic waits for all", Either, func(e *Env) {
+			c := e.liteWith("a1", "a2")
+			began := time.Now()
+			out := c.take(2)
+			c.Changed(c.group, c.topic, out[0], 2*time.Second)
+			again, at := c.Next(c.group, c.topic, minInvisible+reviveDelay, polling(20*time.Second))
+			require.Equal(e, []string{"a1", "a2"}, bodiesOf(again))
+			require.Equal(e, []int32{2, 2}, attemptsOf(again))
+			require.GreaterOrEqual(e, at.Sub(began), minInvisible-tick)
+			c.Changed(c.group, c.topic, again[0], 20*time.Second)
+			c.acked(again...)
+			c.none()
+			e.Saw(served)
+		}},
+		{"LI27", "a change without the lite topic", Either, func(e *Env) {
+			c := e.liteWith("a1")
+			m := c.take(1)[0]
+			m.SystemProperties.LiteTopic = nil
+			if c.Change(c.group, c.topic, m, 0, suspended()).GetStatus().GetCode() != v2.Code_OK {
+				e.Stop("an error")
+			}
+			c.none()
+			e.Saw("OK, and does nothing")
+		}},
+		{"LI28", "an acknowledgement without the lite topic", Either, func(e *Env) {
+			c := e.liteWith("a1")
+			m := c.take(1)[0]
+			m.SystemProperties.LiteTopic = nil
+			if c.Ack(c.group, c.topic, m).GetStatus().GetCode() != v2.Code_OK {
+				e.Stop("an error")
+			}
+			again, _ := c.Next(c.group, c.topic, minInvisible+reviveDelay)
+			sawOne(e, len(again), map[int]string{0: "acknowledges", 1: "OK, and does nothing"})
+		}},
+		{"LI29", "what comes after a message was forwarded to the dead letters", Either, func(e *Env) {
+			c := e.liteWith("a1", "a2")
+			m := c.take(1, atMost(1))[0]
+			require.Equal(e, v2.Code_OK, c.Forward(c.group, c.topic, m).GetCode())
+			rest := c.take(1, atMost(1))
+			require.Equal(e, []string{"a2"}, bodiesOf(rest))
+			c.acked(rest...)
+			e.deadLetter(c.group, "a1")
+			again, _ := c.Next(c.group, c.topic, shortestPoll)
+			sawOne(e, fmt.Sprint(bodiesOf(again)), map[string]string{"[]": "nothing", "[a1]": "the message again"})
+		}},
+		{"LI30", "what becomes of a message that was delivered often enough", Either, func(e *Env) {
+			topic := e.Topic("LITE", 4)
+			c := e.LiteOf(topic, e.GroupOf(target.Group{Lite: &target.Lite{Parent: topic}})) // one delivery
+			c.store("a", "a1")
+			c.subscribe("a")
+			c.Changed(c.group, c.topic, c.take(1)[0], 0)
+			again, _ := c.Next(c.group, c.topic, 2*shortestPoll)
+			e.deadLetter(c.group, "a1")
+			sawOne(e, fmt.Sprint(attemptsOf(again)), map[string]string{"[]": "dead", "[1]": "dead, and comes again"})
+		}},
+		{"LI31", "a message received with renewal, after its first lease", Either, func(e *Env) {
+			c := e.liteWith("a1")
+			m := c.take(1, renewed())[0]
+			c.say(setLite, nil, "a")
+			again, _ := c.Next(c.group, c.topic, time.Minute+shortestPoll)
+			if len(again) > 0 {
+				e.Stop("comes again")
+			}
+			c.acked(m)
+			e.Saw("renewed")
+		}},
+		{"LI32", "a receive that repeats an attempt id at once", Either, func(e *Env) {
+			c := e.liteWith("a1", "a2")
+			c.take(2, attempt("one"))
+			again := c.Receive(c.group, c.topic, attempt("one"))
+			sawOne(e, fmt.Sprint(bodiesOf(again.Messages), attemptsOf(again.Messages)), map[string]string{
+				"[a1 a2] [1 1]": "the same", "[] []": "nothing",
+			})
+		}},
+		{"LI33", "a client with more than 100 messages that are renewed gets no more", Either, unackedLite},
+	}
+}
+
+// liteWith returns a client that has subscribed to the lite topic a, which has messages.
+func (e *Env) liteWith(bodies ...string) *liteClient {
+	c := e.Lite(target.Lite{})
+	c.store("a", bodies...)
+	c.subscribe("a")
+	return c
+}
+
+// deadLetter requires that the group's only dead letter has the body.
+func (e *Env) deadLetter(group, body string) {
+	dead, reader := "%DLQ%"+group, e.Group()
+	require.Equal(e, []string{body}, bodiesOf(e.Consumer(reader).Take(reader, dead, 1)))
+}
+
+func unackedLite(e *Env) {
+	c := e.Lite(target.Lite{})
+	c.subscribe("a")
+	for taken := 0; taken <= 100; {
+		var bodies []string
+		for range 32 {
+			bodies = append(bodies, "body")
+		}
+		name := fmt.Sprint("a", taken)
+		c.store(name, bodies...)
+		c.subscribe(name)
+		taken += len(c.take(32, renewed()))
+	}
+	c.store("a", "a1")
+	require.Equal(e, v2.Code_FORBIDDEN, c.Receive(c.group, c.topic, renewed()).Status.GetCode())
+	e.Saw(served)
+}
