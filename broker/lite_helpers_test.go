@@ -147,13 +147,19 @@ func (c *liteClient) settled(messages ...*v2.Message) {
 // hide changes when a message, or with suspend all that was received of its lite topic, is visible
 // again. The message has its new handle then.
 func (c *liteClient) hide(m *v2.Message, d time.Duration, suspend bool) {
+	handle, code := c.hidden(m, d, suspend)
+	c.Equal(v2.Code_OK, code)
+	m.SystemProperties.ReceiptHandle = &handle
+}
+
+// hidden gives the new handle and the code.
+func (c *liteClient) hidden(m *v2.Message, d time.Duration, suspend bool) (string, v2.Code) {
 	answer, err := c.stub.ChangeInvisibleDuration(c.ctx, &v2.ChangeInvisibleDurationRequest{
 		Group: resource(c.group), Topic: resource(c.topic), MessageId: "m", LiteTopic: m.GetSystemProperties().LiteTopic,
 		ReceiptHandle: m.GetSystemProperties().GetReceiptHandle(), InvisibleDuration: durationpb.New(d), Suspend: &suspend,
 	})
 	c.NoError(err)
-	c.Equal(v2.Code_OK, answer.GetStatus().GetCode(), answer.GetStatus())
-	m.SystemProperties.ReceiptHandle = new(answer.GetReceiptHandle())
+	return answer.GetReceiptHandle(), answer.GetStatus().GetCode()
 }
 
 // bury sends a message to the dead letters and gives the code.

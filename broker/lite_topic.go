@@ -65,7 +65,7 @@ func (l *liteTopics) append(e entry) (q *liteQueue, first int64, readers []*subs
 		q.armed = true
 		l.scheduler.set(&q.deadline, e.storedAt+l.expiry)
 	}
-	return q, q.queueLog.append([]entry{e}), l.readers
+	return q, q.append([]entry{e}), l.readers
 }
 
 // open finds a lite topic, or makes it.

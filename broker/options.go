@@ -32,8 +32,8 @@ type Options struct {
 	Recall bool
 
 	// Retain bounds what is kept, in messages of a queue: beyond it the oldest are dropped, some
-	// hundred at a time. Never dropped are retries, dead letters, and what a group that reads the
-	// topic has still to receive. If 0, all is kept, and memory grows with what is sent.
+	// hundred at a time. Never dropped are dead letters, and what a group that reads the topic, or
+	// redelivers it, has still to receive. If 0, all is kept, and memory grows with what is sent.
 	Retain int
 
 	// TLSConfig is for the connections that begin with a TLS handshake. If nil, a certificate for

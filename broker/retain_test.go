@@ -98,3 +98,33 @@ func TestRetain_KeepsWhatIsInFlight(t *testing.T) {
 		r.Equal(map[string]int32{"1": 2, "600": 2}, ids)
 	})
 }
+
+func TestRetain_DropsRedeliveriesThatWereHandedOut(t *testing.T) {
+	const n = 900
+	retaining(t, func(r *rig) {
+		r.register()
+		r.pop("G", "N", batch(0)) // so that the group reads the topic
+		r.sendMany("N", 0, n, func(*v2.Message) {})
+		for taken := 0; taken < n; {
+			_, got := r.pop("G", "N")
+			for _, m := range got {
+				r.change("G", "N", handles(m)[0], 10*time.Second, false)
+			}
+			taken += len(got)
+		}
+		time.Sleep(13 * time.Second)
+		r.Equal(n, len(r.broker.Messages("%RETRY%G_N")), "all are still to come")
+		for taken := 0; taken < n; {
+			_, got := r.pop("G", "N")
+			r.NotEmpty(got)
+			r.ack("G", "N", handles(got...)...)
+			taken += len(got)
+		}
+		r.sendMany("N", n, 1, func(*v2.Message) {})
+		r.pop("G", "N")
+		time.Sleep(13 * time.Second)
+		r.Less(len(r.broker.Messages("%RETRY%G_N")), 300+256)
+		got, _ := r.pop("G", "N")
+		r.Equal([]string{"x/2"}, got)
+	})
+}

@@ -80,13 +80,18 @@ func errConflict(t *topic, actual v2.MessageType) error {
 		"TopicMessageType validate failed, the expected type is %v, but actual type is %v", t.Type, actual)
 }
 
-// batchable refuses messages that cannot be sent together.
+// batchable refuses messages that cannot be sent together. The server stores them as one, with as
+// much beside each body as an entry takes here, and that one is no larger than any other.
 func batchable(messages []*v2.Message) error {
 	if len(messages) == 1 {
 		return nil
 	}
+	size := 0
 	for _, m := range messages {
+		size += len(m.GetBody()) + entryOverhead
 		switch {
+		case size > maxBodySize:
+			return refuse(v2.Code_INTERNAL_SERVER_ERROR, "message body size exceeded")
 		case m.GetSystemProperties().GetDeliveryTimestamp() != nil:
 			return refuse(v2.Code_INTERNAL_SERVER_ERROR, "Delayed messages are not supported for batching")
 		case typeOf(m) == v2.MessageType_TRANSACTION:

@@ -213,3 +213,14 @@ func TestSend_StoresAllOrNothing(t *testing.T) {
 		r.Empty(r.broker.Messages("N"))
 	})
 }
+
+func TestSend_BoundsTheMessagesOfARequestTogether(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		half := strings.Repeat("a", 2<<20)
+		code, _ := r.sent(message("N", "1", half), message("N", "2", half))
+		r.Equal(v2.Code_INTERNAL_SERVER_ERROR, code)
+		r.Empty(r.broker.Messages("N"))
+		code, _ = r.sent(message("N", "1", half), message("N", "2", half[:len(half)-500]))
+		r.Equal(v2.Code_OK, code)
+	})
+}

@@ -202,6 +202,9 @@ func (s *subscription) redeliver(e entry, attempt int32) {
 	first := s.retries.append(0, attempt, e.message)
 	s.tell(arrival{s.retries, 0, first})
 	s.wake(s.retry, first)
+	if len(*s.retries.subs.Load()) == 0 { // who is in flight has its message; nobody else reads here
+		s.retries.logs[0].keep(s.store.retain, s.retry.position())
+	}
 }
 
 // bury stores a copy of an entry in the group's dead letters, where its attempts begin anew.

@@ -16,6 +16,7 @@ func TestDiff_ListsRowsThatCameOutDifferently(t *testing.T) {
 		{ID: "D", Status: Pass, Branch: "sane"},
 		{ID: "E", Status: Fail, Reason: "because"},
 		{ID: "F", Status: Pass},
+		{ID: "H", Status: Pass, Branch: "sane"},
 	}}
 	real := Report{Mode: "local", Outcomes: []Outcome{
 		{ID: "A", Status: Pass},
@@ -24,11 +25,13 @@ func TestDiff_ListsRowsThatCameOutDifferently(t *testing.T) {
 		{ID: "D", Status: Pass, Branch: "odd"},
 		{ID: "E", Status: Pass},
 		{ID: "G", Status: Pass},
+		{ID: "H", Status: Pass, Branch: "odd"},
 	}}
 	known := []Known{
 		{ID: "B", Embedded: "sane", Real: "odd", Modes: []string{"local", "cluster"}, Why: "a reason"},
 		{ID: "C", Embedded: "sane", Real: "odd", Modes: []string{"local"}, Why: "of another outcome"},
 		{ID: "D", Embedded: "sane", Real: "odd", Modes: []string{"cluster"}, Why: "of another mode"},
+		{ID: "H", Embedded: "anything", Real: "odd", Modes: []string{"local"}, Why: "of all"},
 	}
 	require.Equal(t, []Difference{
 		{ID: "B", Embedded: "sane", Real: "odd", Mode: "local", Why: "a reason"},
@@ -36,16 +39,19 @@ func TestDiff_ListsRowsThatCameOutDifferently(t *testing.T) {
 		{ID: "D", Embedded: "sane", Real: "odd", Mode: "local"},
 		{ID: "E", Embedded: "fail", Real: "pass", Mode: "local"},
 		{ID: "F", Embedded: "pass", Real: "absent", Mode: "local"},
+		{ID: "H", Embedded: "sane", Real: "odd", Mode: "local", Why: "of all"},
 		{ID: "G", Embedded: "absent", Real: "pass", Mode: "local"},
 	}, Diff(embedded, real, known))
 }
 
 func TestParseKnown_ReadsTheTableAlone(t *testing.T) {
 	text := "# Title\n\n| row | embedded | real (mode) | why |\n|---|---|---|---|\n" +
-		"| SE7 | one key | two keys (local, cluster) | Keys are one text (as stored). |\n\na | b\n"
-	require.Contains(t, ParseKnown(text), Known{
-		ID: "SE7", Embedded: "one key", Real: "two keys", Modes: []string{"local", "cluster"}, Why: "Keys are one text (as stored).",
-	})
+		"| SE7, SE8 | one key | two keys (local, cluster) | Keys are one text (as stored). |\n\na | b\n"
+	for _, id := range []string{"SE7", "SE8"} {
+		require.Contains(t, ParseKnown(text), Known{
+			ID: id, Embedded: "one key", Real: "two keys", Modes: []string{"local", "cluster"}, Why: "Keys are one text (as stored).",
+		})
+	}
 }
 
 // The list is prose for people and data for Diff; a row that was renamed would rot in it.

@@ -13,7 +13,7 @@
 // The ids are grouped by what they exercise: TR transport, RT route, AS assignment, TE telemetry,
 // HB heartbeat, TM termination, SE send, RE receive, AC acknowledge, CI change of the invisible
 // duration, DL dead letters, FI ordered groups, DE delayed delivery, TX transactions, PR
-// priorities, FL filters.
+// priorities, FL filters, LI lite topics.
 package conformance
 
 import "slices"

@@ -119,16 +119,28 @@ func liteOrderRows() []Row {
 			again, _ := c.Next(c.group, c.topic, minInvisible+reviveDelay)
 			sawOne(e, len(again), map[int]string{0: "acknowledges", 1: "OK, and does nothing"})
 		}},
-		{"LI29", "what comes after a message was forwarded to the dead letters", Either, func(e *Env) {
+		{"LI29", "what comes after the first message of a lite topic was forwarded to the dead letters", Either, func(e *Env) {
 			c := e.liteWith("a1", "a2")
 			m := c.take(1, atMost(1))[0]
 			require.Equal(e, v2.Code_OK, c.Forward(c.group, c.topic, m).GetCode())
 			rest := c.take(1, atMost(1))
 			require.Equal(e, []string{"a2"}, bodiesOf(rest))
 			c.acked(rest...)
-			e.deadLetter(c.group, "a1")
+			require.Equal(e, "a1", string(e.deadLetter(c.group).GetBody()))
 			again, _ := c.Next(c.group, c.topic, shortestPoll)
 			sawOne(e, fmt.Sprint(bodiesOf(again)), map[string]string{"[]": "nothing", "[a1]": "the message again"})
+		}},
+		{"LI34", "another message than the first that is forwarded to the dead letters is gone from its lite topic", Either, func(e *Env) {
+			c := e.liteWith("a1", "a2", "a3")
+			out := c.take(2, atMost(2))
+			require.Equal(e, v2.Code_OK, c.Forward(c.group, c.topic, out[1]).GetCode())
+			c.acked(out[0])
+			require.Equal(e, []string{"a3"}, bodiesOf(c.take(1)))
+			dead := e.deadLetter(c.group)
+			require.Equal(e, "a2", string(dead.GetBody()))
+			require.Equal(e, idOf(out[1]), idOf(dead))
+			require.Equal(e, "a", dead.GetSystemProperties().GetLiteTopic())
+			e.Saw(served)
 		}},
 		{"LI30", "what becomes of a message that was delivered often enough", Either, func(e *Env) {
 			topic := e.Topic("LITE", 4)
@@ -137,7 +149,7 @@ func liteOrderRows() []Row {
 			c.subscribe("a")
 			c.Changed(c.group, c.topic, c.take(1)[0], 0)
 			again, _ := c.Next(c.group, c.topic, 2*shortestPoll)
-			e.deadLetter(c.group, "a1")
+			require.Equal(e, "a1", string(e.deadLetter(c.group).GetBody()))
 			sawOne(e, fmt.Sprint(attemptsOf(again)), map[string]string{"[]": "dead", "[1]": "dead, and comes again"})
 		}},
 		{"LI31", "a message received with renewal, after its first lease", Either, func(e *Env) {
@@ -159,6 +171,16 @@ func liteOrderRows() []Row {
 				"[a1 a2] [1 1]": "the same", "[] []": "nothing",
 			})
 		}},
+		{"LI35", "a change of a message that is acknowledged", Either, func(e *Env) {
+			c := e.liteWith("a1")
+			m := c.take(1)[0]
+			c.acked(m)
+			if c.Change(c.group, c.topic, m, 0, suspended()).GetStatus().GetCode() != v2.Code_OK {
+				e.Stop("an error")
+			}
+			c.none()
+			e.Saw("OK, and does nothing")
+		}},
 		{"LI33", "a client with more than 100 messages that are renewed gets no more", Either, unackedLite},
 	}
 }
@@ -171,10 +193,10 @@ func (e *Env) liteWith(bodies ...string) *liteClient {
 	return c
 }
 
-// deadLetter requires that the group's only dead letter has the body.
-func (e *Env) deadLetter(group, body string) {
-	dead, reader := "%DLQ%"+group, e.Group()
-	require.Equal(e, []string{body}, bodiesOf(e.Consumer(reader).Take(reader, dead, 1)))
+// deadLetter receives the group's only dead letter.
+func (e *Env) deadLetter(group string) *v2.Message {
+	reader := e.Group()
+	return e.Consumer(reader).Take(reader, "%DLQ%"+group, 1)[0]
 }
 
 func unackedLite(e *Env) {
