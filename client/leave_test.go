@@ -9,6 +9,8 @@ import (
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
+
+	"github.com/rocketflow-io/rocketflow/client"
 )
 
 func TestUnsubscribe_EndsTheSessionThatNoTopicNeeds(t *testing.T) {
@@ -64,5 +66,30 @@ func TestReceive_WaitsForNoSessionThatHasLeftTheRoute(t *testing.T) {
 		time.Sleep(time.Second) // routes are refreshed
 		synctest.Wait()
 		require.ErrorContains(n, <-received, "has left the routes")
+	})
+}
+
+func TestUnsubscribe_EndsTheRefreshOfTheRoute(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		var asked atomic.Int32
+		n.at(single[0]).route = func(_ context.Context, q *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error) {
+			asked.Add(1)
+			return routeOver(q.GetTopic().GetName(), single...), nil
+		}
+		n.at(single[0]).receive = noMessage
+		c := n.consumer("orders")
+		_, err := c.Receive(n.Context(), 1, time.Minute)
+		require.NoError(n, err)
+		time.Sleep(61 * time.Second)
+		require.EqualValues(n, 3, asked.Load())
+		c.Unsubscribe("orders")
+		time.Sleep(61 * time.Second)
+		require.EqualValues(n, 3, asked.Load())
+		require.NoError(n, c.Subscribe("orders", client.All()))
+		_, err = c.Receive(n.Context(), 1, time.Minute)
+		require.NoError(n, err)
+		require.EqualValues(n, 4, asked.Load(), "what was known is too old")
+		time.Sleep(61 * time.Second)
+		require.EqualValues(n, 6, asked.Load())
 	})
 }

@@ -69,6 +69,15 @@ func (m *member) drop(topic string) {
 	m.reconcile()
 }
 
+// eachTopic calls f with the topics in use. It must not call back.
+func (m *member) eachTopic(f func(*topicRoute)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.topics {
+		f(r)
+	}
+}
+
 // reconcile opens the sessions that the routes of the topics in use ask for, and ends those to
 // endpoints that have left all of them.
 func (m *member) reconcile() {

@@ -101,10 +101,10 @@ func (p *pusher) run(ctx context.Context) error {
 	if err == nil {
 		<-p.fetching.Done()
 	}
-	p.drain()
-	if p.fetching.Err() != nil && errors.Is(err, context.Cause(p.fetching)) {
-		return nil // it was told to end before it had begun
+	if p.fetching.Err() != nil {
+		err = nil // it was told to end, whether it had begun or not
 	}
+	p.drain()
 	return err
 }
 

@@ -50,25 +50,26 @@ func (p *pusher) newFeed(topic string, filter Filter) *feed {
 	return f
 }
 
-// prepare makes sure that the topic exists and that a server accepts the consumer.
+// prepare makes sure that the topic exists, which is asked three times if need be, and that a server
+// accepts the consumer, for which there are as many attempts.
 func (f *feed) prepare(ctx context.Context) error {
-	pause := newRetryBackoff()
+	r, err := f.current(ctx)
+	if err != nil {
+		return err
+	}
 	attempt := func() error {
-		err := f.acquaint(ctx)
+		err := f.introduce(ctx, r)
 		if err != nil && !retryable(err) {
 			return backoff.Permanent(err)
 		}
 		return err
 	}
-	return backoff.Retry(attempt, backoff.WithContext(backoff.WithMaxRetries(pause, startAttempts-1), ctx))
+	pause := backoff.WithMaxRetries(newRetryBackoff(), startAttempts-1)
+	return backoff.Retry(attempt, backoff.WithContext(pause, ctx))
 }
 
-// acquaint finds the route, has sessions opened with all servers of it, and waits for one of them.
-func (f *feed) acquaint(ctx context.Context) error {
-	r, err := f.current(ctx)
-	if err != nil {
-		return err
-	}
+// introduce waits until one server of the route knows the consumer.
+func (f *feed) introduce(ctx context.Context, r *route) error {
 	outcomes := make(chan error, len(r.conns))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

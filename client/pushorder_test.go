@@ -41,11 +41,11 @@ func TestPushConsumer_BeginsTheNextOnFIFOWhenTheOneBeforeIsSettled(t *testing.T)
 func TestPushConsumer_LetsNothingPassOnFIFOWhatCouldNotBeSettled(t *testing.T) {
 	onNetwork(t, single, func(n *network) {
 		c := n.counterAt(single[0], true)
-		var acks atomic.Int32
+		var refused atomic.Bool
 		c.script(func() {
 			well := c.ack
 			c.ack = func(ctx context.Context, q *v2.AckMessageRequest) (*v2.AckMessageResponse, error) {
-				if acks.Add(1) == 1 {
+				if q.GetEntries()[0].GetMessageId() == "a" && refused.CompareAndSwap(false, true) {
 					return &v2.AckMessageResponse{Status: code(v2.Code_INVALID_RECEIPT_HANDLE)}, nil
 				}
 				return well(ctx, q)

@@ -135,9 +135,9 @@ func TestPushConsumer_AcknowledgesManyInARequest(t *testing.T) {
 		n.push(new(journal).seeID)
 		time.Sleep(time.Second)
 		require.Less(n, len(sizes), 32*polls/4)
-		close(sizes)
 		total := 0
-		for size := range sizes {
+		for len(sizes) > 0 {
+			size := <-sizes
 			require.LessOrEqual(n, size, 128)
 			total += size
 		}

@@ -74,7 +74,8 @@ type routeTable struct {
 	topics map[string]*topicRoute
 }
 
-// get returns the route of a topic, queried first if need be. It will be kept up to date.
+// get returns the route of a topic, queried first if need be. It will be kept up to date for as long as
+// a member uses it.
 func (t *routeTable) get(ctx context.Context, topic string) (*topicRoute, *route, error) {
 	t.mu.Lock()
 	r, ok := t.topics[topic]
@@ -246,18 +247,15 @@ func (t *routeTable) run(ctx context.Context) {
 	}
 }
 
-// refresh asks for all routes, several at a time, so that one slow answer does not delay the others.
-// A route that cannot be had stays as it is: an old one is better than none.
+// refresh asks for all routes in use, several at a time, so that one slow answer does not delay the
+// others. A route that cannot be had stays as it is: an old one is better than none.
 func (t *routeTable) refresh(ctx context.Context) {
-	t.mu.Lock()
-	topics := make([]*topicRoute, 0, len(t.topics))
-	for _, r := range t.topics {
-		topics = append(topics, r)
-	}
-	t.mu.Unlock()
+	used := make(map[*topicRoute]bool)
+	t.client.eachMember(func(m *member) { m.eachTopic(func(r *topicRoute) { used[r] = true }) })
+	t.forgetExcept(used)
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, parallelRefreshes)
-	for _, r := range topics {
+	for r := range used {
 		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
@@ -283,4 +281,17 @@ func (t *routeTable) conns() map[*conn]bool {
 		}
 	}
 	return used
+}
+
+// forgetExcept forgets topics that no producer or consumer uses any more. Who has asked for one and is
+// about to use it finds it outdated, and has it refreshed from then on.
+func (t *routeTable) forgetExcept(used map[*topicRoute]bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for topic, r := range t.topics {
+		if !used[r] {
+			r.stale.Store(true)
+			delete(t.topics, topic)
+		}
+	}
 }

@@ -107,8 +107,10 @@ func TestRoutes_AnswerAllWhoWaitAlthoughOneGivesUp(t *testing.T) {
 
 func TestRoutes_StayWhenTheyCannotBeRefreshed(t *testing.T) {
 	withRoutes(t, map[string]*v2.QueryRouteResponse{"orders": oneQueue()}, func(r *routing) {
-		_, first, err := r.client.routes.get(r.Context(), "orders")
+		known, first, err := r.client.routes.get(r.Context(), "orders")
 		require.NoError(r, err)
+		user := &member{client: r.client, closed: true, topics: map[string]*topicRoute{"orders": known}}
+		require.NoError(r, r.client.join(user, func() error { return nil }))
 		r.mu.Lock()
 		delete(r.known, "orders")
 		r.mu.Unlock()
@@ -116,6 +118,18 @@ func TestRoutes_StayWhenTheyCannotBeRefreshed(t *testing.T) {
 		_, second, err := r.client.routes.get(r.Context(), "orders")
 		require.NoError(r, err)
 		require.Same(r, first, second)
+	})
+}
+
+func TestRoutes_ForgetTopicsThatNobodyUses(t *testing.T) {
+	withRoutes(t, map[string]*v2.QueryRouteResponse{"orders": oneQueue()}, func(r *routing) {
+		known, first, err := r.client.routes.get(r.Context(), "orders")
+		require.NoError(r, err)
+		time.Sleep(2 * routeRefresh)
+		require.Empty(r, r.client.routes.topics)
+		again, err := r.client.routes.load(r.Context(), known)
+		require.NoError(r, err)
+		require.NotSame(r, first, again, "who has it still gets the present one")
 	})
 }
 
