@@ -53,6 +53,14 @@ func eachKind(n *network) map[string]func(ctx context.Context) error {
 			_, err := n.producer(client.WithTransactionChecker(check)).Send(ctx, message("orders", "x"))
 			return err
 		},
+		"push consumer": func(ctx context.Context) error {
+			pc, err := n.client.NewPushConsumer("G", everything("orders"),
+				func(context.Context, *client.Message) error { return nil })
+			if err == nil {
+				start(n.T, pc)
+			}
+			return err
+		},
 		"simple consumer": func(ctx context.Context) error {
 			_, err := n.consumer("orders").Settings(ctx)
 			return err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -228,8 +229,9 @@ func oddities() []oddity {
 // A trial is one run through all that a client can do.
 type trial struct {
 	*testing.T
-	client *client.Client
-	failed []error
+	client   *client.Client
+	failed   []error
+	consumed int // by the push consumer
 }
 
 // exercise makes a trial on the server. Whatever that answers, each call ends within its context,
@@ -243,6 +245,7 @@ func exercise(t *testing.T, s oddServer) *trial {
 	run := &trial{T: t, client: c}
 	run.produce()
 	run.consume()
+	run.push()
 	start := time.Now()
 	require.NoError(t, c.Close())
 	require.LessOrEqual(t, time.Since(start), time.Minute)
@@ -338,6 +341,26 @@ func (t *trial) consume() {
 	}
 }
 
+// push consumes for a while. How much depends on the answers; that it ends does not.
+func (t *trial) push() {
+	t.Helper()
+	var consumed atomic.Int32
+	pc, err := t.client.NewPushConsumer("G", map[string]client.Filter{"orders": client.All()},
+		func(context.Context, *client.Message) error {
+			if consumed.Add(1)%2 == 0 {
+				return errors.New("every other fails")
+			}
+			return nil
+		}, client.WithReceiveRate(10), client.WithDrainTimeout(time.Second))
+	require.NoError(t, err)
+	t.call(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return pc.Run(ctx)
+	})
+	t.consumed = int(consumed.Load())
+}
+
 func (t *trial) receive(sc *client.SimpleConsumer) []*client.Delivery {
 	t.Helper()
 	var got []*client.Delivery
@@ -355,5 +378,9 @@ func (t *trial) receive(sc *client.SimpleConsumer) []*client.Delivery {
 
 // The trial is worth something only if it gets everywhere where all is well.
 func TestTrial_SucceedsOnAServerThatIsWell(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { require.Empty(t, exercise(t, oddServer{}).failed) })
+	synctest.Test(t, func(t *testing.T) {
+		run := exercise(t, oddServer{})
+		require.Empty(t, run.failed)
+		require.Positive(t, run.consumed)
+	})
 }

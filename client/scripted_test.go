@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
@@ -94,6 +95,7 @@ func newScripted(addresses []string) *scripted {
 	s.end = func(context.Context, *v2.EndTransactionRequest) (*v2.EndTransactionResponse, error) {
 		return &v2.EndTransactionResponse{Status: ok()}, nil
 	}
+	s.receive = nothing
 	s.heartbeat = wellHeartbeat
 	s.terminate = func(context.Context, *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
 		return &v2.NotifyClientTerminationResponse{Status: ok()}, nil
@@ -125,6 +127,16 @@ func (s *scripted) refusePoison() (stored func() []string) {
 		defer s.mu.Unlock()
 		return bodies
 	}
+}
+
+// nothing answers a poll when its time is over.
+func nothing(q *v2.ReceiveMessageRequest, s grpc.ServerStreamingServer[v2.ReceiveMessageResponse]) error {
+	select {
+	case <-time.After(q.GetLongPollingTimeout().AsDuration()):
+	case <-s.Context().Done():
+	}
+	return s.Send(&v2.ReceiveMessageResponse{Content: &v2.ReceiveMessageResponse_Status{
+		Status: code(v2.Code_MESSAGE_NOT_FOUND)}})
 }
 
 func wellHeartbeat(context.Context, *v2.HeartbeatRequest) (*v2.HeartbeatResponse, error) {
