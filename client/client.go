@@ -24,14 +24,15 @@ import (
 type Client struct {
 	identity // under which routes are queried
 
-	cfg      config
-	observer *observer
-	exporter *exporter
-	access   *conn // of the endpoints given to New
-	conns    *connPool
-	routes   *routeTable
-	ids      *messageid.Generator
-	host     string
+	cfg        config
+	properties []byte // encoded
+	observer   *observer
+	exporter   *exporter
+	access     *conn // of the endpoints given to New
+	conns      *connPool
+	routes     *routeTable
+	ids        *messageid.Generator
+	host       string
 
 	ctx    context.Context // ended by Close
 	cancel context.CancelCauseFunc
@@ -69,6 +70,7 @@ func New(endpoints string, opts ...Option) (*Client, error) {
 		cfg: cfg, conns: newConnPool(&cfg), ids: messageid.New(), host: host,
 		members: make(map[*member]func() error), done: make(chan struct{}),
 	}
+	c.properties = encodeProperties(cfg.properties)
 	c.access = c.conns.conn(access)
 	c.routes = &routeTable{client: c, topics: make(map[string]*topicRoute)}
 	c.identity = identity{id: c.newClientID(), signer: newSigner(&cfg), timeout: cfg.requestTimeout}

@@ -64,7 +64,7 @@ func dialer(c *config) ConnectFunc {
 		}
 		target, opts := "dns:///"+name, base
 		if !e.IsDomain() || c.dial != nil {
-			resolver := fixedAddresses(e.Addresses())
+			resolver := fixedAddresses{e.Addresses(), c.tls != nil && c.tls.ServerName != ""}
 			target, opts = resolver.Scheme()+":///"+name, append(base[:len(base):len(base)], grpc.WithResolvers(resolver))
 		}
 		cc, err := grpc.NewClient(target, opts...)

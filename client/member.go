@@ -159,6 +159,7 @@ func (m *member) settings() *v2.Settings {
 			Hostname: m.client.host,
 		},
 	}
+	s.ProtoReflect().SetUnknown(m.client.properties)
 	m.describe(s)
 	return s
 }

@@ -40,6 +40,8 @@ type config struct {
 	meters         metric.MeterProvider
 	tracers        trace.TracerProvider
 	export         ExportFunc
+	rewrite        func(address string) string
+	properties     map[string]string
 	requestTimeout time.Duration
 }
 
@@ -66,6 +68,9 @@ func (c *config) validate() error {
 	report(c.connect != nil && (c.plaintext || c.tls != nil || c.dial != nil), "WithConnect",
 		"excludes WithTLSConfig, WithPlaintext and WithDialer: it makes the connection itself")
 	report(c.log == nil, "WithLogger", "the logger is nil")
+	if problem := checkProperties(c.properties); problem != "" {
+		report(true, "WithProperties", problem)
+	}
 	report(c.requestTimeout <= 0, "WithRequestTimeout", "the timeout must be positive")
 	return errors.Join(faults...)
 }
@@ -94,9 +99,20 @@ func WithNamespace(namespace string) Option {
 	return func(c *config) { c.namespace = namespace }
 }
 
-// WithTLSConfig sets how connections are secured and the server verified: its roots, a certificate
-// of the client's own. The default is TLS, verified against the roots of the system. The client
-// keeps a copy. It excludes [WithPlaintext].
+// WithAddressRewrite has the client reach brokers at other addresses than those that routes name, as it
+// must where it sees the servers through a port that is forwarded, or from outside their network. The
+// function is given each address as "host:port" and returns one, the same to leave it. It is called
+// with each answer of a route, from several goroutines, and should be quick. A broker whose address
+// it makes nonsense of is left out, with a warning. The endpoints given to [New] are not rewritten.
+func WithAddressRewrite(rewrite func(address string) string) Option {
+	return func(c *config) { c.rewrite = rewrite }
+}
+
+// WithTLSConfig sets how connections are secured. The default, and nil, is TLS that verifies each server
+// by its own host name or address, against the roots of the system. RootCAs trusts other roots;
+// Certificates is what the client shows of itself where servers ask for it; ServerName verifies all
+// servers by one name; InsecureSkipVerify verifies nothing, and is for tests alone. The settings are
+// this client's: it keeps a copy. They exclude [WithPlaintext].
 func WithTLSConfig(settings *tls.Config) Option {
 	return func(c *config) { c.tls = settings.Clone() }
 }

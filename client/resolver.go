@@ -9,11 +9,14 @@ import (
 
 // fixedAddresses resolves to addresses that are known, shuffled, so that many clients do not all
 // choose the first. grpc then stays with one as long as it answers.
-type fixedAddresses []string
+type fixedAddresses struct {
+	addresses []string
+	oneName   bool // all are verified by the name that the TLS settings give
+}
 
 var (
-	_ resolver.Builder            = fixedAddresses(nil)
-	_ resolver.AuthorityOverrider = fixedAddresses(nil)
+	_ resolver.Builder            = fixedAddresses{}
+	_ resolver.AuthorityOverrider = fixedAddresses{}
 )
 
 // Scheme returns the scheme of targets that this resolves.
@@ -23,14 +26,17 @@ func (fixedAddresses) Scheme() string { return "rocketmq" }
 func (f fixedAddresses) Build(
 	_ resolver.Target, cc resolver.ClientConn, _ resolver.BuildOptions,
 ) (resolver.Resolver, error) {
-	state := resolver.State{Addresses: make([]resolver.Address, len(f))}
-	for i, address := range f {
+	state := resolver.State{Addresses: make([]resolver.Address, len(f.addresses))}
+	for i, address := range f.addresses {
 		host, _, err := net.SplitHostPort(address)
 		if err != nil {
 			return nil, err
 		}
-		// Each address is verified under its own name, not under the list of all.
-		state.Addresses[i] = resolver.Address{Addr: address, ServerName: host}
+		state.Addresses[i] = resolver.Address{Addr: address}
+		if !f.oneName {
+			// Each address is verified under its own name, not under the list of all.
+			state.Addresses[i].ServerName = host
+		}
 	}
 	rand.Shuffle(len(state.Addresses), func(i, j int) {
 		state.Addresses[i], state.Addresses[j] = state.Addresses[j], state.Addresses[i]
@@ -39,7 +45,7 @@ func (f fixedAddresses) Build(
 }
 
 // OverrideAuthority names one address to the server: a list is not the name of a host.
-func (f fixedAddresses) OverrideAuthority(resolver.Target) string { return f[0] }
+func (f fixedAddresses) OverrideAuthority(resolver.Target) string { return f.addresses[0] }
 
 // ResolveNow does nothing: the addresses do not change.
 func (fixedAddresses) ResolveNow(resolver.ResolveNowOptions) {}

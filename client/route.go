@@ -189,6 +189,9 @@ func (t *routeTable) build(x exchange, queues []*v2.MessageQueue) (*route, error
 	r := &route{}
 	for _, q := range queues {
 		e, err := endpoint.FromProto(q.GetBroker().GetEndpoints())
+		if rewrite := t.client.cfg.rewrite; err == nil && rewrite != nil {
+			e, err = e.Rewrite(rewrite)
+		}
 		if err != nil {
 			t.client.cfg.log.Warn("route names a queue without a usable endpoint", "topic", x.target,
 				"broker", q.GetBroker().GetName(), "error", err)

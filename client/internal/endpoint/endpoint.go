@@ -155,6 +155,23 @@ func build(hosts []hostPort) (Endpoint, error) {
 	return Endpoint{scheme: scheme, hosts: hosts, name: strings.Join(slices.Compact(names), ";")}, nil
 }
 
+// Rewrite returns the endpoint whose addresses are what to makes of those of e, each as host:port. Where
+// it makes the same of several they count as one.
+func (e Endpoint) Rewrite(to func(address string) string) (Endpoint, error) {
+	var hosts []hostPort
+	for _, h := range e.hosts {
+		text := to(h.String())
+		changed, err := parseHostPort(text)
+		if err != nil {
+			return Endpoint{}, fmt.Errorf("%q, made of %s: %w", text, h, err)
+		}
+		if !slices.Contains(hosts, changed) {
+			hosts = append(hosts, changed)
+		}
+	}
+	return build(hosts)
+}
+
 // String returns the canonical form, by which endpoints are compared.
 func (e Endpoint) String() string { return e.name }
 
