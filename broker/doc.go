@@ -20,7 +20,9 @@
 // queue until all of it is acknowledged, or visible again. Messages of one message group are in
 // one queue, in the order in which they were sent.
 //
-// The filter of a receive is final: what it does not match is skipped for that group for good.
+// The filter of a receive, by tags or by an SQL92 expression over the properties of a message, is
+// final: what it does not match is skipped for that group for good. Expressions are read as the
+// server reads them; one that it cannot parse is refused with ILLEGAL_FILTER_EXPRESSION.
 //
 // On a topic of type [Priority] each queue is a priority, 0 and up, and a receive begins with the
 // highest. Whatever is above the last queue counts as it. Redeliveries come last, and an ordered
@@ -45,6 +47,5 @@
 //
 // # What is not here
 //
-// SQL filters are refused with NOT_IMPLEMENTED. Pulling by offset has no method: UNIMPLEMENTED.
-// Nothing is written to disk, and nothing that was stored is dropped unless [Options].Retain says so: the memory that a broker takes is the messages sent to it.
+// Pulling by offset has no method: UNIMPLEMENTED. Nothing is written to disk, and nothing that was stored is dropped unless [Options].Retain says so: the memory that a broker takes is the messages sent to it.
 package broker

@@ -5,29 +5,51 @@ import (
 	"strings"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"github.com/rocketflow-io/rocketflow/broker/internal/sql92"
 )
 
-// A filter is the messages that one ReceiveMessage wants, by their tags.
+// A filter is the messages that one ReceiveMessage wants: all, those with one of some tags, or
+// those that meet a condition.
 type filter struct {
-	all  bool
-	tags []string
+	all       bool
+	tags      []string
+	condition *sql92.Expression // nil for tags
 }
 
-// parseFilter reads the filter expression of a request: tags separated by "||". An empty one and
-// "*" alone stand for all messages, also for those without a tag, which no other filter matches.
+// parseFilter reads the filter expression of a request.
 func parseFilter(expr *v2.FilterExpression) (filter, error) {
+	if err := checkFilter(expr); err != nil {
+		return filter{}, err
+	}
+	if expr.GetType() != v2.FilterType_SQL {
+		return parseTags(expr.GetExpression()), nil
+	}
+	condition, err := sql92.Parse(expr.GetExpression())
+	if err != nil {
+		return filter{}, refuse(v2.Code_ILLEGAL_FILTER_EXPRESSION, "parse the consumer's subscription failed: "+err.Error())
+	}
+	return filter{condition: condition}, nil
+}
+
+// checkFilter refuses expressions that say nothing. It is all that the server checks of those in
+// settings.
+func checkFilter(expr *v2.FilterExpression) error {
 	text := expr.GetExpression()
-	if expr.GetType() == v2.FilterType_SQL {
-		if text == "" {
-			return filter{}, refuse(v2.Code_ILLEGAL_FILTER_EXPRESSION, "Expression can't be null! SQL92")
-		}
-		return filter{}, refuse(v2.Code_NOT_IMPLEMENTED, "SQL92 filters are not supported by this broker, filter by tags")
+	switch {
+	case expr.GetType() == v2.FilterType_SQL && text == "":
+		return refuse(v2.Code_ILLEGAL_FILTER_EXPRESSION, "Expression can't be null! SQL92")
+	case expr.GetType() != v2.FilterType_SQL && text != "" && strings.ReplaceAll(text, "||", "") == "":
+		return refuse(v2.Code_ILLEGAL_FILTER_EXPRESSION, "subString split error")
 	}
+	return nil
+}
+
+// parseTags reads tags separated by "||". Nothing, and "*" alone, stand for all messages, also for
+// those without a tag, which no other tags match.
+func parseTags(text string) filter {
 	if text == "" || text == "*" {
-		return filter{all: true}, nil
-	}
-	if strings.ReplaceAll(text, "||", "") == "" {
-		return filter{}, refuse(v2.Code_ILLEGAL_FILTER_EXPRESSION, "subString split error")
+		return filter{all: true}
 	}
 	var f filter
 	for tag := range strings.SplitSeq(text, "||") {
@@ -35,12 +57,15 @@ func parseFilter(expr *v2.FilterExpression) (filter, error) {
 			f.tags = append(f.tags, tag)
 		}
 	}
-	return f, nil
+	return f
 }
 
 func (f *filter) matches(m *v2.Message) bool {
-	if f.all {
+	switch {
+	case f.all:
 		return true
+	case f.condition != nil:
+		return f.condition.Matches(func(name string) (string, bool) { return propertyOf(m, name) })
 	}
 	tag := m.GetSystemProperties().Tag
 	return tag != nil && slices.Contains(f.tags, *tag)

@@ -98,15 +98,11 @@ func TestReceive_RefusesWhatTheServerRefuses(t *testing.T) {
 		"invisible too long": {func(r *v2.ReceiveMessageRequest) {
 			r.InvisibleDuration = durationpb.New(12*time.Hour + time.Millisecond)
 		}, v2.Code_ILLEGAL_INVISIBLE_TIME},
-		"no invisible":   {func(r *v2.ReceiveMessageRequest) { r.InvisibleDuration = nil }, v2.Code_ILLEGAL_INVISIBLE_TIME},
-		"bars for a tag": {tags("||"), v2.Code_ILLEGAL_FILTER_EXPRESSION},
-		"empty SQL": {func(r *v2.ReceiveMessageRequest) {
-			r.FilterExpression = &v2.FilterExpression{Type: v2.FilterType_SQL}
-		}, v2.Code_ILLEGAL_FILTER_EXPRESSION},
-		"SQL": {func(r *v2.ReceiveMessageRequest) {
-			r.FilterExpression = &v2.FilterExpression{Type: v2.FilterType_SQL, Expression: "a > 1"}
-		}, v2.Code_NOT_IMPLEMENTED},
-		"negative batch": {batch(-1), v2.Code_BAD_REQUEST},
+		"no invisible":        {func(r *v2.ReceiveMessageRequest) { r.InvisibleDuration = nil }, v2.Code_ILLEGAL_INVISIBLE_TIME},
+		"bars for a tag":      {tags("||"), v2.Code_ILLEGAL_FILTER_EXPRESSION},
+		"empty SQL":           {sql(""), v2.Code_ILLEGAL_FILTER_EXPRESSION},
+		"SQL that breaks off": {sql("a >"), v2.Code_ILLEGAL_FILTER_EXPRESSION},
+		"negative batch":      {batch(-1), v2.Code_BAD_REQUEST},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

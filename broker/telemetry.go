@@ -151,10 +151,8 @@ func (s *service) subscribe(g *group, entry *v2.SubscriptionEntry) error {
 	if err := checkTopic(entry.GetTopic().GetName()); err != nil {
 		return err
 	}
-	if _, err := parseFilter(entry.GetExpression()); err != nil {
-		if r, ok := errors.AsType[*refusal](err); ok && r.code == v2.Code_ILLEGAL_FILTER_EXPRESSION {
-			return refuse(r.code, "expression format is not correct")
-		}
+	if checkFilter(entry.GetExpression()) != nil {
+		return refuse(v2.Code_ILLEGAL_FILTER_EXPRESSION, "expression format is not correct")
 	}
 	if t, ok := s.store.topic(entry.GetTopic().GetName()); ok {
 		s.store.subscription(g, t)

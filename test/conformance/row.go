@@ -44,7 +44,7 @@ func Rows() []Row {
 		transportRows(), routeRows(), assignmentRows(), telemetryRows(), heartbeatRows(),
 		sendRows(), sendTypeRows(), sendBatchRows(), receiveRows(), receivePollRows(), receiveLimitRows(),
 		ackRows(), invisibleRows(), deadLetterRows(), orderedRows(), orderedExpiryRows(), delayRows(),
-		transactionRows(), transactionCheckRows(), priorityRows(), filterRows(),
+		transactionRows(), transactionCheckRows(), priorityRows(), filterRows(), sqlRows(), sqlFaultRows(),
 		liteRows(), liteSyncRows(), liteOrderRows(), liteClientRows(),
 	)
 }

@@ -64,6 +64,16 @@ func telemetryRows() []Row {
 			_, err := stream.Recv()
 			require.ErrorIs(e, err, io.EOF)
 		}},
+		{"TE12", "the syntax of a subscription's SQL expression is not checked, but there has to be one", Equal, func(e *Env) {
+			s := consumerSettings(v2.ClientType_PUSH_CONSUMER, e.Group())
+			entry := &v2.SubscriptionEntry{
+				Topic: resource(e.Topic("NORMAL", 4)), Expression: &v2.FilterExpression{Type: v2.FilterType_SQL, Expression: "a >"},
+			}
+			s.GetSubscription().Subscriptions = []*v2.SubscriptionEntry{entry}
+			e.Client().Settle(s)
+			entry.Expression.Expression = ""
+			refusedSettings(e, codes.InvalidArgument, s)
+		}},
 		{"TE11", "an empty command is not answered", Equal, func(e *Env) {
 			stream, err := e.Client().Telemetry(&v2.TelemetryCommand{}, settingsCommand(producerSettings()))
 			require.NoError(e, err)
