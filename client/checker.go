@@ -41,8 +41,8 @@ const checkTimeout = 30 * time.Second
 // without which it can begin none. The server asks some producer of the topic, not necessarily the
 // one that sent the message, nor one of the same program run, so check must go by what is stored,
 // such as by whether the database has the order of which the message tells. It is given the message
-// as it was sent; where it does not know yet, or panics, nothing is answered and the server asks
-// again.
+// as it was sent, with the number of the question in its property TRANSACTION_CHECK_TIMES; where it
+// does not know yet, or panics, nothing is answered and the server asks again.
 //
 // Checks run beside each other, at most 8 for each endpoint. The context of one ends when its answer
 // would come too late, after 30 seconds; when the producer is closed, for which [Producer.Close] gives

@@ -24,7 +24,8 @@ type Message struct {
 	// once. At most [DefaultMaxDelay] from now, or what [WithMaxDelay] says.
 	DeliveryTime time.Time
 	// LiteTopic makes it a message of a lite topic, which is one of very many inside Topic and
-	// needs not be created: at most 64 letters, digits, hyphens and underscores.
+	// needs not be created: at most 64 letters, digits, hyphens and underscores. Its messages are
+	// spread over the brokers of Topic, and in order within each.
 	LiteTopic string
 	// Priority makes it a message with a level: higher ones are delivered first, as far as the
 	// topic has queues. Nil is none, and 0 a level: write new(0).
@@ -70,6 +71,6 @@ type Receipt struct {
 	Offset   int64
 	Endpoint string // that took it
 	// RecallHandle is what [Producer.Recall] takes a delayed message back by. It is empty for every
-	// other message, for one that was due at once, and where the server does not recall.
+	// other message, and for one that was due at once.
 	RecallHandle string
 }

@@ -31,6 +31,7 @@ func lasting() []error {
 		ErrIllegalTopic, ErrIllegalGroup, ErrIllegalTag, ErrIllegalKey, ErrIllegalMessageGroup, ErrIllegalProperty,
 		ErrIllegalFilter, ErrIllegalInvisibleDuration, ErrIllegalDeliveryTime, ErrIllegalPriority,
 		ErrNoChecker, ErrNothingSent, ErrTransactionFull, ErrTransactionEnded, ErrTransactionExpired,
+		ErrNotRecalled,
 		ErrReceiptExpired, ErrSettled, ErrCorrupted, ErrUndecodable,
 	}
 }
