@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -188,7 +189,7 @@ func (p *Producer) describe(s *v2.Settings) {
 	}
 	s.PubSub = &v2.Settings_Publishing{Publishing: pub}
 	s.BackoffPolicy = &v2.RetryPolicy{
-		MaxAttempts: int32(p.cfg.maxAttempts),
+		MaxAttempts: int32(min(p.cfg.maxAttempts, math.MaxInt32)),
 		Strategy:    &v2.RetryPolicy_ExponentialBackoff{ExponentialBackoff: &v2.ExponentialBackoff{}},
 	}
 }

@@ -16,7 +16,7 @@ import (
 // the server does not recall at all, which is the default of RocketMQ (recallMessageEnable). A
 // success means that the server will drop the message when it comes across it; it does not say that
 // there was such a message. One that is due within the next moments may be delivered all the same.
-// The request is made once; to repeat it does no harm.
+// What may pass is tried again, as by [Producer.Send]: to recall twice does no harm.
 func (p *Producer) Recall(ctx context.Context, topic, handle string) (messageID string, err error) {
 	if err := p.begin(); err != nil {
 		return "", err
@@ -31,12 +31,31 @@ func (p *Producer) Recall(ctx context.Context, topic, handle string) (messageID 
 	ctx, stop := either(ctx, p.work)
 	defer stop()
 	request := &v2.RecallMessageRequest{Topic: p.client.resource(topic), RecallHandle: handle}
-	a, _, err := invoke(ctx, &p.member.identity, p.client.access, call{"recall a message of", topic},
-		v2.MessagingServiceClient.RecallMessage, request)
-	if err != nil {
-		return "", notRecalled(err)
+	err = p.repeat(ctx, retryable, func() error {
+		a, _, err := invoke(ctx, &p.member.identity, p.client.access, call{"recall a message of", topic},
+			v2.MessagingServiceClient.RecallMessage, request)
+		if err == nil {
+			messageID = a.GetMessageId()
+		}
+		return notRecalled(err)
+	})
+	return messageID, err
+}
+
+// repeat makes attempts until one succeeds, fails for good, or is the last.
+func (p *Producer) repeat(ctx context.Context, may func(error) bool, attempt func() error) error {
+	for n := 1; ; n++ {
+		err := attempt()
+		if err == nil || !may(err) {
+			return err
+		}
+		if n >= p.cfg.maxAttempts {
+			return p.exhausted(err, n)
+		}
+		if err := p.pause(ctx, err, n, true); err != nil {
+			return err
+		}
 	}
-	return a.GetMessageId(), nil
 }
 
 // notRecalled recognizes by its words what the server has no code for. Where a server words it

@@ -56,6 +56,25 @@ func TestRecall_SaysWhyTheServerDoesNot(t *testing.T) {
 	}
 }
 
+func TestRecall_TriesAgainWhatMayPass(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		answers := []v2.Code{v2.Code_TOO_MANY_REQUESTS, v2.Code_PROXY_TIMEOUT, v2.Code_OK, v2.Code_FORBIDDEN}
+		n.at(single[0]).recall = func(context.Context, *v2.RecallMessageRequest) (*v2.RecallMessageResponse, error) {
+			a := &v2.RecallMessageResponse{Status: code(answers[0]), MessageId: "id"}
+			answers = answers[1:]
+			return a, nil
+		}
+		p := n.producer()
+		id, err := p.Recall(n.Context(), "reminders", "handle")
+		require.NoError(n, err)
+		require.Equal(n, "id", id)
+		id, err = p.Recall(n.Context(), "reminders", "handle")
+		require.ErrorIs(n, err, client.ErrForbidden)
+		require.Empty(n, id)
+		require.Empty(n, answers)
+	})
+}
+
 func TestRecall_RefusesWhatNoServerWouldKnow(t *testing.T) {
 	onNetwork(t, single, func(n *network) {
 		p := n.producer()

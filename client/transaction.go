@@ -143,8 +143,9 @@ func (tx *Transaction) transmit(ctx context.Context, m *Message) (*outgoing, Rec
 // the server does not listen any more: it does so for 30 seconds after the message was sent and after
 // each question to the checker, if that does not end with the time of [WithRecoveryAfter]. The
 // checker then decides, so it is the one that must know. Any other failure leaves open what became of
-// the transaction; the call may be repeated, and if it is not, the checker is asked. It is made once,
-// since a second attempt finds nothing if the first got through.
+// the transaction; the call may be repeated, and if it is not, the checker is asked. It is tried again
+// only where the server was too busy to look at it, since a second attempt finds nothing if the first
+// got through.
 func (tx *Transaction) Commit(ctx context.Context) error {
 	return tx.end(ctx, "commit", v2.TransactionResolution_COMMIT)
 }
@@ -191,11 +192,14 @@ func (tx *Transaction) tell(ctx context.Context, op string, resolution v2.Transa
 	return expired(err, tx.doubt)
 }
 
-// endTransaction makes one request, to the endpoint that knows the transaction and to no other.
+// endTransaction tells the endpoint that knows the transaction, and no other.
 func (p *Producer) endTransaction(ctx context.Context, op string, c *conn, request *v2.EndTransactionRequest) error {
-	_, _, err := invoke(ctx, &p.member.identity, c, call{op + " transaction of", request.GetTopic().GetName()},
-		v2.MessagingServiceClient.EndTransaction, request)
-	return err
+	what := call{op + " transaction of", request.GetTopic().GetName()}
+	tooBusy := func(err error) bool { return errors.Is(err, ErrThrottled) }
+	return p.repeat(ctx, tooBusy, func() error {
+		_, _, err := invoke(ctx, &p.member.identity, c, what, v2.MessagingServiceClient.EndTransaction, request)
+		return err
+	})
 }
 
 // expired recognizes by its words that the server knows the transaction no longer, for which it has

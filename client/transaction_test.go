@@ -245,6 +245,23 @@ func TestTransaction_LeavesOpenWhatWasNotAnswered(t *testing.T) {
 	})
 }
 
+func TestTransaction_IsEndedOnceTheServerIsLessBusy(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		ends := n.logEnds(single[0])
+		tx := n.begin(n.producer(client.WithTransactionChecker(undecided)))
+		_, err := tx.Send(n.Context(), message("orders", "x"))
+		require.NoError(n, err)
+		ends.answer(code(v2.Code_TOO_MANY_REQUESTS), nil)
+		start := time.Now()
+		require.ErrorIs(n, tx.Commit(n.Context()), client.ErrThrottled)
+		require.Len(n, ends.all(), 3)
+		require.Equal(n, 30*time.Millisecond, time.Since(start))
+		ends.answer(ok(), nil)
+		require.NoError(n, tx.Commit(n.Context()))
+		require.Len(n, ends.all(), 4)
+	})
+}
+
 func TestTransaction_RefusesASecondCallMeanwhile(t *testing.T) {
 	onNetwork(t, single, func(n *network) {
 		proceed := make(chan struct{})

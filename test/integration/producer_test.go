@@ -17,7 +17,7 @@ func TestRecall_SaysWhyTheServerDoesNot(t *testing.T) {
 	topic, other, group := g.CreateTopic(t, "DELAY", 1), g.CreateTopic(t, "DELAY", 1), g.CreateGroup(t, false, 16)
 	c := newClient(t, g)
 	p := newProducer(t, c)
-	r, err := p.Send(limited(t), &client.Message{Topic: topic, Body: []byte("x"), DeliveryTime: time.Now().Add(2 * time.Second)})
+	r, err := p.Send(limited(t), &client.Message{Topic: topic, Body: []byte("x"), DeliveryTime: time.Now().Add(8 * time.Second)})
 	require.NoError(t, err)
 	refused := func(topic, handle, advice string) {
 		t.Helper()
