@@ -16,8 +16,9 @@ import (
 	"io"
 	"os"
 	"runtime"
-	"slices"
 	"time"
+
+	"github.com/rocketflow-io/rocketflow/test/bench/ratio"
 )
 
 func main() {
@@ -103,20 +104,10 @@ func mallocs() uint64 {
 func (m *measurement) print(w io.Writer) error {
 	name := fmt.Sprintf("chain%d", m.length)
 	_, err := fmt.Fprintf(w, "# %s: ns a record, medians: loop %.1f, rocketflow %.1f, go-streams %.0f\n%s%s%s%s",
-		name, median(m.loop), median(m.us), median(m.streams),
-		line(name+"-gostreams-over-us", m.underStreams, 1),
-		line(name+"-us-over-loop", m.overLoop, 2),
-		line(name+"-aa", m.aa, 2),
-		line(name+"-allocs", m.allocs, 5))
+		name, ratio.Median(m.loop), ratio.Median(m.us), ratio.Median(m.streams),
+		ratio.Line(name+"-gostreams-over-us", m.underStreams, 1),
+		ratio.Line(name+"-us-over-loop", m.overLoop, 2),
+		ratio.Line(name+"-aa", m.aa, 2),
+		ratio.Line(name+"-allocs", m.allocs, 5))
 	return err
-}
-
-func line(name string, values []float64, decimals int) string {
-	return fmt.Sprintf("RATIO %s %.*f (%.*f..%.*f)\n", name,
-		decimals, median(values), decimals, slices.Min(values), decimals, slices.Max(values))
-}
-
-func median(values []float64) float64 {
-	sorted := slices.Sorted(slices.Values(values))
-	return sorted[len(sorted)/2]
 }

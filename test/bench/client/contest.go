@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/rocketflow-io/rocketflow/test/bench/ratio"
+)
+
+const (
+	noisy      = 0.10 // a spread of a row with itself from which on it is measured again
+	maxRepeats = 3
+)
+
+// A side is one competitor of a row. Run gives its messages a second.
+type side interface {
+	Run(ctx context.Context) (float64, error)
+	Close() error
+}
+
+// A row is one way to use a client, and the competitors' ways to do so.
+type row struct {
+	name    string
+	latency bool // the ratio is of times a message, of which less is better
+	shape   string
+	begin   func(ctx context.Context, s *server, o options) (*sides, error)
+}
+
+// sides are the competitors of a row.
+type sides struct {
+	official, us, bare side
+	bareShape          string
+}
+
+func (s *sides) close() error {
+	return errors.Join(s.official.Close(), s.us.Close(), s.bare.Close())
+}
+
+// measure prints the lines of a row, measured again where it was noisy.
+func (r *row) measure(ctx context.Context, w io.Writer, embedded bool, o options) error {
+	for repeat := 1; ; repeat++ {
+		t, err := r.tally(ctx, embedded, o)
+		if err != nil {
+			return err
+		}
+		spread := ratio.Spread(t.aa)
+		if _, err := io.WriteString(w, t.text(r)); err != nil {
+			return err
+		}
+		if spread <= noisy || repeat == maxRepeats {
+			return nil
+		}
+		if _, err := fmt.Fprintf(w, "# %s-aa spreads by %.0f %%: measured again\n", r.name, 100*spread); err != nil {
+			return err
+		}
+	}
+}
+
+// tally measures a row once.
+func (r *row) tally(ctx context.Context, embedded bool, o options) (t *tally, err error) {
+	s, err := startServer(embedded)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	competitors, err := r.begin(ctx, s, o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, competitors.close()) }()
+	t = &tally{mode: s.mode, bareShape: competitors.bareShape}
+	if err := (&tally{}).round(ctx, competitors); err != nil { // to warm up
+		return nil, err
+	}
+	for i := range o.rounds {
+		t.backwards = i%2 == 1
+		if err := t.round(ctx, competitors); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// A tally gathers one value of each kind a round.
+type tally struct {
+	mode, bareShape          string
+	backwards                bool // the present round is
+	official, us, bare       []float64
+	overOfficial, aa, overUs []float64
+	overBare                 []float64
+}
+
+// round runs the competitors: official, us, us, bare, or the other way round, so that each ratio is of
+// neighbours.
+func (t *tally) round(ctx context.Context, s *sides) error {
+	order := []side{s.official, s.us, s.us, s.bare}
+	rates := make([]float64, len(order))
+	for i := range order {
+		at := i
+		if t.backwards {
+			at = len(order) - 1 - i
+		}
+		runtime.GC()
+		rate, err := order[at].Run(ctx)
+		if err != nil {
+			return err
+		}
+		rates[at] = rate
+	}
+	t.official, t.us, t.bare = append(t.official, rates[0]), append(t.us, rates[1]), append(t.bare, rates[3])
+	t.overOfficial = append(t.overOfficial, rates[1]/rates[0])
+	t.aa = append(t.aa, rates[2]/rates[1])
+	t.overBare = append(t.overBare, rates[2]/rates[3])
+	return nil
+}
+
+// text is the lines of a row.
+func (t *tally) text(r *row) string {
+	head := fmt.Sprintf("# %s, %s server: %s; bare: %s; messages a second, medians: official %.0f, us %.0f, bare %.0f\n",
+		r.name, t.mode, r.shape, t.bareShape, ratio.Median(t.official), ratio.Median(t.us), ratio.Median(t.bare))
+	over := t.overOfficial
+	if r.latency {
+		over = inverted(over)
+	}
+	return head + ratio.Line(r.name+"-us-over-official", over, 2) +
+		ratio.Line(r.name+"-us-over-bare", t.overBare, 2) + ratio.Line(r.name+"-aa", t.aa, 2)
+}
+
+func inverted(values []float64) []float64 {
+	out := make([]float64, len(values))
+	for i, v := range values {
+		out[i] = 1 / v
+	}
+	return out
+}
