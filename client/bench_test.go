@@ -86,7 +86,7 @@ func producerOver(tb testing.TB, cc grpc.ClientConnInterface) *client.Producer {
 func TestSend_AllocatesLittle(t *testing.T) {
 	p, m := instantProducer(t), message("orders", "x")
 	allocs := testing.AllocsPerRun(200, func() { _, _ = p.Send(context.Background(), m) })
-	require.LessOrEqual(t, allocs, 25.0)
+	require.LessOrEqual(t, allocs, 15.0)
 }
 
 func BenchmarkSend(b *testing.B) {

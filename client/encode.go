@@ -14,6 +14,9 @@ type outgoing struct {
 	system  v2.SystemProperties
 	born    timestamppb.Timestamp
 	due     timestamppb.Timestamp
+	// The request for it, if it goes alone.
+	request  v2.SendMessageRequest
+	messages [1]*v2.Message
 
 	tag, group, trace string
 

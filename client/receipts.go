@@ -28,7 +28,10 @@ func (s *shipment) receipts(a *v2.SendMessageResponse, x exchange, err error) ([
 	if err != nil {
 		return nil, err
 	}
-	receipts := make([]Receipt, len(s.items))
+	receipts := s.receipt[:]
+	if len(s.items) > 1 {
+		receipts = make([]Receipt, len(s.items))
+	}
 	for i, item := range s.items {
 		receipts[i] = Receipt{MessageID: item.system.GetMessageId(), Offset: unknownOffset, Endpoint: x.endpoint}
 	}

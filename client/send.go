@@ -50,6 +50,16 @@ type shipment struct {
 	publication *publication
 	items       []*outgoing
 	alone       bool // it must not share a request with others
+
+	// What there is one of when there is one message comes with the shipment, in one allocation.
+	one     [1]*outgoing
+	receipt [1]Receipt
+}
+
+func newShipment(p *publication, o *outgoing, alone bool) *shipment {
+	s := &shipment{publication: p, alone: alone, one: [1]*outgoing{o}}
+	s.items = s.one[:]
+	return s
 }
 
 func (s *shipment) first() *Message { return s.items[0].source }
@@ -80,7 +90,7 @@ func (p *Producer) prepareAs(ctx context.Context, m *Message, adjust func(*outgo
 		return nil, err
 	}
 	alone := p.cfg.unbatched || o.kind() != v2.MessageType_NORMAL || o.compressed()
-	return &shipment{pub, []*outgoing{o}, alone}, nil
+	return newShipment(pub, o, alone), nil
 }
 
 // transmit makes attempts until one succeeds or there is no point in another. The receipts are in the
@@ -139,8 +149,7 @@ func (p *Producer) pause(ctx context.Context, failed error, attempt int, all boo
 
 // attempt makes one request.
 func (p *Producer) attempt(ctx context.Context, s *shipment, q *queue) ([]Receipt, error) {
-	request := &v2.SendMessageRequest{Messages: make([]*v2.Message, len(s.items))}
-	now := time.Now()
+	request, now := s.request(), time.Now()
 	for i, item := range s.items {
 		request.Messages[i] = item.stamp(now, q)
 	}
@@ -149,6 +158,16 @@ func (p *Producer) attempt(ctx context.Context, s *shipment, q *queue) ([]Receip
 	p.client.observer.attempted(ctx, p.member, what.target, now, err)
 	p.learn(s, q, err)
 	return s.receipts(a, x, err)
+}
+
+// request returns one with room for all messages. That for one message is part of it.
+func (s *shipment) request() *v2.SendMessageRequest {
+	if len(s.items) > 1 {
+		return &v2.SendMessageRequest{Messages: make([]*v2.Message, len(s.items))}
+	}
+	o := s.items[0]
+	o.request.Messages = o.messages[:]
+	return &o.request
 }
 
 // learn draws the conclusions for sends to come.

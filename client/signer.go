@@ -55,7 +55,7 @@ type identity struct {
 
 type signedHeaders struct {
 	second int64
-	md     metadata.MD // never changed: requests share it
+	pairs  []string // name, value, name, value …; never changed: requests share them
 }
 
 // sign returns ctx with the headers of one request, and the id of that request. What ctx carried for
@@ -64,22 +64,29 @@ func (i *identity) sign(ctx context.Context) (context.Context, string, error) {
 	now := time.Now()
 	h := i.cached.Load()
 	if h == nil || h.second != now.Unix() {
-		md, err := i.signer.headers(ctx, i.id, now)
+		pairs, err := i.signer.headers(ctx, i.id, now)
 		if err != nil {
 			return ctx, "", err
 		}
-		h = &signedHeaders{second: now.Unix(), md: md}
+		h = &signedHeaders{second: now.Unix(), pairs: pairs}
 		i.cached.Store(h)
 	}
 	requestID := i.signer.requests.next()
-	ctx = metadata.NewOutgoingContext(ctx, h.md)
-	return metadata.AppendToOutgoingContext(ctx, headerRequestID, requestID), requestID, nil
+	if _, others := metadata.FromOutgoingContext(ctx); others {
+		ctx = metadata.NewOutgoingContext(ctx, nil)
+	}
+	var room [2*maxHeaders + 2]string // which does not outlive the call
+	pairs := append(append(room[:0], h.pairs...), headerRequestID, requestID)
+	return metadata.AppendToOutgoingContext(ctx, pairs...), requestID, nil
 }
 
 // forget makes the next request ask for the credentials again.
 func (i *identity) forget() { i.cached.Store(nil) }
 
-func (s *signer) headers(ctx context.Context, clientID string, now time.Time) (metadata.MD, error) {
+// maxHeaders is how many there may be besides the request id.
+const maxHeaders = 8
+
+func (s *signer) headers(ctx context.Context, clientID string, now time.Time) ([]string, error) {
 	c, err := s.credentials(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("client: sign: no credentials: %w", err)
@@ -88,21 +95,21 @@ func (s *signer) headers(ctx context.Context, clientID string, now time.Time) (m
 		return nil, err
 	}
 	dateTime := now.UTC().Format(dateTimeLayout)
-	md := metadata.MD{
-		"x-mq-client-id":      {clientID},
-		"x-mq-language":       {"GO"}, // the server's name of the language; in settings it is GOLANG
-		"x-mq-protocol":       {"v2"},
-		"x-mq-client-version": {protocolVersion},
-		"x-mq-namespace":      {s.namespace},
-		"x-mq-date-time":      {dateTime},
+	pairs := []string{
+		"x-mq-client-id", clientID,
+		"x-mq-language", "GO", // the server's name of the language; in settings it is GOLANG
+		"x-mq-protocol", "v2",
+		"x-mq-client-version", protocolVersion,
+		"x-mq-namespace", s.namespace,
+		"x-mq-date-time", dateTime,
 	}
 	if c.SessionToken != "" {
-		md["x-mq-session-token"] = []string{c.SessionToken}
+		pairs = append(pairs, "x-mq-session-token", c.SessionToken)
 	}
 	if c.signs() {
-		md["authorization"] = []string{authorization(c, dateTime)}
+		pairs = append(pairs, "authorization", authorization(c, dateTime))
 	}
-	return md, nil
+	return pairs, nil
 }
 
 func authorization(c Credentials, dateTime string) string {
