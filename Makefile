@@ -1,7 +1,7 @@
 # Every target runs on a machine with Go, make and git; those that need more say so.
 export GOTOOLCHAIN = go1.27.3
 
-MODULES   := . client/collector examples test test/bench
+MODULES   := . client/collector examples test test/bench test/bench/client
 GOFMT      = $(shell go env GOROOT)/bin/gofmt
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SEEDS     ?= 5000
@@ -54,6 +54,12 @@ conformance-diff: ## fail on differences between the two that docs/fidelity.md d
 .PHONY: bench-flow
 bench-flow: ## measure the engine against go-streams and a plain loop
 	cd test/bench && go run ./flow
+
+.PHONY: bench-client
+bench-client: ## measure the client against the official one, on a real RocketMQ in both modes and embedded (needs Java 17 and Maven)
+	cd test/bench/client && go build -o ../../../out/bench-client .
+	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- ../out/bench-client || exit 1; done
+	out/bench-client -embedded
 
 .PHONY: lint
 lint: ## run vet and golangci-lint over all modules

@@ -86,11 +86,10 @@ func (r *row) tally(ctx context.Context, embedded bool, o options) (t *tally, er
 
 // A tally gathers one value of each kind a round.
 type tally struct {
-	mode, bareShape          string
-	backwards                bool // the present round is
-	official, us, bare       []float64
-	overOfficial, aa, overUs []float64
-	overBare                 []float64
+	mode, bareShape            string
+	backwards                  bool      // the present round is
+	official, us, bare         []float64 // messages a second
+	overOfficial, overBare, aa []float64
 }
 
 // round runs the competitors: official, us, us, bare, or the other way round, so that each ratio is of
