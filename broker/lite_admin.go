@@ -87,8 +87,8 @@ func (s *subscription) unsubscribeAll(name string) bool {
 func (s *subscription) liteProgress(q *liteQueue, now int64) (LiteProgress, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	l, ok := s.lite.lanes[q.name]
-	if !ok || l.queue != &q.queueLog {
+	l, ok := s.lite.find(q)
+	if !ok {
 		return LiteProgress{}, false
 	}
 	p := LiteProgress{Clients: []string{}}

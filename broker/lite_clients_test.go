@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -325,6 +326,38 @@ func TestLiteTopics_ExpireByThemselves(t *testing.T) {
 		c.subscribe("a")
 		got, _ := c.take()
 		r.Equal([]string{"a3/1"}, got)
+	})
+}
+
+func TestLiteTopics_ExpireWhileTheyAreUsed(t *testing.T) {
+	withLiteTopics(t, func(r *rig) {
+		c := r.lite("one", "lite")
+		stop := make(chan struct{})
+		var expiring sync.WaitGroup
+		for range 2 {
+			expiring.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+						_ = r.broker.ExpireLiteTopic("L", "a") // if there is one
+					}
+				}
+			})
+		}
+		for i := range 50 {
+			c.subscribe("a")
+			r.sendLite("a", i, i)
+		}
+		close(stop)
+		expiring.Wait()
+		_ = r.broker.ExpireLiteTopic("L", "a")
+		c.subscribe("a")
+		r.sendLite("a", 1, 2)
+		got, _ := c.take()
+		r.Equal([]string{"a1/1", "a2/1"}, got)
+		r.Len(r.broker.LiteTopics("L"), 1)
 	})
 }
 

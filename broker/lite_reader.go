@@ -64,14 +64,33 @@ func (r *liteReader) wildcard() bool { return r.sub.group.Lite.Wildcard }
 
 // lane finds the lane of a lite topic, or makes it: from the beginning of the lite topic.
 func (r *liteReader) lane(q *liteQueue) *orderedLane {
-	l, ok := r.lanes[q.name]
-	if !ok {
-		l = newOrderedLane(r.sub, &q.queueLog, 0)
-		l.lite = q.name
-		r.lanes[q.name] = l
-		r.order = append(r.order, l)
+	if l, ok := r.find(q); ok {
+		return l
 	}
+	if old, ok := r.lanes[q.name]; ok { // of one that is being dropped, and has come into being again
+		r.forget(old)
+	}
+	l := newOrderedLane(r.sub, &q.queueLog, 0)
+	l.lite = q.name
+	r.lanes[q.name] = l
+	r.order = append(r.order, l)
 	return l
+}
+
+// find finds the lane of a lite topic.
+func (r *liteReader) find(q *liteQueue) (*orderedLane, bool) {
+	l, ok := r.lanes[q.name]
+	return l, ok && l.queue == &q.queueLog
+}
+
+// forget takes out a lane, with the subscriptions to its lite topic.
+func (r *liteReader) forget(l *orderedLane) {
+	l.reset(0)
+	delete(r.lanes, l.lite)
+	r.order = slices.DeleteFunc(r.order, func(other *orderedLane) bool { return other == l })
+	for _, c := range r.clients {
+		c.drop(l.lite)
+	}
 }
 
 // client finds what a client has subscribed to, which begins with nothing, and notes that it lives.
@@ -166,7 +185,11 @@ func (c *liteClient) drop(name string) bool {
 
 // unsubscribe ends the subscriptions of a client to some lite topics.
 func (r *liteReader) unsubscribe(id string, names []string, now int64) {
-	c := r.client(id, now)
+	c, ok := r.clients[id]
+	if !ok {
+		return
+	}
+	c.spoke = now
 	for _, name := range names {
 		if c.drop(name) && r.sub.group.Lite.ResetOnUnsubscribe {
 			r.lanes[name].reset(0)
@@ -231,8 +254,8 @@ func (s *subscription) arrivedLite(q *liteQueue, first int64) int64 {
 	if s.lite.wildcard() && len(s.lite.clients) > 0 {
 		s.lite.lane(q)
 	}
-	l, ok := s.lite.lanes[q.name]
-	if !ok || l.queue != &q.queueLog {
+	l, ok := s.lite.find(q)
+	if !ok {
 		return first
 	}
 	s.wake(l, first)
@@ -243,14 +266,7 @@ func (s *subscription) arrivedLite(q *liteQueue, first int64) int64 {
 func (s *subscription) dropLite(q *liteQueue) {
 	s.mu.Lock()
 	defer s.unlock()
-	l, ok := s.lite.lanes[q.name]
-	if !ok || l.queue != &q.queueLog {
-		return
-	}
-	l.reset(0)
-	delete(s.lite.lanes, q.name)
-	s.lite.order = slices.DeleteFunc(s.lite.order, func(other *orderedLane) bool { return other == l })
-	for _, c := range s.lite.clients {
-		c.drop(q.name)
+	if l, ok := s.lite.find(q); ok {
+		s.lite.forget(l)
 	}
 }

@@ -98,8 +98,8 @@ type Topic struct {
 	Type       MessageType // Normal if unset
 	Permission Permission  // ReadWrite if unset
 
-	// LiteExpiry is for how long a lite topic of a topic of type Lite is kept without a new message,
-	// to the second; forever if 0. One that expires takes what is in it with it.
+	// LiteExpiry is for how long a lite topic of a topic of type Lite exists without a new message:
+	// forever if 0. What is in one that expires is gone. The server keeps each for 15 minutes or more.
 	LiteExpiry time.Duration
 }
 

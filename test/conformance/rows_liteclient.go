@@ -95,6 +95,13 @@ func liteClientRows() []Row {
 			require.NotEqual(e, v2.Code_OK, c.Receive(e.LiteGroup(other, target.Lite{}), c.topic).Status.GetCode())
 			e.Saw(served)
 		}},
+		{"LI50", "a receive for a bound group by a client of an ordinary one", Either, func(e *Env) {
+			c := e.liteWith("a1") // refused in LOCAL mode
+			received := e.Consumer(e.Group()).Receive(e.LiteGroup(c.topic, target.Lite{}), c.topic)
+			sawOne(e, received.Status.GetCode(), map[v2.Code]string{
+				v2.Code_ILLEGAL_CONSUMER_GROUP: "illegal consumer group", v2.Code_OK: "served as an ordinary one",
+			})
+		}},
 		{"LI49", "what a client gets at once that subscribes to 110 lite topics with messages", Either, func(e *Env) {
 			c := e.Lite(target.Lite{})
 			var names []string
