@@ -7,7 +7,9 @@
 //   - a [Producer] sends messages: one and wait ([Producer.Send]), many without waiting
 //     ([Producer.SendAsync]), many at once ([Producer.SendBatch]), one together with the
 //     application's own work ([Producer.BeginTransaction]);
-//   - a [SimpleConsumer] asks for messages, and settles them one by one or many at once.
+//   - a [SimpleConsumer] asks for messages, and settles them one by one or many at once;
+//   - a [PushConsumer] gives messages to a [Handler], several at a time, and settles them by what it
+//     returns.
 //
 // # Routes and sessions
 //
@@ -31,6 +33,17 @@
 // A received message is not gone from the server. It is leased to its consumer for an invisible
 // duration, and comes again when that is over, unless it has been acknowledged. Messages therefore
 // arrive at least once. A lease can be extended, and given back; see [Delivery].
+//
+// A [PushConsumer] has the server renew leases, unless [WithInvisibleDuration] says how long they are to
+// last, and keeps what has arrived within [WithCacheLimit].
+//
+// # Order
+//
+// Consumers of a group that was created as FIFO get the messages of a queue in order, as long as they
+// settle one before they begin with the next. A [PushConsumer] sees to that: a message that fails is tried
+// again in its place, those behind it wait, and when its attempts are used up it goes to the dead letters.
+// With [WithFIFOAccelerator] only those of the same message group wait. After a lost lease the messages from
+// some point on come again: duplicates are possible, another order is not.
 //
 // # What is retried
 //

@@ -57,7 +57,7 @@ type pusher struct {
 	producers sync.WaitGroup  // the feeds and all that they start
 	fetching  context.Context // ended when no more is to be fetched: by the end of Run's context, or by close
 	endFetch  context.CancelCauseFunc
-	handling  context.Context // of the handlers; ended when a drain has lasted too long
+	handling  context.Context // of the handlers, from the beginning of run; ended when a drain has lasted too long
 	endHandle context.CancelCauseFunc
 
 	mu      sync.Mutex // guards what follows
@@ -73,7 +73,6 @@ func (c *Client) newPusher(kind v2.ClientType, group string, handle Handler, cfg
 	}
 	p.subscriptions.feeds = make(map[string]*feed)
 	p.fetching, p.endFetch = context.WithCancelCause(context.Background())
-	p.handling, p.endHandle = context.WithCancelCause(context.Background())
 	p.fifo = p.groupIsFIFO
 	p.workers = &workers{limit: cfg.concurrency}
 	p.lanes = &lanes{pusher: p, byKey: make(map[laneKey]*lane), tried: make(map[string]int)}
@@ -91,7 +90,7 @@ func (p *pusher) groupIsFIFO() bool {
 
 // run is PushConsumer.Run.
 func (p *pusher) run(ctx context.Context) error {
-	if err := p.begin(); err != nil {
+	if err := p.begin(ctx); err != nil {
 		return err
 	}
 	defer close(p.done)
@@ -109,7 +108,7 @@ func (p *pusher) run(ctx context.Context) error {
 }
 
 // begin makes sure that there is one run. Its call is registered with the consumer until the drain is over.
-func (p *pusher) begin() error {
+func (p *pusher) begin(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed {
@@ -122,6 +121,7 @@ func (p *pusher) begin() error {
 		return err
 	}
 	p.started = true
+	p.handling, p.endHandle = context.WithCancelCause(context.WithoutCancel(ctx))
 	return nil
 }
 

@@ -11,8 +11,6 @@ import (
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/cenkalti/backoff/v4"
-
-	"github.com/rocketflow-io/rocketflow/client/internal/endpoint"
 )
 
 // assignmentPeriod is how often servers are asked what a consumer is to fetch.
@@ -225,10 +223,7 @@ func (f *feed) queue(r *route, assigned *v2.MessageQueue) (*queue, error) {
 			return q, nil
 		}
 	}
-	e, err := endpoint.FromProto(assigned.GetBroker().GetEndpoints())
-	if err != nil {
-		return nil, err
-	}
-	q.conn = f.pusher.consumer.client.conns.conn(e)
-	return q, nil
+	var err error
+	q.conn, err = f.pusher.consumer.client.connTo(assigned.GetBroker())
+	return q, err
 }

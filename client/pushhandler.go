@@ -17,8 +17,8 @@ import (
 // messages behind it waiting. When the group's attempts are used up, the message goes to the dead
 // letters. [SuspendFor] is an error that says when. A panic is an error, a [*PanicError].
 //
-// The message is the handler's own. The context ends when the run's drain has lasted too long, and not
-// before; see [PushConsumer.Run].
+// The message is the handler's own. The context has the values of that of [PushConsumer.Run], but does not
+// end with it: only when the drain has lasted too long.
 type Handler func(ctx context.Context, m *Message) error
 
 func checkHandler(h Handler) error {

@@ -188,22 +188,31 @@ func (t *routeTable) query(ctx context.Context, topic string) (*route, error) {
 func (t *routeTable) build(x exchange, queues []*v2.MessageQueue) (*route, error) {
 	r := &route{}
 	for _, q := range queues {
-		e, err := endpoint.FromProto(q.GetBroker().GetEndpoints())
-		if rewrite := t.client.cfg.rewrite; err == nil && rewrite != nil {
-			e, err = e.Rewrite(rewrite)
-		}
+		c, err := t.client.connTo(q.GetBroker())
 		if err != nil {
 			t.client.cfg.log.Warn("route names a queue without a usable endpoint", "topic", x.target,
 				"broker", q.GetBroker().GetName(), "error", err)
 			continue
 		}
-		r.add(&queue{id: q.GetId(), broker: q.GetBroker().GetName(), conn: t.client.conns.conn(e), proto: q})
+		r.add(&queue{id: q.GetId(), broker: q.GetBroker().GetName(), conn: c, proto: q})
 	}
 	if len(r.conns) == 0 {
 		return nil, &StatusError{Op: x.op, Target: x.target, Endpoint: x.endpoint, RequestID: x.requestID,
 			Code: int32(v2.Code_OK), kind: ErrBadAnswer, advice: "it names no queue with a usable endpoint"}
 	}
 	return r, nil
+}
+
+// connTo returns the connection to a broker that a server names.
+func (c *Client) connTo(b *v2.Broker) (*conn, error) {
+	e, err := endpoint.FromProto(b.GetEndpoints())
+	if rewrite := c.cfg.rewrite; err == nil && rewrite != nil {
+		e, err = e.Rewrite(rewrite)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return c.conns.conn(e), nil
 }
 
 func (r *route) add(q *queue) {
