@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -23,7 +24,7 @@ type Group struct {
 	RetryMaxTimes int
 
 	// Backoff is what clients are told to wait before they hand a message back. The broker itself
-	// does not wait by it.
+	// waits by it only with a message whose delivery it has extended for 3 hours (auto_renew).
 	Backoff RetryPolicy
 
 	// Lite makes the group one of lite topics. It cannot read any other topic then.
@@ -86,10 +87,13 @@ func newGroup(cfg Group) *group {
 	return &group{Group: cfg, subs: make(map[string]*subscription)}
 }
 
-// firstBackoff is what the group waits after a first failure.
-func (g *group) firstBackoff() time.Duration {
-	if g.Backoff.Initial > 0 {
-		return g.Backoff.Initial
+// backoff is what the group waits after so many failures and another one. The server skips the first
+// two steps, and so does this.
+func (g *group) backoff(failures int32) time.Duration {
+	b := g.Backoff
+	if b.Initial > 0 {
+		factor := math.Pow(float64(b.Multiplier), float64(min(failures, 32)))
+		return time.Duration(min(float64(b.Initial)*factor, float64(b.Max)))
 	}
-	return g.Backoff.Steps[0]
+	return b.Steps[min(int(failures)+2, len(b.Steps)-1)]
 }

@@ -139,7 +139,7 @@ func (l *orderedLane) deliver(o *outstanding, start int64, p *pull) {
 	t := l.tries[o.offset]
 	t.popTime = max(p.now, t.popTime+1) // never the same handle again, even within a millisecond
 	l.tries[o.offset] = t
-	o.popTime, o.visible, o.renewal = t.popTime, t.popTime+p.invisible, newRenewal(p)
+	o.popTime, o.visible, o.renewal = t.popTime, t.popTime+p.invisible, newRenewal(p, t.count-1)
 	p.take(delivery{entry: o.held, attempt: t.count, handle: handle{
 		start: start, popTime: o.popTime, invisible: p.invisible, revive: reviveOrdered,
 		kind: kindTopic, queue: int64(l.id), offset: o.offset, commit: o.held.commit, lite: l.lite,

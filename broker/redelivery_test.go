@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -289,14 +290,40 @@ func TestAutoRenew_IsNotForAClientThatHasGoneBefore(t *testing.T) {
 	})
 }
 
+// The last renewal within 3 hours ends after 13,720 s. 10 s before that the server gives up, and
+// lets the message wait as after a failure.
 func TestAutoRenew_GivesUpAfterThreeHours(t *testing.T) {
-	inBubble(t, func(r *rig) {
-		r.register()
-		r.send("N", "one")
-		r.pop("G", "N", autoRenew)
-		r.Empty(r.later(3*time.Hour, "G", "N"))
-		r.Equal([]string{"one/2"}, r.later(time.Hour, "G", "N"))
-	})
+	exponential := broker.RetryPolicy{Initial: time.Minute, Multiplier: 3}
+	for name, test := range map[string]struct {
+		backoff broker.RetryPolicy
+		attempt int32
+		wait    time.Duration
+	}{
+		"third step":         {broker.RetryPolicy{}, 1, 10 * time.Second},
+		"step by failures":   {broker.RetryPolicy{}, 2, 30 * time.Second},
+		"last step":          {broker.RetryPolicy{Steps: []time.Duration{time.Second, time.Hour}}, 1, time.Hour},
+		"exponential":        {exponential, 1, time.Minute},
+		"exponential, again": {exponential, 3, 9 * time.Minute},
+		"exponential, bound": {broker.RetryPolicy{Initial: time.Minute, Multiplier: 1e9, Max: time.Hour}, 3, time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *rig) {
+				r.NoError(r.broker.CreateGroup(broker.Group{Name: "patient", Backoff: test.backoff}))
+				r.register()
+				r.send("N", "one")
+				for range test.attempt - 1 {
+					_, got := r.pop("patient", "N")
+					r.change("patient", "N", handles(got...)[0], 0, false)
+					time.Sleep(3 * time.Second)
+				}
+				_, got := r.pop("patient", "N", autoRenew)
+				r.Equal(test.attempt, got[0].GetSystemProperties().GetDeliveryAttempt())
+				back := 13710*time.Second + test.wait + 2*time.Second
+				r.Empty(r.later(back-6*time.Second, "patient", "N")) // and 5 s of polling
+				r.Equal([]string{fmt.Sprintf("one/%d", test.attempt+1)}, r.later(2*time.Second, "patient", "N"))
+			})
+		})
+	}
 }
 
 func (r *rig) terminate(group string) v2.Code {

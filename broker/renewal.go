@@ -14,16 +14,17 @@ const (
 
 // A renewal extends a delivery until its client settles it, goes, or has had it for too long.
 type renewal struct {
-	client string
-	since  int64 // Unix milliseconds
-	times  int
+	client   string
+	since    int64 // Unix milliseconds
+	times    int
+	failures int32 // of the message, before this delivery
 }
 
-func newRenewal(p *pull) *renewal {
+func newRenewal(p *pull, failures int32) *renewal {
 	if p.renewFor == "" {
 		return nil
 	}
-	return &renewal{client: p.renewFor, since: p.now}
+	return &renewal{client: p.renewFor, since: p.now, failures: failures}
 }
 
 // extend gives how long, in milliseconds, a delivery stays invisible from now on, and what extends
@@ -33,7 +34,7 @@ func (s *subscription) extend(r *renewal, now int64) (int64, *renewal) {
 		return abandonedAfter, nil
 	}
 	if now-r.since >= renewFor {
-		return s.group.firstBackoff().Milliseconds(), nil
+		return s.group.backoff(r.failures).Milliseconds(), nil
 	}
 	steps := [...]time.Duration{
 		time.Minute, 3 * time.Minute, 5 * time.Minute, 10 * time.Minute, 30 * time.Minute, time.Hour,

@@ -64,7 +64,7 @@ func (l *sharedLane) hand(e *entry, start int64, p *pull) {
 		p.dead++
 		return
 	}
-	ls := &lease{lane: l, held: *e, offset: l.next, popTime: p.now, renewal: newRenewal(p)}
+	ls := &lease{lane: l, held: *e, offset: l.next, popTime: p.now, renewal: newRenewal(p, e.attempt)}
 	ls.owner = ls
 	ls.hide(p.now + p.invisible)
 	l.leases[l.next] = ls
