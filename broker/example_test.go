@@ -53,3 +53,48 @@ func ExampleStart() {
 	// OK
 	// order-1 one coffee
 }
+
+// Two messages to one lite topic, and what the broker tells of it.
+func ExampleBroker_LiteTopics() {
+	b, err := broker.Start(broker.Options{
+		Topics: []broker.Topic{{Name: "chats", Type: broker.Lite}},
+		Groups: []broker.Group{{Name: "phones", Lite: broker.LiteBinding{Topic: "chats"}}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = b.Close() }() // always nil
+
+	conn, err := grpc.NewClient(b.Endpoint(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx, "x-mq-client-id", "example", "x-mq-language", "GO")
+
+	chats, phones := &v2.Resource{Name: "chats"}, &v2.Resource{Name: "phones"}
+	server := v2.NewMessagingServiceClient(conn)
+	for _, id := range []string{"hello", "are you there?"} {
+		_, err := server.SendMessage(ctx, &v2.SendMessageRequest{Messages: []*v2.Message{{
+			Topic: chats, Body: []byte(id),
+			SystemProperties: &v2.SystemProperties{MessageId: id, LiteTopic: new("ann-and-bob")},
+		}}})
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	_, err = server.SyncLiteSubscription(ctx, &v2.SyncLiteSubscriptionRequest{
+		Action: v2.LiteSubscriptionAction_PARTIAL_ADD, Topic: chats, Group: phones, LiteTopicSet: []string{"ann-and-bob"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, lite := range b.LiteTopics("chats") {
+		phones := lite.Groups["phones"]
+		fmt.Println(lite.Name, lite.Stored, "stored,", phones.Ready, "ready for", phones.Clients)
+	}
+	// Output:
+	// ann-and-bob 2 stored, 2 ready for [example]
+}

@@ -2,8 +2,6 @@ package conformance
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync"
 	"time"
 
@@ -169,15 +167,6 @@ func (c *liteClient) losesNothing() bool {
 	case <-time.After(2 * time.Second):
 		return true
 	}
-}
-
-// streamEnd returns how a telemetry stream ends that begins with the settings.
-func (c *Client) streamEnd(s *v2.Settings) error {
-	stream, err := c.Telemetry(settingsCommand(s))
-	require.NoError(c.e, err)
-	_, err = stream.Recv()
-	require.False(c.e, err == nil || errors.Is(err, io.EOF), "the settings were accepted")
-	return err
 }
 
 func atPolicy(p v2.OffsetOption_Policy) *v2.OffsetOption {
