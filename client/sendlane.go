@@ -10,9 +10,10 @@ import (
 
 const (
 	// eagerRequests is how many requests with NORMAL messages of one topic may be under way before
-	// further messages wait for one of them to end. Fewer make larger requests; more make the wait a
-	// smaller part of the time that a request takes anyway.
-	eagerRequests = 4
+	// further messages wait for one of them to end. More make the wait a smaller part of the time that
+	// a request takes anyway; fewer make larger requests, of which a server stores more messages in the
+	// same time: with 64 callers, a third more with two requests than with four.
+	eagerRequests = 2
 	// patience is how long after the last request began messages wait for one to end, and no longer:
 	// requests which take so long are not worth waiting for.
 	patience = 5 * time.Millisecond

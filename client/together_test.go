@@ -16,7 +16,7 @@ import (
 )
 
 // eager is how many requests of one topic begin before messages wait for one of them to end.
-const eager = 4
+const eager = 2
 
 // A gate holds up the requests of a server until it is opened, and keeps what came.
 type gate struct {
