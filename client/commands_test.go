@@ -191,3 +191,25 @@ func TestCommands_OfAnotherKindAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func TestCommands_CutAStackTraceThatIsVeryLong(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		server := newCommander()
+		n.at(single[0]).telemetry = server.serve
+		_, err := n.consumer("orders").Settings(n.Context())
+		require.NoError(n, err)
+		trace := func() string {
+			server.commands <- stackCommand("1")
+			synctest.Wait()
+			return (<-server.replies).GetThreadStackTrace().GetThreadStackTrace()
+		}
+		require.Contains(n, trace(), "TestCommands_CutAStackTraceThatIsVeryLong", "all goroutines, not that of the answer alone")
+		end := make(chan struct{})
+		defer close(end)
+		for range 10_000 {
+			go func() { <-end }()
+		}
+		long := trace()
+		require.Len(n, long, 1<<20)
+	})
+}

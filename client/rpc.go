@@ -32,7 +32,8 @@ func invoke[Q any, A answer](
 	ctx context.Context, i *identity, c *conn, what call, method unary[Q, A], q *Q,
 ) (A, exchange, error) {
 	a, x, err := attempt(ctx, i, c, what, method, q)
-	if !errors.Is(err, ErrUnauthorized) {
+	var refused *StatusError
+	if !errors.As(err, &refused) || refused.Code != int32(v2.Code_UNAUTHORIZED) {
 		return a, x, err
 	}
 	i.forget()

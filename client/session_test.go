@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/rocketflow-io/rocketflow/client"
 )
@@ -271,3 +273,84 @@ func TestSession_FollowsTheRoute(t *testing.T) {
 		require.Zero(n, streams.Load(), "closed when it did not any more")
 	})
 }
+
+// What a server sends may be for another kind of client, or make no sense. It is borne, and the
+// defaults hold.
+func TestSession_BearsSettingsOfAnotherKind(t *testing.T) {
+	negative := durationpb.New(-time.Second)
+	strange := []*v2.Settings{
+		{},
+		{PubSub: &v2.Settings_Publishing{}},
+		{PubSub: &v2.Settings_Publishing{Publishing: &v2.Publishing{MaxBodySize: -1}}},
+		{PubSub: &v2.Settings_Subscription{}},
+		{PubSub: &v2.Settings_Subscription{Subscription: &v2.Subscription{
+			ReceiveBatchSize: new(int32(-5)), LongPollingTimeout: negative}}},
+		{BackoffPolicy: &v2.RetryPolicy{MaxAttempts: -1}},
+		{BackoffPolicy: &v2.RetryPolicy{Strategy: &v2.RetryPolicy_CustomizedBackoff{}}},
+		{BackoffPolicy: &v2.RetryPolicy{Strategy: &v2.RetryPolicy_CustomizedBackoff{CustomizedBackoff: &v2.CustomizedBackoff{
+			Next: []*durationpb.Duration{nil, negative, {Seconds: math.MaxInt64}}}}}},
+		{BackoffPolicy: &v2.RetryPolicy{Strategy: &v2.RetryPolicy_ExponentialBackoff{ExponentialBackoff: &v2.ExponentialBackoff{
+			Initial: negative, Max: negative, Multiplier: float32(math.NaN())}}}},
+		{Metric: &v2.Metric{On: true}},
+		{ClientType: new(v2.ClientType(99)), RequestTimeout: negative},
+	}
+	onNetwork(t, single, func(n *network) {
+		for _, settings := range strange {
+			n.at(single[0]).script(func() {
+				n.at(single[0]).telemetry = answerSettings(func(*v2.Settings) *v2.Settings { return settings })
+			})
+			p := n.producer()
+			_, err := p.Send(n.Context(), message("orders", "x"))
+			require.NoError(n, err, settings)
+			require.NoError(n, p.Close())
+			c := n.consumer("orders")
+			got, err := c.Settings(n.Context())
+			require.NoError(n, err, settings)
+			require.GreaterOrEqual(n, got.ReceiveBatchSize, 0)
+			require.GreaterOrEqual(n, got.LongPolling, time.Duration(0))
+			require.GreaterOrEqual(n, got.MaxAttempts, 0)
+			for attempt := range 5 {
+				require.GreaterOrEqual(n, got.Backoff.Delay(attempt), time.Duration(0))
+			}
+			require.NoError(n, c.Close())
+		}
+	})
+}
+
+// Closing waits for a heartbeat that is being made, even where it cannot be broken off.
+func TestSession_WaitsForItsHeartbeat(t *testing.T) {
+	var slow chan struct{}
+	var calls, returned atomic.Int32
+	provider := func(context.Context) (client.Credentials, error) {
+		if time.Since(bubbleStart()) >= 10*time.Second && calls.Add(1) == 1 { // the heartbeat, not the leave
+			<-slow
+			returned.Add(1)
+		}
+		return client.Credentials{}, nil
+	}
+	onNetwork(t, single, func(n *network) {
+		slow = make(chan struct{})
+		c := n.consumer("orders")
+		_, err := c.Settings(n.Context())
+		require.NoError(n, err)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			_ = c.Close()
+		}()
+		time.Sleep(time.Minute)
+		select {
+		case <-closed:
+			require.Fail(n, "closed while a heartbeat was under way")
+		default:
+		}
+		close(slow)
+		<-closed
+		require.Positive(n, returned.Load())
+	}, client.WithCredentialsFunc(provider))
+}
+
+// bubbleStart is when the time of every bubble begins.
+func bubbleStart() time.Time { return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC) }
