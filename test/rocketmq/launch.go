@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	startTimeout = 90 * time.Second
+	startTimeout = 4 * time.Minute // a machine that has much to do takes minutes for what takes 10 s
 	pollInterval = 200 * time.Millisecond
 )
 
