@@ -56,17 +56,16 @@ func (s *Server) launch(ctx context.Context) error {
 			return err
 		}
 	}
+	// One after the other: the first makes a topic that the others want, and two fail over it.
 	for i := range s.ports.proxies {
 		if err := s.runProxy(i); err != nil {
 			return err
 		}
-	}
-	if s.mode == Local {
-		if err := s.awaitTopic(ctx, names); err != nil {
-			return err
+		if s.mode == Local {
+			if err := s.awaitTopic(ctx, names); err != nil {
+				return err
+			}
 		}
-	}
-	for i := range s.ports.proxies {
 		if err := s.awaitProxy(ctx, i); err != nil {
 			return err
 		}
