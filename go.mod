@@ -5,6 +5,8 @@ go 1.27
 require (
 	github.com/apache/rocketmq-clients/golang/v5 v5.1.4
 	github.com/cenkalti/backoff/v4 v4.3.0
+	github.com/klauspost/compress v1.18.0
+	github.com/pierrec/lz4/v4 v4.1.22
 	github.com/reugn/go-streams v0.13.0
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/otel v1.47.0

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"encoding/hex"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -145,6 +147,32 @@ func TestAcceptance16_ADigestIsWithoutLeadingZeros(t *testing.T) {
 		require.NoError(n, err)
 		require.NoError(n, got[0].Err)
 	})
+}
+
+// The bodies are what the command-line tools lz4 and zstd make of the text. On the wire all compression
+// goes by the name of GZIP.
+func TestAcceptance17_LZ4AndZstdBodiesAreRead(t *testing.T) {
+	text := "the same text, compressed elsewhere: " + strings.Repeat("a", 48)
+	for name, stored := range map[string]string{
+		"lz4": "04224d186440a731000000ff177468652073616d6520746578742c20636f6d7072657373656420656c736577686572653a20" +
+			"610100175061616161610000000053847cb2",
+		"zstd": "28b52ffd24556d010064027468652073616d6520746578742c20636f6d7072657373656420656c736577686572653a2061" +
+			"010026024f9b1b36e6",
+	} {
+		t.Run(name, func(t *testing.T) {
+			onNetwork(t, single, func(n *network) {
+				body, err := hex.DecodeString(stored)
+				require.NoError(n, err)
+				n.at(single[0]).receive = frames(nil, statusFrame(ok()), messageFrame("a", func(m *v2.Message) {
+					m.Body, m.SystemProperties.BodyEncoding = body, v2.Encoding_GZIP
+				}))
+				got, err := n.consumer("orders").Receive(n.Context(), 1, time.Minute)
+				require.NoError(n, err)
+				require.NoError(n, got[0].Err)
+				require.Equal(n, text, string(got[0].Body))
+			})
+		})
+	}
 }
 
 func TestAcceptance19_TheClientLogsToItsOwnLoggerAlone(t *testing.T) {

@@ -278,6 +278,8 @@ func TestDefectA8_TheClientDependsOnLittle(t *testing.T) {
 		"google.golang.org/grpc": true, "google.golang.org/protobuf": true, "google.golang.org/genproto/googleapis/rpc": true,
 		"golang.org/x/net": true, "golang.org/x/sys": true, "golang.org/x/text": true,
 		"github.com/cenkalti/backoff/v4": true,
+		// What is received is compressed in whatever way its producer, or the broker, has chosen.
+		"github.com/klauspost/compress": true, "github.com/pierrec/lz4/v4": true,
 		// Of OpenTelemetry the API alone, with the hash that its attributes use.
 		"go.opentelemetry.io/otel": true, "go.opentelemetry.io/otel/metric": true, "go.opentelemetry.io/otel/trace": true,
 		"github.com/cespare/xxhash/v2": true,

@@ -9,4 +9,8 @@ require (
 	github.com/rocketflow-io/rocketflow v0.0.0-00010101000000-000000000000
 )
 
-require github.com/cenkalti/backoff/v4 v4.3.0 // indirect
+require (
+	github.com/cenkalti/backoff/v4 v4.3.0 // indirect
+	github.com/klauspost/compress v1.18.0 // indirect
+	github.com/pierrec/lz4/v4 v4.1.22 // indirect
+)

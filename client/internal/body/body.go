@@ -16,6 +16,8 @@ import (
 	"strings"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 )
 
 // ErrDigest says that a body is not the one whose checksum came with it.
@@ -69,22 +71,11 @@ func Decode(encoding v2.Encoding, stored []byte) ([]byte, error) {
 }
 
 func decompress(stored []byte) ([]byte, error) {
-	var (
-		r   io.Reader
-		err error
-	)
-	switch {
-	case bytes.HasPrefix(stored, []byte{0x1f, 0x8b}):
-		r, err = gzip.NewReader(bytes.NewReader(stored))
-	case bytes.HasPrefix(stored, []byte{0x78}):
-		r, err = zlib.NewReader(bytes.NewReader(stored))
-	default:
-		return nil, fmt.Errorf("%w: it begins with % x, which is neither gzip nor zlib",
-			ErrEncoding, stored[:min(4, len(stored))])
-	}
+	r, err := decompressor(stored)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
 	}
+	defer func() { _ = r.Close() }() // which only frees what the reader holds
 	plain, err := io.ReadAll(io.LimitReader(r, MaxDecoded+1))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEncoding, err)
@@ -93,4 +84,25 @@ func decompress(stored []byte) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it grows beyond %d bytes", ErrEncoding, MaxDecoded)
 	}
 	return plain, nil
+}
+
+// decompressor reads what is compressed in one of the four ways that producers of RocketMQ know.
+func decompressor(stored []byte) (io.ReadCloser, error) {
+	r := bytes.NewReader(stored)
+	switch {
+	case bytes.HasPrefix(stored, []byte{0x1f, 0x8b}):
+		return gzip.NewReader(r)
+	case bytes.HasPrefix(stored, []byte{0x78}):
+		return zlib.NewReader(r)
+	case bytes.HasPrefix(stored, []byte{0x04, 0x22, 0x4d, 0x18}):
+		return io.NopCloser(lz4.NewReader(r)), nil
+	case bytes.HasPrefix(stored, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		d, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(MaxDecoded))
+		if err != nil {
+			return nil, err
+		}
+		return d.IOReadCloser(), nil
+	default:
+		return nil, fmt.Errorf("it begins with % x, which is none of gzip, zlib, lz4 and zstd", stored[:min(4, len(stored))])
+	}
 }

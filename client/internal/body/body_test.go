@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 	"github.com/stretchr/testify/require"
 )
 
@@ -57,7 +59,13 @@ func TestDecode_UnpacksByTheFirstBytes(t *testing.T) {
 	plain := "to be or not to be"
 	byGzip := compressed(t, func(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }, plain)
 	byZlib := compressed(t, func(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }, plain)
-	for name, stored := range map[string][]byte{"gzip": byGzip, "zlib": byZlib} {
+	byLZ4 := compressed(t, func(w io.Writer) io.WriteCloser { return lz4.NewWriter(w) }, plain)
+	byZstd := compressed(t, func(w io.Writer) io.WriteCloser {
+		z, err := zstd.NewWriter(w)
+		require.NoError(t, err)
+		return z
+	}, plain)
+	for name, stored := range map[string][]byte{"gzip": byGzip, "zlib": byZlib, "lz4": byLZ4, "zstd": byZstd} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Decode(v2.Encoding_GZIP, stored)
 			require.NoError(t, err)
@@ -78,7 +86,9 @@ func TestDecode_NamesWhatItCannotUnpack(t *testing.T) {
 		"empty":            {v2.Encoding_GZIP, nil},
 		"one byte":         {v2.Encoding_GZIP, []byte{0x1f}},
 		"cut short":        {v2.Encoding_GZIP, whole[:len(whole)-3]},
-		"zstd":             {v2.Encoding_GZIP, []byte{0x28, 0xb5, 0x2f, 0xfd, 1}},
+		"zstd cut short":   {v2.Encoding_GZIP, []byte{0x28, 0xb5, 0x2f, 0xfd, 1}},
+		"lz4 cut short":    {v2.Encoding_GZIP, []byte{0x04, 0x22, 0x4d, 0x18, 0x64}},
+		"of nobody":        {v2.Encoding_GZIP, []byte("plain")},
 		"unknown encoding": {v2.Encoding(42), []byte("x")},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -91,6 +101,8 @@ func TestDecode_NamesWhatItCannotUnpack(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(int32(2), []byte{0x1f, 0x8b, 8, 0})
 	f.Add(int32(2), []byte{0x78, 0x9c})
+	f.Add(int32(2), []byte{0x04, 0x22, 0x4d, 0x18, 0x64, 0x40, 0xa7})
+	f.Add(int32(2), []byte{0x28, 0xb5, 0x2f, 0xfd, 0x24, 0x55})
 	f.Add(int32(1), []byte("plain"))
 	f.Fuzz(func(t *testing.T, encoding int32, stored []byte) {
 		if _, err := Decode(v2.Encoding(encoding), stored); err != nil {
