@@ -31,7 +31,7 @@ func TestFilter_SelectsBySQL(t *testing.T) {
 		"price IS NULL":                  {"unknown", "bare"},
 		"region IN ('us') OR price < 10": {"far", "cheap"},
 		"TAGS = 't' AND region <> 'eu'":  {"far"},
-		"NOT region = 'eu'":              {"far"},
+		"NOT (region = 'eu')":            {"far"},
 		"region STARTSWITH 'u'":          {"far"},
 	} {
 		t.Run(expression, func(t *testing.T) {

@@ -50,18 +50,31 @@ func (s *Server) KillProxy(i int) error {
 }
 
 // StartProxy starts a proxy that has been killed, at its old ports, and returns when it answers,
-// which takes about 5 s. When it fails, the proxy is left as it is, for Stop to end.
+// which takes about 5 s. A proxy gives up while it starts when the broker takes long to answer it, so
+// it may have to be started again. When StartProxy fails, the error has the last lines of the logs,
+// and the proxy is left as it is, for Stop to end.
 func (s *Server) StartProxy(ctx context.Context, i int) error {
 	if err := s.checkProxy(i); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	if err := s.runProxy(i); err != nil {
-		return err
+	for attempt := 1; ; attempt++ {
+		err := s.runProxy(i)
+		if err == nil {
+			err = s.awaitProxy(ctx, i)
+		}
+		if err == nil {
+			return nil
+		}
+		if attempt == proxyAttempts || s.KillProxy(i) != nil {
+			return fmt.Errorf("%w\n%s", err, s.logs())
+		}
 	}
-	return s.awaitProxy(ctx, i)
 }
+
+// proxyAttempts is how often a proxy is started that gives up.
+const proxyAttempts = 3
 
 func (s *Server) checkProxy(i int) error {
 	switch {
