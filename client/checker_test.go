@@ -197,6 +197,26 @@ func TestChecker_IsReachableForWhatARunBeforeLeft(t *testing.T) {
 	})
 }
 
+func TestChecker_DoesNotHoldUpClosing(t *testing.T) {
+	missing := func(context.Context, *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error) {
+		return &v2.QueryRouteResponse{Status: code(v2.Code_TOPIC_NOT_FOUND)}, nil
+	}
+	silent := func(ctx context.Context, _ *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	for _, route := range []func(context.Context, *v2.QueryRouteRequest) (*v2.QueryRouteResponse, error){missing, silent} {
+		onNetwork(t, single, func(n *network) {
+			n.at(single[0]).route = route
+			p := n.producer(client.WithTopics("orders"), client.WithTransactionChecker(undecided))
+			time.Sleep(time.Second)
+			start := time.Now()
+			require.NoError(n, p.Close())
+			require.Zero(n, time.Since(start))
+		})
+	}
+}
+
 func TestProducer_AnnouncesATopicAtOnce(t *testing.T) {
 	onNetwork(t, single, func(n *network) {
 		server := n.checking(single[0])

@@ -220,16 +220,16 @@ func expired(err error, doubt bool) error {
 func (tx *Transaction) claim(needed transactionState) error {
 	tx.mu.Lock()
 	defer tx.mu.Unlock()
-	switch {
-	case tx.state == needed:
+	switch tx.state {
+	case needed:
 		tx.state = transactionBusy
 		return nil
-	case tx.state == transactionBusy:
+	case transactionBusy:
 		return illegal(ErrBusy, "transaction", "is in use by another call: wait for it")
-	case tx.state == transactionEnded:
+	case transactionEnded:
 		return illegal(ErrTransactionEnded, "transaction", "of message %s has been ended already: begin another",
 			tx.half.system.MessageId)
-	case tx.state == transactionOpen:
+	case transactionOpen:
 		return illegal(ErrNothingSent, "transaction", "has no message that could be committed or rolled back: send one first")
 	default:
 		return illegal(ErrTransactionFull, "transaction", "has its message, %s, already: begin one for each message",
