@@ -28,8 +28,6 @@ func (p *Producer) Recall(ctx context.Context, topic, handle string) (messageID 
 	if blank(handle) {
 		return "", illegal(ErrNotRecalled, "recall handle", "is empty: only the receipt of a delayed message has one")
 	}
-	ctx, stop := either(ctx, p.work)
-	defer stop()
 	request := &v2.RecallMessageRequest{Topic: p.client.resource(topic), RecallHandle: handle}
 	err = p.repeat(ctx, retryable, func() error {
 		a, _, err := invoke(ctx, &p.member.identity, p.client.access, call{"recall a message of", topic},

@@ -100,8 +100,16 @@ func TestRecall_EndsWithItsContextAndWithItsProducer(t *testing.T) {
 		defer cancel()
 		_, err := p.Recall(ctx, "reminders", "handle")
 		require.ErrorIs(n, err, context.DeadlineExceeded)
-		_, err = p.Recall(n.Context(), "reminders", "handle")
-		require.ErrorIs(n, err, client.ErrNoAnswer)
+		ended := make(chan error)
+		go func() {
+			_, err := p.Recall(n.Context(), "reminders", "handle")
+			ended <- err
+		}()
+		time.Sleep(time.Second)
+		start := time.Now()
+		go func() { require.NoError(n, p.Close()) }()
+		require.ErrorIs(n, <-ended, client.ErrNoAnswer)
+		require.LessOrEqual(n, time.Since(start), 2*client.DefaultRequestTimeout)
 	})
 }
 

@@ -183,8 +183,6 @@ func (tx *Transaction) tell(ctx context.Context, op string, resolution v2.Transa
 			"of message %s was sent %v ago, and is the checker's to decide after %v (WithRecoveryAfter)",
 			half.system.MessageId, age, *tx.recovery)
 	}
-	ctx, stop := either(ctx, p.work)
-	defer stop()
 	err := p.endTransaction(ctx, op, half.via, &v2.EndTransactionRequest{
 		Topic: half.message.Topic, MessageId: half.system.MessageId, TransactionId: half.transaction,
 		Resolution: resolution, Source: v2.TransactionSource_SOURCE_CLIENT, TraceContext: half.trace,
