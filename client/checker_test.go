@@ -94,7 +94,9 @@ func TestChecker_DecidesOnTheEndpointThatAsks(t *testing.T) {
 		_, err := p.Send(n.Context(), message("orders", "x"))
 		require.NoError(n, err)
 		for _, id := range []string{"good", "bad", "open", "odd"} {
-			asking.ask <- recoverCommand(id)
+			command := recoverCommand(id)
+			command.GetRecoverOrphanedTransactionCommand().GetMessage().GetSystemProperties().TraceContext = new("trace of " + id)
+			asking.ask <- command
 		}
 		synctest.Wait()
 		got := make(map[string]*v2.EndTransactionRequest)
@@ -103,6 +105,7 @@ func TestChecker_DecidesOnTheEndpointThatAsks(t *testing.T) {
 			require.Equal(n, q.GetTransactionId(), q.GetMessageId())
 			require.Equal(n, "orders", q.GetTopic().GetName())
 			require.Equal(n, v2.TransactionSource_SOURCE_SERVER_CHECK, q.GetSource())
+			require.Equal(n, "trace of "+q.GetMessageId(), q.GetTraceContext())
 		}
 		require.Len(n, got, 2, "nothing is said of what is not known")
 		require.Equal(n, v2.TransactionResolution_COMMIT, got["good"].GetResolution())

@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,8 +143,11 @@ func TestTransaction_IsDecidedByTheCheckerOfARunAfterIt(t *testing.T) {
 		}
 		require.NoError(r, first.Close())
 
+		var mu sync.Mutex
 		asked := make(map[string]int)
 		check := func(_ context.Context, m *client.Message) client.Resolution {
+			mu.Lock()
+			defer mu.Unlock()
 			asked[string(m.Body)]++
 			switch string(m.Body) {
 			case "commit":
