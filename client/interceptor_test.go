@@ -177,3 +177,46 @@ func TestAction_SaysWhatItIs(t *testing.T) {
 	require.Equal(t, "ack nack extend dead letter Action(9)", fmt.Sprintf("%v %v %v %v %v",
 		client.ActionAck, client.ActionNack, client.ActionExtend, client.ActionDeadLetter, client.Action(9)))
 }
+
+func TestInterceptors_StandAroundHandlers(t *testing.T) {
+	type key struct{}
+	synctest.Test(t, func(t *testing.T) {
+		var j journal
+		interceptor := j.interceptor("a")
+		interceptor.Consume = func(ctx context.Context, group string, m *client.Message) (context.Context, func(error)) {
+			j.add("consume %s by %s", m.Body, group)
+			return context.WithValue(ctx, key{}, "from the interceptor"), func(err error) { j.add("consumed %s: %v", m.Body, err) }
+		}
+		silent := client.Interceptor{Consume: func(context.Context, string, *client.Message) (context.Context, func(error)) { return nil, nil }}
+		b := brokertest.New(t, standard)
+		r := &rig{t, b, newClient(t, b, client.WithInterceptors(interceptor, silent))}
+		p := r.producer()
+		for _, tag := range []string{"noise", "good", "failing"} {
+			m := message("orders", tag)
+			m.Tag = tag
+			_, err := p.Send(r.Context(), m)
+			require.NoError(r, err)
+		}
+		j.take()
+		pc, err := r.client.NewPushConsumer("G", map[string]client.Filter{"orders": client.All()},
+			func(ctx context.Context, m *client.Message) error {
+				require.Equal(r, "from the interceptor", ctx.Value(key{}))
+				if m.Tag == "failing" && m.Attempt == 1 {
+					return errUnwelcome
+				}
+				return nil
+			})
+		require.NoError(r, err)
+		ended := make(chan error, 1)
+		go func() { ended <- pc.Run(r.Context()) }()
+		time.Sleep(time.Hour)
+		require.NoError(r, pc.Close())
+		require.NoError(r, <-ended)
+		require.Equal(r, []string{
+			"a: ack failing by G: <nil>", "a: ack good by G: <nil>", "a: nack failing by G: <nil>",
+			"a: received failing by G", "a: received failing by G", "a: received good by G", "a: received noise by G",
+			"consume failing by G", "consume failing by G", "consume good by G",
+			"consumed failing: <nil>", "consumed failing: unwelcome", "consumed good: <nil>",
+		}, j.take(), "what is not wanted is acknowledged unseen, and does not come again")
+	})
+}
