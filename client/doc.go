@@ -9,7 +9,9 @@
 //     application's own work ([Producer.BeginTransaction]);
 //   - a [SimpleConsumer] asks for messages, and settles them one by one or many at once;
 //   - a [PushConsumer] gives messages to a [Handler], several at a time, and settles them by what it
-//     returns.
+//     returns;
+//   - a [LiteSimpleConsumer] and a [LitePushConsumer] do the same for lite topics, of which there may be
+//     very many, and subscribe to each by its name.
 //
 // # Routes and sessions
 //

@@ -8,9 +8,12 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 
 	"github.com/rocketflow-io/rocketflow/client"
 )
@@ -157,6 +160,40 @@ func TestLitePushConsumer_StopsAtAMissingTopicOrGroup(t *testing.T) {
 			require.NoError(r, lp.Close())
 		}
 	}, lite)
+}
+
+// The lease is asked for explicitly: the server's renewals do not reach lite topics.
+func TestLitePushConsumer_AsksForALeaseOfItsOwn(t *testing.T) {
+	onNetwork(t, one, func(n *network) {
+		n.registers("a:8081")
+		s := n.at("a:8081")
+		polls := make(chan *v2.ReceiveMessageRequest, 100)
+		s.script(func() {
+			s.receive = func(q *v2.ReceiveMessageRequest, stream grpc.ServerStreamingServer[v2.ReceiveMessageResponse]) error {
+				polls <- q
+				<-stream.Context().Done()
+				return nil
+			}
+		})
+		for _, c := range []struct {
+			want time.Duration
+			opts []client.LitePushOption
+		}{
+			{client.DefaultLiteInvisibleDuration, nil},
+			{5 * time.Minute, []client.LitePushOption{client.WithInvisibleDuration(5 * time.Minute)}},
+		} {
+			lp, err := n.client.NewLitePushConsumer("G", "parent", new(journal).see, c.opts...)
+			require.NoError(n, err)
+			ended := make(chan error, 1)
+			go func() { ended <- lp.Run(n.Context()) }()
+			q := <-polls
+			require.False(n, q.GetAutoRenew())
+			require.Equal(n, c.want, q.GetInvisibleDuration().AsDuration())
+			require.NoError(n, lp.Close())
+			require.NoError(n, <-ended)
+			synctest.Wait()
+		}
+	})
 }
 
 func TestNewLitePushConsumer_RefusesWhatCannotBe(t *testing.T) {
