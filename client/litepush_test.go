@@ -131,6 +131,27 @@ func TestLitePushConsumer_SuspendsTheRestOfTheLiteTopic(t *testing.T) {
 	}, lite)
 }
 
+// In the meantime it is the server's, and does not come sooner because its consumer has ended.
+func TestLitePushConsumer_LeavesASuspendedLiteTopicToTheServer(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		var seen journal
+		r.sendLite("A", "1", "2")
+		begun := time.Now()
+		first := r.litePush("L", []string{"A"}, func(_ context.Context, m *client.Message) error {
+			seen.add("A/%s suspended", m.Body)
+			return client.SuspendFor(20 * time.Second)
+		})
+		time.Sleep(time.Second)
+		require.NoError(r, first.Close())
+		r.litePush("L", []string{"A"}, func(_ context.Context, m *client.Message) error {
+			seen.add("A/%s after %v", m.Body, time.Since(begun).Round(time.Second))
+			return nil
+		})
+		time.Sleep(time.Minute)
+		require.Equal(r, []string{"A/1 suspended", "A/1 after 20s", "A/2 after 20s"}, seen.all())
+	}, lite)
+}
+
 // A handler that needs longer than the lease loses it: the message comes again, and order holds.
 func TestLitePushConsumer_KeepsOrderWhenALeaseIsOver(t *testing.T) {
 	inBubble(t, func(r *rig) {

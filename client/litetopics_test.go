@@ -130,6 +130,9 @@ func TestUnsubscribeLite_HoldsAlthoughAServerFails(t *testing.T) {
 		server.script(func() { server.refuse = 0 })
 		time.Sleep(31 * time.Second)
 		require.Empty(n, server.has())
+		server.hears()
+		require.NoError(n, c.SubscribeLite(n.Context(), "A"))
+		require.Equal(n, []string{"+A"}, server.hears(), "there is no doubt any more")
 	})
 }
 
@@ -319,6 +322,9 @@ func TestSubscribeLite_EndsWithItsContextAndWithTheConsumer(t *testing.T) {
 		}
 		wg.Go(func() { errs[0] = c.SubscribeLite(n.Context(), "B") })
 		synctest.Wait()
+		moving, stop := context.WithCancel(n.Context())
+		time.AfterFunc(time.Millisecond, stop)
+		require.ErrorIs(n, c.SubscribeLite(moving, "A", client.MinOffset()), context.Canceled, "it waits for B")
 		require.NoError(n, c.Close())
 		wg.Wait()
 		require.ErrorIs(n, errs[0], client.ErrClosed)
