@@ -37,6 +37,9 @@ func (c config) write() error {
 			"namesrvAddr":         local(c.ports.namesrv),
 			"grpcServerPort":      ports.grpc,
 			"remotingListenPort":  ports.remoting,
+			// Routes name the proxies as the client does. By default they all get this one's port,
+			// since proxies are expected on machines of their own.
+			"useEndpointPortFromRequest": true,
 		}, "", "  ")
 		if err != nil {
 			return fmt.Errorf("rocketmq: write the configuration: %w", err)

@@ -97,7 +97,7 @@ func TestConfig_TellsEachProgramItsPorts(t *testing.T) {
 	} {
 		proxy, err := os.ReadFile(c.path(name))
 		require.NoError(t, err)
-		require.JSONEq(t, `{"rocketMQClusterName": "DefaultCluster", "namesrvAddr": "127.0.0.1:1", `+ports+`}`, string(proxy))
+		require.JSONEq(t, `{"rocketMQClusterName": "DefaultCluster", "namesrvAddr": "127.0.0.1:1", "useEndpointPortFromRequest": true, `+ports+`}`, string(proxy))
 	}
 }
 
