@@ -39,6 +39,10 @@ property: ## run the property test of settlement with SEEDS seeds (5,000)
 test-rocketmq: ## run clients, sources, sinks and the flights job on a real RocketMQ, in both modes (needs Java 17 and Maven)
 	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- sh -c 'go test -count=1 -parallel 16 -timeout 20m ./integration/... ./rocketmq/target && cd ../examples && go test -count=1 -timeout 20m ./pipelines/flights/...' || exit 1; done
 
+.PHONY: test-chaos
+test-chaos: ## kill the proxy of a real RocketMQ while clients send and consume (needs Java 17 and Maven, takes 5 minutes)
+	cd test && go test -count=1 -timeout 30m -v ./chaos -real
+
 .PHONY: conformance
 conformance: ## compare the embedded broker with the protocol, row by row, in real time
 	cd test && go run ./conformance/cmd run -out ../out/conformance-embedded.json

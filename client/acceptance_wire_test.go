@@ -63,6 +63,22 @@ func eachKind(n *network) map[string]func(ctx context.Context) error {
 			}
 			return err
 		},
+		"lite simple consumer": func(ctx context.Context) error {
+			return n.liteConsumer().SubscribeLite(ctx, "A")
+		},
+		"lite push consumer": func(ctx context.Context) error {
+			lp, err := n.client.NewLitePushConsumer("G", "parent", func(context.Context, *client.Message) error { return nil })
+			if err != nil {
+				return err
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- lp.Run(n.Context()) }()
+			n.Cleanup(func() {
+				require.NoError(n, lp.Close())
+				require.NoError(n, <-ended)
+			})
+			return lp.SubscribeLite(ctx, "A")
+		},
 		"simple consumer": func(ctx context.Context) error {
 			_, err := n.consumer("orders").Settings(ctx)
 			return err

@@ -134,7 +134,10 @@ func TestDefectB14_ATroubledServerIsLeftAloneAndABusyOneAskedSoon(t *testing.T) 
 		"in trouble": {broken, 3, 9},
 		"busy":       {throttled, 10, 40},
 		"empty": {func(q *v2.ReceiveMessageRequest, s receiveServer) error {
-			time.Sleep(500 * time.Millisecond)
+			select {
+			case <-time.After(500 * time.Millisecond):
+			case <-s.Context().Done():
+			}
 			return noMessage(q, s)
 		}, 20, 21},
 	} {

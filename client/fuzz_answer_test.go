@@ -246,6 +246,7 @@ func exercise(t *testing.T, s oddServer) *trial {
 	run.produce()
 	run.consume()
 	run.push()
+	run.lite()
 	start := time.Now()
 	require.NoError(t, c.Close())
 	require.LessOrEqual(t, time.Since(start), time.Minute)
@@ -359,6 +360,32 @@ func (t *trial) push() {
 		return pc.Run(ctx)
 	})
 	t.consumed = int(consumed.Load())
+}
+
+// lite subscribes to lite topics, receives, and has them pushed for a while.
+func (t *trial) lite() {
+	t.Helper()
+	lc, err := t.client.NewLiteSimpleConsumer("G", "orders")
+	require.NoError(t, err)
+	t.call(func(ctx context.Context) error { return lc.SubscribeLite(ctx, "A", client.MinOffset()) })
+	t.call(func(ctx context.Context) error {
+		got, err := lc.Receive(ctx, 32, time.Minute)
+		if err != nil {
+			return err
+		}
+		return lc.Ack(ctx, got...)
+	})
+	t.call(func(ctx context.Context) error { return lc.UnsubscribeLite(ctx, "A") })
+
+	lp, err := t.client.NewLitePushConsumer("G", "orders", func(context.Context, *client.Message) error { return nil },
+		client.WithReceiveRate(10))
+	require.NoError(t, err)
+	t.call(func(ctx context.Context) error { return lp.SubscribeLite(ctx, "A") })
+	t.call(func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		return lp.Run(ctx)
+	})
 }
 
 func (t *trial) receive(sc *client.SimpleConsumer) []*client.Delivery {

@@ -96,6 +96,9 @@ func newScripted(addresses []string) *scripted {
 		return &v2.EndTransactionResponse{Status: ok()}, nil
 	}
 	s.receive = nothing
+	s.lite = func(context.Context, *v2.SyncLiteSubscriptionRequest) (*v2.SyncLiteSubscriptionResponse, error) {
+		return &v2.SyncLiteSubscriptionResponse{Status: ok()}, nil
+	}
 	s.heartbeat = wellHeartbeat
 	s.terminate = func(context.Context, *v2.NotifyClientTerminationRequest) (*v2.NotifyClientTerminationResponse, error) {
 		return &v2.NotifyClientTerminationResponse{Status: ok()}, nil
