@@ -84,7 +84,7 @@ func (b *Broker) ask(
 	}
 	select {
 	case a := <-answer:
-		if s := a.GetStatus(); s != nil && s.GetCode() != v2.Code_OK {
+		if s := a.GetStatus(); s.GetCode() != v2.Code_OK {
 			return nil, &ClientError{client, int32(s.GetCode()), s.GetMessage()}
 		}
 		return a, nil

@@ -81,13 +81,25 @@ func TestVerifyMessage_TellsWhyAClientFails(t *testing.T) {
 func TestStackTrace_IsTheClientsOwn(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.obeys("c", func(c *v2.TelemetryCommand) *v2.TelemetryCommand {
-			return &v2.TelemetryCommand{Command: &v2.TelemetryCommand_ThreadStackTrace{ThreadStackTrace: &v2.ThreadStackTrace{
-				Nonce: c.GetPrintThreadStackTraceCommand().GetNonce(), ThreadStackTrace: new("goroutine 1"),
-			}}}
+			return &v2.TelemetryCommand{
+				Status: &v2.Status{Code: v2.Code_OK},
+				Command: &v2.TelemetryCommand_ThreadStackTrace{ThreadStackTrace: &v2.ThreadStackTrace{
+					Nonce: c.GetPrintThreadStackTraceCommand().GetNonce(), ThreadStackTrace: new("goroutine 1"),
+				}},
+			}
 		})
 		trace, err := r.broker.StackTrace(r.ctx, "c")
 		r.NoError(err)
 		r.Equal("goroutine 1", trace)
+
+		r.obeys("no status", func(c *v2.TelemetryCommand) *v2.TelemetryCommand {
+			return &v2.TelemetryCommand{Command: &v2.TelemetryCommand_ThreadStackTrace{ThreadStackTrace: &v2.ThreadStackTrace{
+				Nonce: c.GetPrintThreadStackTraceCommand().GetNonce(), ThreadStackTrace: new("goroutine 1"),
+			}}}
+		})
+		_, err = r.broker.StackTrace(r.ctx, "no status")
+		var failed *broker.ClientError
+		r.ErrorAs(err, &failed)
 	})
 }
 

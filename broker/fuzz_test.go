@@ -17,7 +17,7 @@ import (
 // FuzzRequests lets any request arrive at every method that answers. Each must answer with a
 // status of the protocol.
 func FuzzRequests(f *testing.F) {
-	const kinds = 9
+	const kinds = 11
 	seeds := []proto.Message{
 		&v2.QueryRouteRequest{Topic: resource("N")},
 		&v2.QueryAssignmentRequest{Topic: resource("F"), Group: resource("O")},
@@ -46,6 +46,11 @@ func FuzzRequests(f *testing.F) {
 		},
 		&v2.HeartbeatRequest{Group: resource("G")},
 		&v2.NotifyClientTerminationRequest{Group: resource("G")},
+		&v2.EndTransactionRequest{
+			Topic: resource("T"), TransactionId: "half", Resolution: v2.TransactionResolution_COMMIT,
+			Source: v2.TransactionSource_SOURCE_SERVER_CHECK,
+		},
+		&v2.RecallMessageRequest{Topic: resource("D"), RecallHandle: "djEgRCBicm9rZXItYSAxIGlk"},
 	}
 	for kind, seed := range seeds {
 		data, err := proto.Marshal(seed)
@@ -53,9 +58,11 @@ func FuzzRequests(f *testing.F) {
 		f.Add(uint8(kind), data)
 	}
 	opts := standard()
+	opts.Recall = true
 	opts.Limits = broker.Limits{MinPolling: time.Millisecond, MaxPolling: time.Millisecond, MinInvisible: time.Millisecond}
 	r := newRig(f, opts)
 	r.send("N", "one")
+	r.send("T", "half", inTransaction)
 	f.Fuzz(func(t *testing.T, kind uint8, data []byte) {
 		r := &rig{require.New(t), r.broker, r.stub, r.ctx}
 		r.register()
@@ -99,8 +106,14 @@ func (r *rig) ask(ctx context.Context, kind uint8, data []byte) (v2.Code, error)
 	case 7:
 		answer, err := r.stub.Heartbeat(ctx, read(data, &v2.HeartbeatRequest{}))
 		return answer.GetStatus().GetCode(), err
-	default:
+	case 8:
 		answer, err := r.stub.NotifyClientTermination(ctx, read(data, &v2.NotifyClientTerminationRequest{}))
+		return answer.GetStatus().GetCode(), err
+	case 9:
+		answer, err := r.stub.EndTransaction(ctx, read(data, &v2.EndTransactionRequest{}))
+		return answer.GetStatus().GetCode(), err
+	default:
+		answer, err := r.stub.RecallMessage(ctx, read(data, &v2.RecallMessageRequest{}))
 		return answer.GetStatus().GetCode(), err
 	}
 }

@@ -34,6 +34,9 @@ func TestConformance_FailsABrokerThatDiffers(t *testing.T) {
 		"short polls":                 {broker.Options{Limits: broker.Limits{MinPolling: time.Second}}, []string{"RE2", "RE4"}},
 		"long polls":                  {broker.Options{Limits: broker.Limits{MaxPolling: 30 * time.Second}}, []string{"RE3"}},
 		"short invisible":             {broker.Options{Limits: broker.Limits{MinInvisible: time.Second}}, []string{"RE7"}},
+		"rare checks":                 {broker.Options{Limits: broker.Limits{TransactionCheckInterval: 10 * time.Minute}}, []string{"TX2", "TX5", "TX6", "TX8"}},
+		"early checks":                {broker.Options{Limits: broker.Limits{TransactionCheckInterval: time.Second, TransactionTimeout: time.Second}}, []string{"TX5"}},
+		"patient transactions":        {broker.Options{Limits: broker.Limits{TransactionExpiry: time.Minute}}, []string{"TX9"}},
 		"topics that make themselves": {broker.Options{AutoCreate: true}, []string{"RT3"}},
 	}
 	for name, test := range tests {

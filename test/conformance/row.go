@@ -13,7 +13,7 @@
 // The ids are grouped by what they exercise: TR transport, RT route, AS assignment, TE telemetry,
 // HB heartbeat, TM termination, SE send, RE receive, AC acknowledge, CI change of the invisible
 // duration, DL dead letters, FI ordered groups, DE delayed delivery, TX transactions, PR
-// priorities, FL filters, LI lite topics.
+// priorities, FL filters, CO commands to clients, LI lite topics.
 package conformance
 
 import "slices"
@@ -44,7 +44,7 @@ func Rows() []Row {
 		transportRows(), routeRows(), assignmentRows(), telemetryRows(), heartbeatRows(),
 		sendRows(), sendTypeRows(), sendBatchRows(), receiveRows(), receivePollRows(), receiveLimitRows(),
 		ackRows(), invisibleRows(), deadLetterRows(), orderedRows(), orderedExpiryRows(), delayRows(),
-		transactionRows(), transactionCheckRows(), priorityRows(), filterRows(), sqlRows(), sqlFaultRows(),
+		transactionRows(), transactionCheckRows(), priorityRows(), filterRows(), sqlRows(), sqlFaultRows(), commandRows(),
 		liteRows(), liteSyncRows(), liteOrderRows(), liteClientRows(),
 	)
 }

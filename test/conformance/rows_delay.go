@@ -54,8 +54,8 @@ func punctual(e *Env) {
 	topic, group := e.Topic("DELAY", 4), e.Group()
 	c := e.Consumer(group)
 	due := map[string]time.Time{}
-	for _, ahead := range []time.Duration{300, 1200, 2100, 3400, 4700} {
-		at := time.Now().Add(ahead * time.Millisecond)
+	for _, millis := range []int{300, 1200, 2100, 3400, 4700} {
+		at := time.Now().Add(time.Duration(millis) * time.Millisecond)
 		due[at.String()] = at
 		c.Store(e.Message(topic, at.String(), deliverAt(at)))
 	}

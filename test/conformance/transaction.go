@@ -46,34 +46,18 @@ func (c *Client) End(m *v2.Message, resolution v2.TransactionResolution, source 
 	return resp.GetStatus().GetCode()
 }
 
-// producer is a client whom the server asks about the transactions of its topics.
-type producer struct {
-	*Client
-	stream v2.MessagingService_TelemetryClient
-}
-
 // Producer returns a producer for the topics. It sends no more heartbeats than one, so the server
 // knows it for two minutes.
-func (e *Env) Producer(topics ...string) producer {
-	c := e.Client()
-	stream, err := c.Telemetry(settingsCommand(producerSettings(topics...)))
-	require.NoError(e, err)
-	p := producer{c, stream}
-	require.NotNil(e, p.next().GetSettings())
-	require.Equal(e, v2.Code_OK, c.Heartbeat("").GetCode())
+func (e *Env) Producer(topics ...string) listener {
+	p := e.Listener(producerSettings(topics...))
+	require.Equal(e, v2.Code_OK, p.Heartbeat("").GetCode())
 	return p
 }
 
-func (p producer) next() *v2.TelemetryCommand {
-	command, err := p.stream.Recv()
-	require.NoError(p.e, err)
-	return command
-}
-
 // Asked waits until the server asks about a transaction.
-func (p producer) Asked() *v2.RecoverOrphanedTransactionCommand {
+func (l listener) Asked() *v2.RecoverOrphanedTransactionCommand {
 	for {
-		if c := p.next().GetRecoverOrphanedTransactionCommand(); c != nil {
+		if c := l.Next().GetRecoverOrphanedTransactionCommand(); c != nil {
 			return c
 		}
 	}

@@ -2,9 +2,11 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -115,4 +117,18 @@ func messageType(name string) (broker.MessageType, error) {
 		return 0, fmt.Errorf("target: message type %q: want one of %v", name, types)
 	}
 	return types[i], nil
+}
+
+// StackTrace implements Server.
+func (s *embedded) StackTrace(ctx context.Context, _, client string) (string, error) {
+	return s.broker.StackTrace(ctx, client)
+}
+
+// Verify implements Server.
+func (s *embedded) Verify(ctx context.Context, _, client string, m *v2.Message) (bool, error) {
+	err := s.broker.VerifyMessage(ctx, client, m.GetTopic().GetName(), m.GetSystemProperties().GetMessageId())
+	if _, failed := errors.AsType[*broker.ClientError](err); failed {
+		return false, nil
+	}
+	return err == nil, err
 }

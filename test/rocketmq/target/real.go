@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -135,4 +137,21 @@ func poll(ctx context.Context, try func() error) error {
 		case <-time.After(pollInterval):
 		}
 	}
+}
+
+// StackTrace implements Server. The broker knows the consumers of its own proxy alone, which it has
+// in mode local.
+func (r *real) StackTrace(ctx context.Context, group, client string) (string, error) {
+	return r.broker.StackTrace(ctx, group, client)
+}
+
+// Verify implements Server, as StackTrace. Where the message lies, the ninth field of its receipt
+// handle tells.
+func (r *real) Verify(ctx context.Context, group, client string, m *v2.Message) (bool, error) {
+	fields := strings.Fields(m.GetSystemProperties().GetReceiptHandle())
+	position, err := strconv.ParseInt(fields[len(fields)-1], 10, 64)
+	if err != nil {
+		return false, fmt.Errorf("target: find message %q: %w", m.GetSystemProperties().GetMessageId(), err)
+	}
+	return r.broker.Verify(ctx, group, client, m.GetTopic().GetName(), position)
 }

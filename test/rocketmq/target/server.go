@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -57,6 +58,11 @@ type Server interface {
 	// when it is handed out, and what was sent counts some milliseconds later; the embedded broker
 	// counts a message until it is acknowledged.
 	Backlog(ctx context.Context, group, topic string) (int64, error)
+	// StackTrace asks a consumer of the group, through the server, what its threads are doing.
+	StackTrace(ctx context.Context, group, client string) (string, error)
+	// Verify has a consumer of the group consume a message that was received from the topic, outside
+	// of any delivery, and tells whether it has.
+	Verify(ctx context.Context, group, client string, m *v2.Message) (bool, error)
 	// Close ends what the server holds here. It does not stop a real server.
 	Close() error
 }
