@@ -22,6 +22,11 @@
 // session is opened again within two seconds of the server's return. All this happens when it is
 // first needed: [New] and the constructors send nothing.
 //
+// A connection over which two requests in a row have not been answered is replaced, at most every 30
+// seconds: new requests and the sessions take a new one, what is under way keeps the old one until it
+// ends. So is one that its server wants to have replaced. Each endpoint stands for itself: one that is
+// slow or gone holds up nothing that goes to others.
+//
 // # Types of messages
 //
 // A topic takes messages of one type, for which it was created. What a message is, its fields say: with a
@@ -61,6 +66,14 @@
 // Every error says what was asked, of whom, why it failed, and what to do. Its kind is tested with
 // errors.Is, such as [ErrTopicNotFound]; its facts, such as the code of the server and the id of the
 // request, are those of a [*StatusError], [*TransportError] or [*ArgumentError].
+//
+// # Looking on
+//
+// Interceptors see each message that is sent, received, handled and settled, and can mark, refuse and
+// filter messages ([WithInterceptors]). By OpenTelemetry the client measures itself ([WithMeterProvider])
+// and traces messages from their sender to their handlers ([WithTracerProvider]); [WithCollector] sends what is
+// measured to where the server wants it. What no call can return is logged ([WithLogger]). Of all this
+// nothing happens, and nothing costs, unless it is asked for.
 //
 // # Closing
 //

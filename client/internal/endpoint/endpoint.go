@@ -18,6 +18,8 @@ const (
 	defaultPort   = 80 // what the protocol's other clients take where none is written
 	maxPort       = 65535
 	maxNameLength = 253
+
+	maxLabelLength = 63
 )
 
 // An Endpoint is one server, or one load balancer, by all its addresses. Its zero value has none.
@@ -79,13 +81,20 @@ func FromProto(p *v2.Endpoints) (Endpoint, error) {
 func parseHostPort(s string) (hostPort, error) {
 	h := hostPort{host: s, port: defaultPort}
 	if host, port, ok := cutPort(s); ok {
-		n, err := strconv.Atoi(port)
+		n, err := strconv.ParseUint(port, 10, 31)
 		if err != nil {
 			return h, fmt.Errorf("the port %q is not a number", port)
 		}
-		h.host, h.port = host, n
+		h.host, h.port = host, int(n)
 	}
-	h.host = strings.TrimSuffix(strings.TrimPrefix(h.host, "["), "]")
+	if strings.ContainsAny(h.host, "[]") {
+		inside, bracketed := strings.CutPrefix(h.host, "[")
+		inside, closed := strings.CutSuffix(inside, "]")
+		if !bracketed || !closed || !strings.Contains(inside, ":") {
+			return h, errors.New("brackets are for IPv6 addresses, and stand around the whole of one")
+		}
+		h.host = inside
+	}
 	return h, h.check()
 }
 
@@ -108,10 +117,22 @@ func (h hostPort) check() error {
 	if _, err := netip.ParseAddr(h.host); err == nil {
 		return nil
 	}
-	if h.host == "" || len(h.host) > maxNameLength || strings.ContainsFunc(h.host, notInName) {
+	if len(h.host) > maxNameLength || !isName(h.host) {
 		return errors.New("neither an address nor the name of a host")
 	}
 	return nil
+}
+
+// isName says whether s can be the name of a host: labels, the last of which is not a number, or a
+// mistyped address would pass for one.
+func isName(s string) bool {
+	labels := strings.Split(strings.TrimSuffix(s, "."), ".")
+	for _, label := range labels {
+		if label == "" || len(label) > maxLabelLength || label[0] == '-' || strings.ContainsFunc(label, notInName) {
+			return false
+		}
+	}
+	return strings.ContainsFunc(labels[len(labels)-1], func(r rune) bool { return r < '0' || r > '9' })
 }
 
 func notInName(r rune) bool {
@@ -119,7 +140,7 @@ func notInName(r rune) bool {
 	case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
 		return false
 	}
-	return r != '-' && r != '.' && r != '_'
+	return r != '-' && r != '_'
 }
 
 func (h hostPort) scheme() v2.AddressScheme {

@@ -1,6 +1,7 @@
 package endpoint
 
 import (
+	"strings"
 	"testing"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -20,6 +21,12 @@ func TestParse_ReadsTheGrammar(t *testing.T) {
 		{"[::1]", "[::1]:80", v2.AddressScheme_IPv6},
 		{"fe80::1;[fe80::2]:81", "[fe80::1]:80;[fe80::2]:81", v2.AddressScheme_IPv6},
 		{"10.0.0.1:1;10.0.0.1:1;", "10.0.0.1:1", v2.AddressScheme_IPv4},
+		{"10.0.0.1; 10.0.0.2:81", "10.0.0.1:80;10.0.0.2:81", v2.AddressScheme_IPv4},
+		{"[fe80::1%eth0]:80", "[fe80::1%eth0]:80", v2.AddressScheme_IPv6},
+		{"::ffff:1.2.3.4", "[::ffff:1.2.3.4]:80", v2.AddressScheme_IPv6},
+		{"mq_1.my-cluster.local.:8081", "mq_1.my-cluster.local.:8081", v2.AddressScheme_DOMAIN_NAME},
+		{"xn--bcher-kva.example:1", "xn--bcher-kva.example:1", v2.AddressScheme_DOMAIN_NAME},
+		{"4u:1", "4u:1", v2.AddressScheme_DOMAIN_NAME},
 	} {
 		t.Run(c.text, func(t *testing.T) {
 			e, err := Parse(c.text)
@@ -34,12 +41,38 @@ func TestParse_RefusesWhatIsNoAddress(t *testing.T) {
 	for _, text := range []string{
 		"", ";", "http://", ":8081", "host:", "host:0", "host:65536", "host:x", "a b:1",
 		"a:1;b:2", "a:1;10.0.0.1:1", "10.0.0.1:1;[::1]:1", "ho/st:1",
+		"[localhost]:80", "[10.0.0.1]:80", "localhost]:80", "[::1", "::1]", "[::1]:1:2", "[::1]x:1", "[]:1",
+		"256.1.1.1:80", "1.2.3:80", "1.2.3.4.5", "a..b:1", ".a:1", "-a:1", ".:1", "host:+1", "host: 1", "a:1/path",
+		"bücher:1", strings.Repeat("a", 64) + ":1", strings.Repeat("a.", 127) + "a:1",
 	} {
 		t.Run(text, func(t *testing.T) {
 			_, err := Parse(text)
 			require.Error(t, err)
 		})
 	}
+}
+
+func TestRewrite_ChangesEachAddress(t *testing.T) {
+	e, err := Parse("10.0.0.1:1;10.0.0.2:2")
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		to   func(string) string
+		want string // empty if it is refused
+	}{
+		"same":     {func(s string) string { return s }, "10.0.0.1:1;10.0.0.2:2"},
+		"other":    {func(s string) string { return "1" + s }, "110.0.0.1:1;110.0.0.2:2"},
+		"one name": {func(string) string { return "proxy:8081" }, "proxy:8081"},
+		"names":    {func(s string) string { return "host" + s[:1] + s[7:] }, ""},
+		"nonsense": {func(string) string { return "?" }, ""},
+		"nothing":  {func(string) string { return "" }, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed, err := e.Rewrite(c.to)
+			require.Equal(t, c.want == "", err != nil, err)
+			require.Equal(t, c.want, changed.String())
+		})
+	}
+	require.Equal(t, "10.0.0.1:1;10.0.0.2:2", e.String(), "the endpoint itself is as it was")
 }
 
 func TestFromProto_RefusesBadAddresses(t *testing.T) {
