@@ -90,11 +90,11 @@ func (a *acks) has(d *Delivery) bool {
 func (a *acks) request(d *Delivery) *ackRequest {
 	for i := len(a.requests) - 1; i >= 0; i-- {
 		r := a.requests[i]
-		if r.conn == d.conn && r.topic == d.Topic && len(r.deliveries) < maxAckEntries {
+		if r.conn == d.conn && r.topic == d.origin.topic && len(r.deliveries) < maxAckEntries {
 			return r
 		}
 	}
-	r := &ackRequest{conn: d.conn, topic: d.Topic}
+	r := &ackRequest{conn: d.conn, topic: d.origin.topic}
 	a.requests = append(a.requests, r)
 	return r
 }
@@ -163,7 +163,7 @@ func (c *consumer) tryAck(ctx context.Context, r *ackRequest) []error {
 		Entries: make([]*v2.AckMessageEntry, len(r.deliveries))}
 	for i, d := range r.deliveries {
 		q.Entries[i] = &v2.AckMessageEntry{
-			MessageId: d.ID, ReceiptHandle: r.handles[i], LiteTopic: c.liteTopicOf(d)}
+			MessageId: d.origin.id, ReceiptHandle: r.handles[i], LiteTopic: c.liteTopicOf(d)}
 	}
 	what := call{"acknowledge messages of", r.topic}
 	a, x, err := invoke(ctx, &c.member.identity, r.conn, what, v2.MessagingServiceClient.AckMessage, q)
@@ -201,7 +201,7 @@ func match(r *ackRequest, entries []*v2.AckMessageResultEntry, result func(i int
 	byID := make(map[string][]*v2.AckMessageResultEntry, len(entries))
 	wanted := make(map[key]bool, len(r.deliveries))
 	for i, d := range r.deliveries {
-		wanted[key{d.ID, r.handles[i]}] = true
+		wanted[key{d.origin.id, r.handles[i]}] = true
 	}
 	for _, e := range entries {
 		k := key{e.GetMessageId(), e.GetReceiptHandle()}
@@ -212,18 +212,18 @@ func match(r *ackRequest, entries []*v2.AckMessageResultEntry, result func(i int
 		}
 	}
 	for i, d := range r.deliveries {
-		k := key{d.ID, r.handles[i]}
+		k := key{d.origin.id, r.handles[i]}
 		if e := exact[k]; e != nil {
 			delete(exact, k) // an entry is about one delivery
 			result(i, e)
 			continue
 		}
-		left := byID[d.ID]
+		left := byID[d.origin.id]
 		if len(left) == 0 {
 			result(i, nil)
 			continue
 		}
-		byID[d.ID] = left[1:]
+		byID[d.origin.id] = left[1:]
 		result(i, left[0])
 	}
 }

@@ -73,5 +73,5 @@ func (c *consumer) liteTopicOf(d *Delivery) *string {
 	if !c.lite {
 		return nil
 	}
-	return &d.LiteTopic
+	return &d.origin.liteTopic
 }

@@ -49,21 +49,21 @@ func (c *consumer) forward(ctx context.Context, d *Delivery, handle string) erro
 	if err != nil {
 		return err
 	}
-	r := &ackRequest{conn: d.conn, topic: d.Topic, deliveries: []*Delivery{d}, handles: []string{handle}}
+	r := &ackRequest{conn: d.conn, topic: d.origin.topic, deliveries: []*Delivery{d}, handles: []string{handle}}
 	if err := c.tryAck(ctx, r)[0]; err != nil {
 		c.client.cfg.log.Warn("message is with the dead letters but not acknowledged: it comes again",
-			"message", d.ID, "topic", d.Topic, "error", err)
+			"message", d.origin.id, "topic", d.origin.topic, "error", err)
 	}
 	return nil
 }
 
 func (c *consumer) tryForward(ctx context.Context, d *Delivery, handle string) error {
 	q := &v2.ForwardMessageToDeadLetterQueueRequest{
-		Group: c.group, Topic: c.client.resource(d.Topic), MessageId: d.ID, ReceiptHandle: handle,
+		Group: c.group, Topic: c.client.resource(d.origin.topic), MessageId: d.origin.id, ReceiptHandle: handle,
 		DeliveryAttempt: int32(d.Attempt), MaxDeliveryAttempts: int32(c.maxDeliveries()),
 		LiteTopic: c.liteTopicOf(d),
 	}
-	what := call{"forward to the dead letters a message of", d.Topic}
+	what := call{"forward to the dead letters a message of", d.origin.topic}
 	_, _, err := invoke(ctx, &c.member.identity, d.conn, what,
 		v2.MessagingServiceClient.ForwardMessageToDeadLetterQueue, q)
 	return err

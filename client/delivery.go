@@ -17,6 +17,7 @@ type Delivery struct {
 	*Message
 
 	consumer *consumer
+	origin   origin
 	conn     *conn  // to the server that keeps the lease
 	original string // receipt handle as it was received
 
@@ -25,6 +26,10 @@ type Delivery struct {
 	expires time.Time
 	state   deliveryState
 }
+
+// An origin is what servers know a message by, as it arrived. The message itself is the user's, who may
+// change it, to send it elsewhere.
+type origin struct{ topic, id, liteTopic string }
 
 type deliveryState int8
 
@@ -86,7 +91,7 @@ func (d *Delivery) claim() (handle string, err error) {
 }
 
 func (d *Delivery) refuse(kind error) error {
-	return &ArgumentError{Field: "message " + d.ID, Problem: kind.Error(), kind: kind}
+	return &ArgumentError{Field: "message " + d.origin.id, Problem: kind.Error(), kind: kind}
 }
 
 func (d *Delivery) release(state deliveryState) {

@@ -88,7 +88,7 @@ func FuzzAck_AccountsForEachDelivery(f *testing.F) {
 		}
 		r := &ackRequest{}
 		for i := range n {
-			r.deliveries = append(r.deliveries, &Delivery{Message: &Message{ID: string(rune('0' + i%3))}})
+			r.deliveries = append(r.deliveries, &Delivery{origin: origin{id: string(rune('0' + i%3))}})
 			r.handles = append(r.handles, "h")
 		}
 		seen := make([]bool, n)

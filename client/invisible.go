@@ -93,14 +93,14 @@ func (c *consumer) change(ctx context.Context, d *Delivery, to change) error {
 
 func (c *consumer) tryChange(ctx context.Context, d *Delivery, handle string, to change) error {
 	q := &v2.ChangeInvisibleDurationRequest{
-		Group: c.group, Topic: c.client.resource(d.Topic), MessageId: d.ID, ReceiptHandle: handle,
+		Group: c.group, Topic: c.client.resource(d.origin.topic), MessageId: d.origin.id, ReceiptHandle: handle,
 		InvisibleDuration: durationpb.New(to.after), LiteTopic: c.liteTopicOf(d),
 	}
 	if to.suspend || c.lite { // a lite topic waits as a whole, see LiteSimpleConsumer
 		q.Suspend = new(true)
 	}
 	before := time.Now() // the lease counts from some time after this
-	what := call{"change the invisible duration of a message of", d.Topic}
+	what := call{"change the invisible duration of a message of", d.origin.topic}
 	a, _, err := invoke(ctx, &c.member.identity, d.conn, what, v2.MessagingServiceClient.ChangeInvisibleDuration, q)
 	if err != nil {
 		return err

@@ -227,3 +227,25 @@ func TestNewLitePushConsumer_RefusesWhatCannotBe(t *testing.T) {
 		require.ErrorContains(n, err, "WithReceiveRate")
 	})
 }
+
+// The message is the handler's own, to send it on for example; what it was is settled all the same.
+func TestLitePushConsumer_SettlesWhatItsHandlerHasChanged(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		p := r.producer()
+		var seen journal
+		r.litePush("L", []string{"A"}, func(ctx context.Context, m *client.Message) error {
+			seen.add("%s", m.Body)
+			if len(seen.all()) == 1 {
+				m.LiteTopic = "B"
+				return client.SuspendFor(time.Second)
+			}
+			m.Topic, m.LiteTopic, m.ID = "orders", "", "another"
+			_, err := p.Send(ctx, m)
+			return err
+		})
+		r.sendLite("A", "1", "2")
+		time.Sleep(10 * time.Minute)
+		require.Equal(r, []string{"1", "1", "2"}, seen.all())
+		require.ElementsMatch(r, []string{"1", "2"}, r.stored("orders"))
+	}, lite)
+}

@@ -38,7 +38,7 @@ type ackQueue struct {
 // ack acknowledges a message.
 func (s *settler) ack(c *cached) {
 	s.begin(c, ActionAck)
-	t := ackTarget{c.delivery.conn, c.delivery.Topic}
+	t := ackTarget{c.delivery.conn, c.delivery.origin.topic}
 	s.mu.Lock()
 	q, ok := s.acks[t]
 	if !ok {

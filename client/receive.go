@@ -214,6 +214,7 @@ func (r *received) delivery(m *v2.Message) *Delivery {
 	return &Delivery{
 		Message:  decode(m, r.queue.broker),
 		consumer: r.consumer,
+		origin:   origin{m.GetTopic().GetName(), s.GetMessageId(), s.GetLiteTopic()},
 		conn:     r.queue.conn,
 		handle:   s.GetReceiptHandle(),
 		original: s.GetReceiptHandle(),
