@@ -100,17 +100,24 @@ func (p *pusher) subscribe(topic string, filter Filter) {
 	}
 }
 
+// unsubscribe ends with a topic.
 func (p *pusher) unsubscribe(topic string) {
 	s := &p.subscriptions
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	f, known := s.feeds[topic]
-	if known {
-		delete(s.feeds, topic)
-		f.cancel(errUnsubscribed)
-		p.consumer.member.drop(topic)
+	if !known {
+		return
 	}
-	s.mu.Unlock()
-	p.handBack(p.evict(func(c *cached) bool { return c.delivery.Topic == topic }))
+	delete(s.feeds, topic)
+	f.cancel(errUnsubscribed)
+	p.consumer.member.drop(topic)
+	if !s.running {
+		return // the drain hands all back
+	}
+	for _, c := range p.evict(func(c *cached) bool { return c.delivery.Topic == topic }) {
+		p.settler.nack(c, 0, true)
+	}
 }
 
 // use has the member follow the topic of a feed, unless it was unsubscribed in the meantime.

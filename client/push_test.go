@@ -26,6 +26,7 @@ func (r *rig) push(group string, topics []string, handle client.Handler, opts ..
 
 // start runs a consumer in the background. It must end without an error.
 func start(t *testing.T, pc *client.PushConsumer) {
+	t.Helper()
 	ended := make(chan error, 1)
 	go func() { ended <- pc.Run(t.Context()) }()
 	t.Cleanup(func() {

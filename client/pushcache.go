@@ -9,8 +9,6 @@ import (
 // A cache bounds the messages that have arrived, or may by a poll under way, and are not settled. It is
 // one for all queues, so that a busy one has all the room that others leave. It holds no messages.
 type cache struct {
-	most int // messages
-
 	mu      sync.Mutex // guards what follows
 	room    int        // messages
 	bytes   int        // for bodies; less than nothing if they turned out larger than expected
@@ -25,7 +23,7 @@ type claim struct {
 }
 
 func newCache(messages, bytes int) *cache {
-	return &cache{most: messages, room: messages, bytes: bytes}
+	return &cache{room: messages, bytes: bytes}
 }
 
 // claim waits until there is room for at least one message, and takes it for at most n, of which each
@@ -86,11 +84,4 @@ func (c *cache) hasRoom() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.room > 0 && c.bytes > 0 && len(c.waiting) == 0
-}
-
-// used returns what is taken of the room for messages.
-func (c *cache) used() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.most - c.room
 }

@@ -19,9 +19,7 @@ type cached struct {
 
 	settlement *settlement // nil if nobody is to be told of it
 
-	// Both are set when settling has failed for the first time.
-	giveUp time.Time // when it is not tried again any more
-	delay  *backoff.ExponentialBackOff
+	delay *backoff.ExponentialBackOff // before settling is tried again; nil until it has failed
 }
 
 // An arrival is the answer to one poll. Its messages of one queue share the fate of their lease.

@@ -15,8 +15,8 @@ const (
 
 	// shortestLease is the least that servers grant.
 	shortestLease = 10 * time.Second
-	// renewedLease is how long a lease lasts without the renewals of the server.
-	renewedLease = time.Minute
+	// renewedLease is for how long servers renew a lease.
+	renewedLease = 3 * time.Hour
 )
 
 // A pusher is what all kinds of push consumers have in common. Messages pass through it so:
@@ -167,7 +167,9 @@ func (p *pusher) drain() {
 	s.mu.Unlock()
 	p.producers.Wait()
 	p.lanes.close()
-	p.handBack(p.evict(func(*cached) bool { return true }))
+	for _, c := range p.evict(func(*cached) bool { return true }) {
+		p.settler.handBack(c)
+	}
 	p.workers.wg.Wait()
 	p.settler.wg.Wait()
 	p.endHandle(nil)
@@ -195,11 +197,4 @@ func (p *pusher) close() error {
 // evict takes out of the queues what no handler has begun with.
 func (p *pusher) evict(which func(*cached) bool) []*cached {
 	return append(p.workers.remove(which), p.lanes.remove(which)...)
-}
-
-// handBack has messages redelivered at once, without an attempt counted.
-func (p *pusher) handBack(messages []*cached) {
-	for _, c := range messages {
-		p.settler.handBack(c)
-	}
 }

@@ -48,26 +48,30 @@ func (in *intake) start(wg *sync.WaitGroup) {
 	wg.Go(in.poll)
 }
 
-// poll polls until the intake ends, or there are more polls than bring full answers. The attempt id
-// stays the same until messages have come: a FIFO queue that has been given to an attempt, whose
-// answer got lost, is given again to it alone, instead of being locked for a whole lease.
+// poll polls until the intake ends, or there are more polls than bring full answers.
+//
+// The attempt id stays the same until messages have come: FIFO queues that have been given to an attempt,
+// whose answer got lost, are given again to it alone, instead of being locked for a whole lease. Other
+// queues may come with them and take their place in the answer, so an attempt of which an answer got lost
+// is over only when there was room left in one. What it is given twice, lanes can tell.
 func (in *intake) poll() {
 	defer in.feed.pusher.polls.Add(-1)
 	throttled, trouble := newBackoff(firstThrottled, lastThrottled), newBackoff(firstTrouble, lastTrouble)
-	attempt := rand.Text()
+	attempt, lost := rand.Text(), false
 	for in.ctx.Err() == nil {
 		asked, got, err := in.once(attempt)
 		if in.ctx.Err() != nil {
 			return
 		}
 		if err != nil {
+			lost = lost || !errors.Is(err, ErrThrottled)
 			in.pause(err, throttled, trouble)
 			continue
 		}
 		throttled.Reset()
 		trouble.Reset()
-		if got > 0 {
-			attempt = rand.Text()
+		if got > 0 && (!lost || got < asked) {
+			attempt, lost = rand.Text(), false
 		}
 		if got < asked && in.shrink() {
 			return

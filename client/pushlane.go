@@ -1,9 +1,6 @@
 package client
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // A lane is what waits for its turn behind one message. It exists while there is one.
 type lane struct {
@@ -147,6 +144,7 @@ func (l *lane) conclude(err error) {
 // settle hands the head to the settler.
 func (l *lane) settle(how func(*cached)) {
 	l.lanes.mu.Lock()
+	l.renewLocked()
 	l.stage = settling
 	c := l.head
 	l.lanes.mu.Unlock()
@@ -157,6 +155,7 @@ func (l *lane) settle(how func(*cached)) {
 // server.
 func (l *lane) retry(after time.Duration, attempt int) {
 	l.lanes.mu.Lock()
+	l.renewLocked()
 	c := l.head
 	c.recount(attempt)
 	waits := !l.lanes.closed && (c.pusher.cfg.invisible == 0 || time.Now().Add(after).Before(c.delivery.expires))
@@ -182,6 +181,7 @@ func (l *lane) wake(c *cached) {
 // leaveToServer has the head delivered again after a time, and with it what came behind it: rule 2.
 func (l *lane) leaveToServer(after time.Duration) {
 	l.lanes.mu.Lock()
+	l.renewLocked()
 	l.lanes.rememberLocked(l.head)
 	l.head.left = true
 	head, behind := l.head, l.dropLocked()
@@ -194,9 +194,15 @@ func (l *lane) leaveToServer(after time.Duration) {
 	settler.nack(head, after, true)
 }
 
-// expire ends the lane's part of a batch whose lease is over: rule 2.
+// expire ends the stay of a head whose lease is over, unless it was delivered again: rule 2.
 func (l *lane) expire() {
 	l.lanes.mu.Lock()
+	if l.fresh != nil {
+		l.stage = ready
+		l.lanes.pusher.workers.add(l)
+		l.lanes.mu.Unlock()
+		return
+	}
 	l.lanes.rememberLocked(l.head)
 	l.stage = settling
 	head := l.head
@@ -229,10 +235,12 @@ func (l *lane) settled(c *cached, err error) {
 	l.advanceLocked()
 	l.lanes.mu.Unlock()
 	for _, other := range behind {
-		if errors.Is(err, ErrReceiptExpired) {
+		// A receipt that is not known any more is no proof that the others' leases are over: it is so too
+		// when an acknowledgement whose answer got lost is tried again after a renewal.
+		if other.expired() {
 			other.free()
 		} else {
-			l.lanes.pusher.settler.handBack(other)
+			l.lanes.pusher.settler.nack(other, 0, true)
 		}
 	}
 }

@@ -76,7 +76,7 @@ func WithPolls(n int) PushOption {
 // hours, other values fail at the constructor. It has to suffice for the wait in the cache, the handler
 // and, on a FIFO group, its retries: a message that is past it is not given to a handler any more, and
 // cannot be settled. By default the server renews leases for as long as the consumer lives, up to three
-// hours.
+// hours, even of a message that was lost on its way here.
 //
 // A defect of RocketMQ 5.5 in LOCAL mode: it may deliver a message again although it was acknowledged
 // after such a renewal, which is due after 50 seconds. Where handlers or their queue take that long, an

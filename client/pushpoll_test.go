@@ -98,16 +98,10 @@ func TestPushConsumer_WaitsByWhatWentWrong(t *testing.T) {
 func TestPushConsumer_HasTheServerRenewLeasesUnlessToldHowLong(t *testing.T) {
 	for name, c := range map[string]struct {
 		opts  []client.PushOption
-		check func(t *testing.T, q *v2.ReceiveMessageRequest)
+		lease time.Duration // 0 for one that is renewed
 	}{
-		"by default": {nil, func(t *testing.T, q *v2.ReceiveMessageRequest) {
-			require.True(t, q.GetAutoRenew())
-			require.Nil(t, q.GetInvisibleDuration())
-		}},
-		"explicit": {[]client.PushOption{client.WithInvisibleDuration(time.Hour)}, func(t *testing.T, q *v2.ReceiveMessageRequest) {
-			require.False(t, q.GetAutoRenew())
-			require.Equal(t, time.Hour, q.GetInvisibleDuration().AsDuration())
-		}},
+		"by default": {nil, 0},
+		"explicit":   {[]client.PushOption{client.WithInvisibleDuration(time.Hour)}, time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onNetwork(t, single, func(n *network) {
@@ -116,7 +110,9 @@ func TestPushConsumer_HasTheServerRenewLeasesUnlessToldHowLong(t *testing.T) {
 				synctest.Wait()
 				polls, _ := server.polled()
 				require.Len(n, polls, 1)
-				c.check(n.T, polls[0])
+				require.Equal(n, c.lease == 0, polls[0].GetAutoRenew())
+				require.Equal(n, c.lease == 0, polls[0].GetInvisibleDuration() == nil)
+				require.Equal(n, c.lease, polls[0].GetInvisibleDuration().AsDuration())
 				require.EqualValues(n, 32, polls[0].GetBatchSize())
 				require.Equal(n, 20*time.Second, polls[0].GetLongPollingTimeout().AsDuration())
 				require.EqualValues(n, -1, polls[0].GetMessageQueue().GetId())

@@ -12,7 +12,7 @@ import (
 const (
 	parallelSettling = 64 // requests about one message each, under way at once
 
-	firstAgain, lastAgain = 100 * time.Millisecond, 5 * time.Second // between attempts to settle
+	firstAgain, lastAgain = 100 * time.Millisecond, 10 * time.Second // between attempts to settle
 )
 
 // A settler tells servers what has become of messages, so that handlers need not wait for that. What
@@ -38,7 +38,8 @@ func (s *settler) nack(c *cached, after time.Duration, suspend bool) {
 	})
 }
 
-// handBack has a message redelivered at once. It is not worth more than an attempt.
+// handBack has a message redelivered at once, without an attempt counted. At the end of a run that is not
+// worth more than one try.
 func (s *settler) handBack(c *cached) {
 	s.begin(c, ActionNack)
 	s.wg.Go(func() {
@@ -101,16 +102,15 @@ func (s *settler) again(c *cached, err error) (time.Duration, bool) {
 	case !retryable(err) && !errors.Is(err, ErrUnauthorized) && !errors.Is(err, ErrForbidden):
 		return 0, false
 	}
-	now := time.Now()
 	if c.delay == nil {
 		c.delay = newBackoff(firstAgain, lastAgain)
-		c.giveUp = now.Add(renewedLease)
-		if p.cfg.invisible > 0 {
-			c.giveUp = c.delivery.expires
-		}
+	}
+	over := c.delivery.expires
+	if p.cfg.invisible == 0 {
+		over = c.arrival.at.Add(renewedLease) // the server says so if it is over before
 	}
 	wait := c.delay.NextBackOff()
-	return wait, p.handling.Err() == nil && now.Add(wait).Before(c.giveUp)
+	return wait, p.handling.Err() == nil && time.Now().Add(wait).Before(over)
 }
 
 // done takes the message out of the cache. One that could not be settled comes again.
