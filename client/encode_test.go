@@ -48,6 +48,7 @@ func TestCheckName_KeepsToTheLimits(t *testing.T) {
 	require.NoError(t, checkTopic(strings.Repeat("t", maxTopicLength)))
 	require.NoError(t, checkGroup(strings.Repeat("g", maxGroupLength)))
 	require.ErrorIs(t, checkTopic(strings.Repeat("t", maxTopicLength+1)), ErrIllegalTopic)
+	require.ErrorIs(t, checkGroup("CID_RMQ_SYS_TRANS"), ErrIllegalGroup)
 	require.ErrorContains(t, checkGroup(strings.Repeat("g", maxGroupLength+1)), "has 121 characters, the limit is 120")
 	for _, name := range []string{"", " ", "a b", "a.b", "ä", "a/b", "\x00"} {
 		require.ErrorIs(t, checkTopic(name), ErrIllegalTopic, name)

@@ -90,6 +90,7 @@ func limitCases() []limitCase {
 		{"lite topic of 64", lite(strings.Repeat("l", 62) + "-_"), "", nil, nil},
 		{"lite topic of 65", lite(strings.Repeat("l", 65)), "lite topic", client.ErrIllegalTopic, []string{"65", "64"}},
 		{"blank lite topic", lite(" "), "lite topic", client.ErrIllegalTopic, []string{`" "`}},
+		{"lite topic with a bar", lite("a|b"), "lite topic", client.ErrIllegalTopic, []string{"a|b"}},
 		{"lite topic with a percent sign", lite("a%b"), "lite topic", client.ErrIllegalTopic, []string{"a%b"}},
 
 		{"priority 0", priority(0), "", nil, nil},

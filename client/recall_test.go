@@ -75,6 +75,16 @@ func TestRecall_TriesAgainWhatMayPass(t *testing.T) {
 	})
 }
 
+func TestRecall_BelievesACodeMoreThanItsWords(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		n.at(single[0]).recall = func(context.Context, *v2.RecallMessageRequest) (*v2.RecallMessageResponse, error) {
+			return &v2.RecallMessageResponse{Status: &v2.Status{Code: v2.Code_TOO_MANY_REQUESTS, Message: "recall failed: busy"}}, nil
+		}
+		_, err := n.producer().Recall(n.Context(), "reminders", "handle")
+		require.ErrorIs(n, err, client.ErrThrottled)
+	})
+}
+
 func TestRecall_RefusesWhatNoServerWouldKnow(t *testing.T) {
 	onNetwork(t, single, func(n *network) {
 		p := n.producer()
