@@ -103,7 +103,7 @@ func (p *Producer) resolve(ctx context.Context, m *Message) (resolution Resoluti
 }
 
 // announceEarly makes the producer known to the servers of the topics named at the start, and tries
-// that again until it succeeds or Close is called.
+// that again until it succeeds or the producer is closed.
 func (p *Producer) announceEarly() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -119,12 +119,12 @@ func (p *Producer) announceTopic(topic string) {
 	delay := newReconnectBackoff()
 	delay.MaxInterval = routeRefresh
 	for {
-		_, err := p.publication(p.closing, topic)
-		if err == nil || p.closing.Err() != nil {
+		_, err := p.publication(p.work, topic)
+		if err == nil || p.work.Err() != nil {
 			return
 		}
 		p.client.cfg.log.Warn("transactions of a topic cannot be checked yet", "topic", topic, "error", err)
-		if sleep(p.closing, delay.NextBackOff()) != nil {
+		if sleep(p.work, delay.NextBackOff()) != nil {
 			return
 		}
 	}

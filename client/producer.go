@@ -125,12 +125,10 @@ type Producer struct {
 	pending sync.WaitGroup // calls under way; no Add once closed is set
 	done    chan struct{}  // closed when Close is through
 
-	work   context.Context // ended by Close when it has waited long enough
+	work   context.Context // ended by Close when nothing is under way, or it has waited long enough
 	giveUp context.CancelCauseFunc
 
-	closing      context.Context // ended when Close begins
-	beginClosing context.CancelFunc
-	early        sync.WaitGroup // the goroutines of announceEarly; no Go once closed is set
+	early sync.WaitGroup // the goroutines of announceEarly; no Go once closed is set
 }
 
 // A publication is a topic that the producer has sent to.
@@ -151,7 +149,6 @@ func (c *Client) NewProducer(opts ...ProducerOption) (*Producer, error) {
 	}
 	p := &Producer{cfg: cfg, client: c, member: c.newMember(v2.ClientType_PRODUCER), done: make(chan struct{})}
 	p.work, p.giveUp = context.WithCancelCause(context.Background())
-	p.closing, p.beginClosing = context.WithCancel(context.Background())
 	p.settings.Store(defaultProducerSettings())
 	p.member.describe = p.describe
 	p.member.adopt = func(s *v2.Settings) { p.settings.Store(producerSettingsOf(s)) }
@@ -252,7 +249,6 @@ func (p *Producer) Close() error {
 		<-p.done
 		return nil
 	}
-	p.beginClosing()
 	patience := time.AfterFunc(p.client.timeout, func() { p.giveUp(closedError("producer")) })
 	p.outbox.hurry()
 	p.pending.Wait()
