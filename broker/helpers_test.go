@@ -86,7 +86,8 @@ func consumer(group string) *v2.Settings {
 func (r *rig) tell(ctx context.Context, settings *v2.Settings) (*v2.TelemetryCommand, error) {
 	stream, err := r.stub.Telemetry(ctx)
 	r.NoError(err)
-	r.NoError(stream.Send(&v2.TelemetryCommand{Command: &v2.TelemetryCommand_Settings{Settings: settings}}))
+	err = stream.Send(&v2.TelemetryCommand{Command: &v2.TelemetryCommand_Settings{Settings: settings}})
+	r.True(err == nil || errors.Is(err, io.EOF), "error of the send: %v", err) // EOF: Recv tells the end's cause
 	answer, err := stream.Recv()
 	if err != nil {
 		return nil, err

@@ -154,6 +154,29 @@ func TestTransaction_CanBeEndedOnceFor30Seconds(t *testing.T) {
 	})
 }
 
+func TestTransaction_IsTheLatestOfAnID(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.send("T", "same", inTransaction, property("n", "1"))
+		time.Sleep(time.Second)
+		r.send("T", "same", inTransaction, property("n", "2"))
+		r.Equal(v2.Code_OK, r.end("same", commit, byClient))
+		r.Equal("2", r.broker.Messages("T")[0].Properties["n"])
+		r.Equal(v2.Code_OK, r.end("same", rollback, byClient))
+		r.Equal(v2.Code_INTERNAL_SERVER_ERROR, r.end("same", commit, byClient))
+		r.Len(r.broker.Messages("T"), 1)
+	})
+}
+
+func TestTransaction_IsNotForBatches(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		half := message("M", "half", "half")
+		inTransaction(half)
+		code, _ := r.sent(message("M", "whole", "whole"), half)
+		r.Equal(v2.Code_INTERNAL_SERVER_ERROR, code)
+		r.Empty(r.broker.Messages("M"))
+	})
+}
+
 func TestTransaction_IsCheckedEvery30SecondsAndThenGivenUp(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		asked := r.producer("p", nil, "other", "T")
@@ -272,7 +295,7 @@ func TestTransaction_AsksTheTopicsProducersInTurn(t *testing.T) {
 	})
 }
 
-func TestTransaction_CountsAChecksThatNobodyIsThereFor(t *testing.T) {
+func TestTransaction_CountsChecksThatNobodyIsThereFor(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.send("T", "tx", inTransaction)
 		time.Sleep(91 * time.Second)

@@ -15,6 +15,7 @@ func properties(name string) (string, bool) {
 		"x": "5", "half": "1.5", "big": "3000000000", "s": "abc", "quoted": "it's", "yes": "True", "empty": "",
 		"TAGS": "A", "y": "5.0", "$_1": "z", "negative": "-2", "nan": "NaN", "typed": "2.5d", "padded": " 7 ",
 		"like": "1e3", "inf": "-Infinity", "goInf": "inf", "underscored": "1_000.0", "hex": "0x1p1",
+		"nz": "-0.0", "pz": "0.0", "signs": "--5", "plus": "+3", "endless": "Infinity", "f": "f", "huge": "1e999",
 	}[name]
 	return v, ok
 }
@@ -42,6 +43,9 @@ func TestParse_AcceptsAndEvaluatesAsTheServerDoes(t *testing.T) {
 		"+x > 4": true, "x > + 4": true, "big > 2147483648": true, "big > 1": false, "big > 1.5": true,
 		"nan > 1.5": true, "nan = 1.5": false, "typed = 2.5": true, "padded = 7.0": true, "padded = 7": false,
 		"like = 1000.0": true, "inf < -1.5": true, "goInf > 1.5": false, "underscored > 1.5": false, "hex = 2.0": true,
+		"nz < pz": true, "pz < nz": false, "pz <= pz": true, "nan >= nan": true, "x < nan": true, "nan < x": false,
+		"signs > 1.5": false, "plus > 1.5": true, "plus = 3": true, "endless > 1e300": true, "f > 1.5": false,
+		"huge > 1e300": true, "s > x": false,
 
 		// Missing properties.
 		"missing = 5": false, "missing <> 5": false, "NOT (missing = 5)": false, "missing > 5": false,
