@@ -65,6 +65,10 @@ bench-client: ## measure the client against the official one, on a real RocketMQ
 	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- ../out/bench-client || exit 1; done
 	out/bench-client -embedded
 
+.PHONY: soak
+soak: ## run the client for ten minutes against the embedded broker, with faults
+	cd test && go run ./soak/cmd
+
 .PHONY: lint
 lint: ## run vet and golangci-lint over all modules
 	$(call in_each,go vet ./... && go run $(LINTER) run ./...)
