@@ -36,8 +36,11 @@ func (r *run) startConsumers(ctx context.Context) (*consumers, error) {
 	for range 2 {
 		c.wg.Go(func() { c.receive(ctx) })
 	}
+	// With a lease of its own: an answer that a cut has swallowed is held for as long as its lease lasts,
+	// and one that the server renews lasts for hours. On a FIFO group the same attempt gets it again.
 	push, err := r.client.NewPushConsumer(pushGroup,
-		map[string]client.Filter{normal: client.All(), delayed: client.All(), transacted: client.All()}, r.handler(pushGroup))
+		map[string]client.Filter{normal: client.All(), delayed: client.All(), transacted: client.All()},
+		r.handler(pushGroup), client.WithInvisibleDuration(10*time.Second))
 	if err == nil {
 		c.push(ctx, push)
 		push, err = r.client.NewPushConsumer(fifoGroup, map[string]client.Filter{sequenced: client.All()}, r.handler(fifoGroup))
