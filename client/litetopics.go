@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"maps"
+	"math"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -78,8 +79,7 @@ func (l *liteTopics) limits() (topics, length int) {
 
 // call is what all calls of the user about a lite topic have in common. It ends with the consumer.
 func (l *liteTopics) call(ctx context.Context, name string, do func(ctx context.Context) error) error {
-	_, length := l.limits()
-	if err := checkLiteTopic(name, length); err != nil {
+	if err := checkLiteTopic(name, math.MaxInt); err != nil { // how long it may be, the server says
 		return err
 	}
 	if err := l.consumer.begin(); err != nil {
@@ -98,9 +98,12 @@ func (l *liteTopics) subscribe(ctx context.Context, name string, opts []LiteOpti
 		return err
 	}
 	return l.call(ctx, name, func(ctx context.Context) error {
-		conns, err := l.servers(ctx) // whose settings have the limits
+		conns, err := l.servers(ctx)
 		if err != nil {
 			return err
+		}
+		if _, length := l.limits(); len(name) > length {
+			return checkLiteTopic(name, length)
 		}
 		change, err := l.begin(ctx, name, start)
 		if change == nil {
@@ -263,8 +266,7 @@ func (l *liteTopics) wanted() []string {
 // lose forgets a lite topic that a server has taken away.
 func (l *liteTopics) lose(name string) {
 	l.mu.Lock()
-	change := l.changing[name]
-	if change != nil {
+	if change := l.changing[name]; change != nil && (change.adds || change.again) {
 		change.lost = true // and its end sees to it
 		l.mu.Unlock()
 		return
