@@ -66,6 +66,7 @@ func (j *journal) interceptor(name string) client.Interceptor {
 
 // observed runs a test with a client that is observed by a and b, in this order.
 func observed(t *testing.T, test func(r *rig, j *journal)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		var j journal
 		b := brokertest.New(t, standard)

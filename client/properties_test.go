@@ -13,15 +13,15 @@ import (
 )
 
 // propertiesOf reads the properties of a client from its settings: field 9, a map of strings.
-func propertiesOf(t testing.TB, s *v2.Settings) map[string]string {
-	t.Helper()
+func propertiesOf(tb testing.TB, s *v2.Settings) map[string]string {
+	tb.Helper()
 	out := make(map[string]string)
 	field := func(b []byte, number protowire.Number) (value, rest []byte) {
 		n, kind, size := protowire.ConsumeTag(b)
-		require.Equal(t, number, n)
-		require.Equal(t, protowire.BytesType, kind)
+		require.Equal(tb, number, n)
+		require.Equal(tb, protowire.BytesType, kind)
 		value, length := protowire.ConsumeBytes(b[size:])
-		require.GreaterOrEqual(t, length, 0)
+		require.GreaterOrEqual(tb, length, 0)
 		return value, b[size+length:]
 	}
 	for left := []byte(s.ProtoReflect().GetUnknown()); len(left) > 0; {
@@ -29,7 +29,7 @@ func propertiesOf(t testing.TB, s *v2.Settings) map[string]string {
 		entry, left = field(left, 9)
 		key, entry := field(entry, 1)
 		value, entry := field(entry, 2)
-		require.Empty(t, entry)
+		require.Empty(tb, entry)
 		out[string(key)] = string(value)
 	}
 	return out

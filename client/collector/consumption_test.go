@@ -20,6 +20,7 @@ import (
 
 // push runs a consumer of one message at a time until the test is over.
 func push(t *testing.T, c *client.Client, handle client.Handler, test func()) {
+	t.Helper()
 	p, err := c.NewPushConsumer("G", map[string]client.Filter{"orders": client.All()}, handle, client.WithConcurrency(1))
 	require.NoError(t, err)
 	ended := make(chan error, 1)
@@ -31,6 +32,7 @@ func push(t *testing.T, c *client.Client, handle client.Handler, test func()) {
 
 // gauge returns the only value of a gauge.
 func gauge(t *testing.T, reader sdk.Reader, name string) int64 {
+	t.Helper()
 	var all metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &all))
 	for _, m := range all.ScopeMetrics[0].Metrics {
@@ -47,7 +49,8 @@ func gauge(t *testing.T, reader sdk.Reader, name string) int64 {
 
 func TestMetrics_MeasureConsumption(t *testing.T) {
 	reader := sdk.NewManualReader()
-	inBubble(t, func(t *testing.T, c *client.Client) {
+	inBubble(t, func(b *bubble) {
+		t, c := b.T, b.client
 		send(t, c, &client.Message{Topic: "orders", Body: []byte("123")}, &client.Message{Topic: "orders", Body: []byte("45")})
 		handle := func(context.Context, *client.Message) error { time.Sleep(8 * time.Second); return nil }
 		push(t, c, handle, func() {
@@ -75,7 +78,8 @@ func TestMetrics_MeasureConsumption(t *testing.T) {
 
 func TestMetrics_MeasureFailedConsumption(t *testing.T) {
 	reader := sdk.NewManualReader()
-	inBubble(t, func(t *testing.T, c *client.Client) {
+	inBubble(t, func(b *bubble) {
+		t, c := b.T, b.client
 		send(t, c, &client.Message{Topic: "orders", Body: []byte("x")})
 		push(t, c, func(context.Context, *client.Message) error { panic("handler") }, func() { time.Sleep(8 * time.Second) })
 		_, process := histogram(t, reader, "rocketmq_process_time")
@@ -86,7 +90,8 @@ func TestMetrics_MeasureFailedConsumption(t *testing.T) {
 func TestSpans_OfHandlersContinueTheTraceOfTheMessage(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	seen := ""
-	inBubble(t, func(t *testing.T, c *client.Client) {
+	inBubble(t, func(b *bubble) {
+		t, c := b.T, b.client
 		send(t, c, &client.Message{Topic: "orders", Body: []byte("x")})
 		handled := 0
 		handle := func(ctx context.Context, m *client.Message) error {

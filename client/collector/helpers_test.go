@@ -38,6 +38,7 @@ type network struct {
 
 // onNetwork runs a test in a bubble of virtual time.
 func onNetwork(t *testing.T, test func(n *network), opts ...client.Option) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		n := &network{T: t, server: &server{}, listeners: make(map[string]*bufconn.Listener),
 			collectors: map[string]*collecting{first: {}, second: {}}}

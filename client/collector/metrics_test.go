@@ -15,8 +15,15 @@ import (
 	"github.com/rocketflow-io/rocketflow/client"
 )
 
+// A bubble is a test with a client of a broker, in virtual time.
+type bubble struct {
+	*testing.T
+	client *client.Client
+}
+
 // inBubble runs a test against a broker, in a bubble of virtual time.
-func inBubble(t *testing.T, test func(t *testing.T, c *client.Client), opts ...client.Option) {
+func inBubble(t *testing.T, test func(b *bubble), opts ...client.Option) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := brokertest.New(t, func(o *broker.Options) {
 			o.Topics = []broker.Topic{{Name: "orders", Queues: 1}}
@@ -26,11 +33,12 @@ func inBubble(t *testing.T, test func(t *testing.T, c *client.Client), opts ...c
 		c, err := client.New(b.Endpoint(), opts...)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, c.Close()) }()
-		test(t, c)
+		test(&bubble{t, c})
 	})
 }
 
 func send(t *testing.T, c *client.Client, messages ...*client.Message) {
+	t.Helper()
 	p, err := c.NewProducer()
 	require.NoError(t, err)
 	for _, m := range messages {
@@ -40,6 +48,7 @@ func send(t *testing.T, c *client.Client, messages ...*client.Message) {
 }
 
 func receive(t *testing.T, c *client.Client) (*client.SimpleConsumer, []*client.Delivery) {
+	t.Helper()
 	sc, err := c.NewSimpleConsumer("G", map[string]client.Filter{"orders": client.All()})
 	require.NoError(t, err)
 	got, err := sc.Receive(t.Context(), 32, time.Minute)
@@ -50,6 +59,7 @@ func receive(t *testing.T, c *client.Client) (*client.SimpleConsumer, []*client.
 
 // histogram returns the only series of a histogram.
 func histogram(t *testing.T, reader sdk.Reader, name string) (metricdata.Metrics, metricdata.HistogramDataPoint[float64]) {
+	t.Helper()
 	var all metricdata.ResourceMetrics
 	require.NoError(t, reader.Collect(t.Context(), &all))
 	for _, s := range all.ScopeMetrics {
@@ -68,6 +78,7 @@ func histogram(t *testing.T, reader sdk.Reader, name string) (metricdata.Metrics
 
 // requireLabels compares all labels but the client id, of which there must be one.
 func requireLabels(t *testing.T, set attribute.Set, want map[string]string) {
+	t.Helper()
 	got := make(map[string]string)
 	for _, kv := range set.ToSlice() {
 		got[string(kv.Key)] = kv.Value.AsString()
@@ -79,7 +90,8 @@ func requireLabels(t *testing.T, set attribute.Set, want map[string]string) {
 
 func TestMetrics_MeasureSends(t *testing.T) {
 	reader := sdk.NewManualReader()
-	inBubble(t, func(t *testing.T, c *client.Client) {
+	inBubble(t, func(b *bubble) {
+		t, c := b.T, b.client
 		send(t, c, &client.Message{Topic: "orders", Body: []byte("x")}, &client.Message{Topic: "orders", Body: []byte("y")})
 		m, point := histogram(t, reader, "rocketmq_send_cost_time")
 		require.Equal(t, "ms", m.Unit)
@@ -101,7 +113,8 @@ func TestMetrics_MeasureFailedSends(t *testing.T) {
 
 func TestMetrics_MeasureDelivery(t *testing.T) {
 	reader := sdk.NewManualReader()
-	inBubble(t, func(t *testing.T, c *client.Client) {
+	inBubble(t, func(b *bubble) {
+		t, c := b.T, b.client
 		send(t, c, &client.Message{Topic: "orders", Body: []byte("x")})
 		receive(t, c)
 		_, point := histogram(t, reader, "rocketmq_delivery_latency")

@@ -15,15 +15,17 @@ import (
 )
 
 // traced runs a test with a client that is traced.
-func traced(t *testing.T, test func(t *testing.T, c *client.Client, spans *tracetest.SpanRecorder)) {
+func traced(t *testing.T, test func(b *bubble, spans *tracetest.SpanRecorder)) {
+	t.Helper()
 	spans := tracetest.NewSpanRecorder()
-	inBubble(t, func(t *testing.T, c *client.Client) { test(t, c, spans) },
+	inBubble(t, func(b *bubble) { test(b, spans) },
 		client.WithTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))),
 		client.WithNamespace("ns"))
 }
 
 // take returns the spans of a name that have ended.
 func take(t *testing.T, spans *tracetest.SpanRecorder, name string, count int) []sdktrace.ReadOnlySpan {
+	t.Helper()
 	var all []sdktrace.ReadOnlySpan
 	for _, s := range spans.Ended() {
 		if s.Name() == name {
@@ -43,7 +45,8 @@ func attributes(s sdktrace.ReadOnlySpan) map[attribute.Key]any {
 }
 
 func TestSpans_OfSendsTravelWithTheMessages(t *testing.T) {
-	traced(t, func(t *testing.T, c *client.Client, spans *tracetest.SpanRecorder) {
+	traced(t, func(b *bubble, spans *tracetest.SpanRecorder) {
+		t, c := b.T, b.client
 		m := &client.Message{Topic: "orders", Body: []byte("x"), Tag: "t", Keys: []string{"k"}}
 		send(t, c, m)
 		require.Empty(t, m.TraceContext, "of the caller's message")
@@ -84,7 +87,8 @@ func TestSpans_OfSendsTravelWithTheMessages(t *testing.T) {
 }
 
 func TestSpans_ContinueTheTraceOfTheCallerOrOfTheMessage(t *testing.T) {
-	traced(t, func(t *testing.T, c *client.Client, spans *tracetest.SpanRecorder) {
+	traced(t, func(b *bubble, spans *tracetest.SpanRecorder) {
+		t, c := b.T, b.client
 		const passedOn = "00-0102030405060708090a0b0c0d0e0f10-0102030405060708-01"
 		p, err := c.NewProducer()
 		require.NoError(t, err)
@@ -120,7 +124,8 @@ func TestSpans_SayWhatFailed(t *testing.T) {
 }
 
 func TestSpans_OfManyAcksAreOne(t *testing.T) {
-	traced(t, func(t *testing.T, c *client.Client, spans *tracetest.SpanRecorder) {
+	traced(t, func(b *bubble, spans *tracetest.SpanRecorder) {
+		t, c := b.T, b.client
 		send(t, c, &client.Message{Topic: "orders", Body: []byte("x")}, &client.Message{Topic: "orders", Body: []byte("y")})
 		sc, got := receive(t, c)
 		require.Len(t, got, 2)
