@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"sync"
-	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
@@ -15,6 +14,10 @@ const (
 	propertyChecks        = "TRANSACTION_CHECK_TIMES"
 	propertyImmunity      = "CHECK_IMMUNITY_TIME_IN_SECONDS"
 )
+
+// maxImmunity bounds what a user property can make of the time for recovery, in seconds. The proper
+// way to name it has its own limit, an hour.
+const maxImmunity = 365 * 24 * 3600
 
 // maxTickets bounds the tickets of a half.
 const maxTickets = 15
@@ -67,7 +70,7 @@ func (t *transactions) begin(u undelivered) int64 {
 		id:          halfID{u.topic.Name, sp.GetMessageId()},
 		born:        sp.GetBornTimestamp().AsTime().UnixMilli(),
 		stored:      now,
-		immunity:    immunityOf(u.message),
+		immunity:    t.immunityOf(u.message),
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -161,15 +164,16 @@ func (t *transactions) useTicket(id halfID, now int64) (*half, bool) {
 
 func (h *half) lastTicket() int64 { return h.tickets[len(h.tickets)-1] }
 
-// immunityOf gives the property of a message that names it, in milliseconds; -1 for none.
-func immunityOf(m *v2.Message) int64 {
+// immunityOf gives the time for recovery that a message names in its property, in milliseconds; -1
+// for none. What is no time is the one that holds without.
+func (t *transactions) immunityOf(m *v2.Message) int64 {
 	text, ok := m.GetUserProperties()[propertyImmunity]
 	if !ok {
 		return -1
 	}
 	seconds, err := strconv.ParseInt(text, 10, 64)
-	if err != nil || seconds < 0 || seconds > int64(365*24*time.Hour/time.Second) {
-		return 0
+	if err != nil || seconds < 0 {
+		return t.limits.TransactionTimeout.Milliseconds()
 	}
-	return seconds * 1000
+	return min(seconds, maxImmunity) * 1000
 }

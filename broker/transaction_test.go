@@ -281,6 +281,23 @@ func TestTransaction_IsNotCheckedBeforeTheTimeForRecovery(t *testing.T) {
 	})
 }
 
+// The property by which the server remembers the time is not reserved: a user can set it.
+func TestTransaction_TakesTheTimeForRecoveryFromAPropertyToo(t *testing.T) {
+	for value, rounds := range map[string]int{"45": 2, "": 1, "-1": 1, "soon": 1, "9223372036854775807": 0} {
+		t.Run(value, func(t *testing.T) {
+			inBubble(t, func(r *rig) {
+				asked := r.producer("p", nil, "T")
+				r.send("T", "tx", inTransaction, property("CHECK_IMMUNITY_TIME_IN_SECONDS", value))
+				for round := 1; round <= 3; round++ {
+					r.alive(30*time.Second, "p")
+					synctest.Wait()
+					r.Equal(rounds > 0 && round >= rounds, len(asked()) > 0, "round %d", round)
+				}
+			})
+		})
+	}
+}
+
 func TestTransaction_AsksTheTopicsProducersInTurn(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		first, second := r.producer("p1", nil, "T"), r.producer("p2", nil, "T")
