@@ -27,6 +27,7 @@ const (
 // Messages are received with an explicit lease, which [WithInvisibleDuration] sets and which is
 // [DefaultLiteInvisibleDuration] otherwise, since RocketMQ 5.5 does not renew leases on lite topics. A message
 // whose lease is over before its turn has come is not given to the handler: it comes again, in order.
+// One poll of each broker is under way at a time, so [WithPolls] adds nothing, nor does [WithFIFOAccelerator].
 type LitePushConsumer struct {
 	pusher *pusher
 	lite   *liteTopics
