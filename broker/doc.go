@@ -6,7 +6,8 @@
 //
 // [Start] gives a [Broker] that listens on a TCP port, for plaintext and TLS alike. With
 // [Options].InMemory it listens nowhere: [Broker.Dialer] connects to it. Such a broker runs inside
-// a bubble of testing/synctest, where hours of redelivery pass in milliseconds.
+// a bubble of testing/synctest, where hours of redelivery, delay and
+// checks pass in milliseconds.
 //
 // # Delivery
 //
@@ -45,7 +46,14 @@
 // each lite topic in order: what was received of one blocks it until all of that is acknowledged,
 // or visible again. The server does this in its CLUSTER mode alone.
 //
+// # Commands
+//
+// Who has the broker can have a client consume a message once more, tell what its threads do, or
+// connect anew: see [Broker.VerifyMessage], [Broker.StackTrace] and [Broker.Reconnect].
+//
 // # What is not here
 //
-// Pulling by offset has no method: UNIMPLEMENTED. Nothing is written to disk, and nothing that was stored is dropped unless [Options].Retain says so: the memory that a broker takes is the messages sent to it.
+// Pulling by offset has no method: UNIMPLEMENTED. Nothing is written to disk, and nothing that was
+// stored is dropped unless [Options].Retain says so: the memory that a broker takes is the messages
+// sent to it.
 package broker

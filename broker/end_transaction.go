@@ -8,7 +8,8 @@ import (
 
 // EndTransaction commits or rolls back a transaction. It can be called once for the sending of its
 // message and once for each check, for some time after that. To leave it open uses up a call too.
-// OK does not promise a commit: see [transactions].
+// OK does not promise that it is resolved: a producer that has named a time for the recovery is not
+// heard after that, unless it was asked.
 func (s *service) EndTransaction(
 	ctx context.Context, req *v2.EndTransactionRequest,
 ) (*v2.EndTransactionResponse, error) {
