@@ -48,7 +48,7 @@ func (o *outbox) send(ctx context.Context, s *shipment) (Receipt, error) {
 	l := &s.publication.together
 	o.mu.Lock()
 	if l.idle() {
-		l.begin()
+		l.begin(1)
 		o.mu.Unlock()
 		defer o.end(l)
 		return o.producer.sendAlone(ctx, s)

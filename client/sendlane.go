@@ -14,6 +14,10 @@ const (
 	// a request takes anyway; fewer make larger requests, of which a server stores more messages in the
 	// same time: with 64 callers, a third more with two requests than with four.
 	eagerRequests = 2
+	// crowd is how many messages make a request that keeps the server busy by itself. After one of that
+	// size, messages wait for it even if no other is under way: with 64 callers that stores a tenth
+	// more than two requests at once.
+	crowd = 16
 	// patience is how long after the last request began messages wait for one to end, and no longer:
 	// requests which take so long are not worth waiting for.
 	patience = 5 * time.Millisecond
@@ -75,6 +79,7 @@ type sendLane struct {
 	oldest  time.Time // when the first of them came; kept only with a linger
 	running int       // requests under way
 	begun   time.Time // when the last of them began
+	last    int       // messages in that
 	listed  bool      // it is in outbox.ready
 	alarmed bool      // it will be looked at when some time has passed
 }
@@ -88,7 +93,7 @@ func (l *sendLane) idle() bool { return len(l.waiting) == 0 && l.linger == 0 && 
 // before that.
 func (l *sendLane) pause() time.Duration {
 	switch {
-	case l.running < l.parallel:
+	case l.running == 0, l.running < l.parallel && l.last < crowd:
 		return 0
 	case l.batch == 1:
 		return forever
@@ -140,12 +145,12 @@ func (l *sendLane) take(room int) []*job {
 	if l.linger > 0 {
 		l.oldest = time.Now()
 	}
-	l.begin()
+	l.begin(n)
 	return jobs
 }
 
-// begin counts a request as under way.
-func (l *sendLane) begin() {
+// begin counts a request of so many messages as under way.
+func (l *sendLane) begin(messages int) {
 	l.running++
-	l.begun = time.Now()
+	l.begun, l.last = time.Now(), messages
 }

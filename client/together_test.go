@@ -144,6 +144,37 @@ func TestSend_WaitsForNoRequestThatTakesLong(t *testing.T) {
 	})
 }
 
+func TestSend_WaitsForALargeRequestEvenIfItIsTheOnlyOne(t *testing.T) {
+	for name, c := range map[string]struct {
+		waiting int
+		sizes   []int // of the requests, while the one for those that waited is under way
+	}{
+		"large": {20, []int{1, 1, 20}},
+		"small": {10, []int{1, 1, 10, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onNetwork(t, single, func(n *network) {
+				g := newGate(n)
+				close(g.opened)
+				inner := n.at(single[0]).send
+				n.at(single[0]).send = func(ctx context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
+					defer time.Sleep(2 * time.Millisecond)
+					return inner(ctx, q)
+				}
+				p := n.producer()
+				first := g.send(p, "first", eager+c.waiting)
+				synctest.Wait()
+				time.Sleep(3 * time.Millisecond)
+				last := g.send(p, "last", 1)
+				require.Equal(g, c.sizes, g.allSizes())
+				g.allStored(first)
+				g.allStored(last)
+				require.Len(g, g.allSizes(), 4)
+			})
+		})
+	}
+}
+
 func TestSend_DoesNotHoldBackAFullRequest(t *testing.T) {
 	atGate(t, func(g *gate, p *client.Producer) {
 		results := g.send(p, "x", 300)
