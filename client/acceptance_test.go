@@ -224,7 +224,7 @@ func TestAcceptance15_TheAttemptsAreTheUsers(t *testing.T) {
 	})
 }
 
-func TestAcceptance18_AChangeOfTopicsIsToldAtOnce(t *testing.T) {
+func TestAcceptance18_AChangeOfTopicsOrSubscriptionsIsToldAtOnce(t *testing.T) {
 	onNetwork(t, single, func(n *network) {
 		var seen announced
 		n.at(single[0]).telemetry = seen.serve
@@ -236,6 +236,12 @@ func TestAcceptance18_AChangeOfTopicsIsToldAtOnce(t *testing.T) {
 			synctest.Wait()
 			require.Equal(n, []string{"a", "b", "c"}[:i+1], seen.topics())
 		}
+		c := n.consumer("a")
+		_, err := c.Settings(n.Context())
+		require.NoError(n, err)
+		require.NoError(n, c.Subscribe("a", client.Tag("t")))
+		synctest.Wait()
+		require.Equal(n, []string{"a t"}, seen.topics())
 		require.Zero(n, time.Since(start))
 	})
 }
