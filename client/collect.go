@@ -112,9 +112,19 @@ func (e *exporter) change(ctx context.Context) {
 	stop, err := e.start(ctx, wanted)
 	if err != nil {
 		e.client.cfg.log.Warn("nothing exported", "collector", wanted, "error", err)
+		e.giveUp(wanted)
 		return
 	}
 	e.stop = stop
+}
+
+// giveUp forgets a collector, so that it is tried again when a server names it the next time.
+func (e *exporter) giveUp(collector string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.wanted == collector {
+		e.wanted = ""
+	}
 }
 
 // start begins an export and returns what ends it.

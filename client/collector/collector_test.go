@@ -2,6 +2,9 @@ package collector_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"testing"
 	"testing/synctest"
@@ -9,7 +12,10 @@ import (
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
+	"go.opentelemetry.io/otel/metric"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
 	"github.com/rocketflow-io/rocketflow/client"
@@ -101,4 +107,47 @@ func TestExport_LogsAFailureAndGoesOn(t *testing.T) {
 	require.Contains(t, log.String(), "metrics not exported")
 	require.Contains(t, log.String(), first)
 	require.NotContains(t, log.String(), "secret")
+}
+
+func TestExport_IsBegunAgainAfterAFailure(t *testing.T) {
+	begun := 0
+	export := func(c client.Collector) (metric.MeterProvider, func(context.Context) error, error) {
+		if begun++; begun == 1 {
+			return nil, nil, errors.New("not now")
+		}
+		return collector.Export(c)
+	}
+	onNetwork(t, func(n *network) {
+		n.server.name(at(first))
+		n.send()
+		require.Equal(n, 1, begun)
+		time.Sleep(exchange)
+		synctest.Wait()
+		require.Equal(n, 2, begun, "with the next exchange of settings")
+		time.Sleep(2 * exchange)
+		synctest.Wait()
+		require.Equal(n, 2, begun)
+		require.NotZero(n, n.collectors[first].count())
+	}, client.WithCollector(export))
+}
+
+func TestExport_NeedsAConnectionOfGRPC(t *testing.T) {
+	var log bytes.Buffer
+	onNetwork(t, func(n *network) {
+		connect := func(_ context.Context, endpoint string) (grpc.ClientConnInterface, io.Closer, error) {
+			cc, err := grpc.NewClient("passthrough:///"+endpoint, grpc.WithContextDialer(n.dial),
+				grpc.WithTransportCredentials(insecure.NewCredentials()))
+			return struct{ grpc.ClientConnInterface }{cc}, cc, err
+		}
+		require.NoError(n, n.client.Close())
+		var err error
+		n.client, err = client.New(access, client.WithConnect(connect), client.WithCollector(collector.Export),
+			client.WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+		require.NoError(n, err)
+		n.server.name(at(first))
+		n.send()
+		require.NoError(n, n.client.Close())
+		require.Zero(n, n.collectors[first].count())
+	})
+	require.Contains(t, log.String(), "WithConnect")
 }
