@@ -6,8 +6,7 @@
 //
 // [Start] gives a [Broker] that listens on a TCP port, for plaintext and TLS alike. With
 // [Options].InMemory it listens nowhere: [Broker.Dialer] connects to it. Such a broker runs inside
-// a bubble of testing/synctest, where hours of redelivery, delay and
-// checks pass in milliseconds.
+// a bubble of testing/synctest, where hours of redelivery, delay and checks pass in milliseconds.
 //
 // # Delivery
 //
