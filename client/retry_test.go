@@ -159,12 +159,17 @@ func TestSend_TrustsABrokerAgainThatHasAnswered(t *testing.T) {
 	onNetwork(t, pair, func(n *network) {
 		var silent atomic.Int32
 		well := n.at(pair[0]).send
-		for _, address := range pair {
-			n.at(address).heartbeat = sick
-			n.at(address).send = refusing(&silent, status.Error(codes.Unavailable, "no"))
-		}
 		p := n.producer(client.WithMaxAttempts(2))
 		_, err := p.Send(n.Context(), message("orders", "x"))
+		require.NoError(n, err)
+		synctest.Wait() // sessions stand, which speaks for their servers
+		for _, address := range pair {
+			n.at(address).script(func() {
+				n.at(address).heartbeat = sick
+				n.at(address).send = refusing(&silent, status.Error(codes.Unavailable, "no"))
+			})
+		}
+		_, err = p.Send(n.Context(), message("orders", "x"))
 		require.ErrorIs(n, err, client.ErrUnavailable)
 		require.EqualValues(n, 2, silent.Load(), "both are isolated")
 		n.at(pair[0]).script(func() { n.at(pair[0]).send = well })

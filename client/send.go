@@ -17,9 +17,14 @@ import (
 // that is busy, failed, or timed out inside. After a lost answer, and after [ErrTimedOut], the message
 // may have been stored already, and is then stored again under the same id.
 //
+// A NORMAL message goes at once if few of its topic are under way. Otherwise it waits for a request to
+// end, at most a few milliseconds, and shares the next with others that wait. That makes many
+// goroutines that call Send fast; for the price see [WithoutBatching]. The failure of one message, or
+// the end of one context, does not harm the others.
+//
 // When ctx ends the call returns, and nothing is tried again; whether the message is stored is then
-// unknown. An error is a [*StatusError], [*TransportError] or [*ArgumentError]; for the kinds see
-// [ErrTopicNotFound] and its neighbours.
+// unknown, unless the error is [ErrNotSent]: it was still waiting. An error is a [*StatusError],
+// [*TransportError] or [*ArgumentError]; for the kinds see [ErrTopicNotFound] and its neighbours.
 func (p *Producer) Send(ctx context.Context, m *Message) (Receipt, error) {
 	if err := p.begin(); err != nil {
 		return Receipt{}, err
