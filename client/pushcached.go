@@ -1,7 +1,9 @@
 package client
 
 import (
+	"context"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -23,14 +25,30 @@ type cached struct {
 }
 
 // An arrival is the answer to one poll. Its messages of one queue share the fate of their lease.
-type arrival struct{ at time.Time }
+type arrival struct {
+	at    time.Time
+	stay  atomic.Int64  // how many of its messages are in the cache
+	empty chan struct{} // closed when there are none any more
+}
 
-// accept puts what a poll has brought into the queue of the workers, or into lanes.
-func (p *pusher) accept(from *feed, deliveries []*Delivery) {
-	if len(deliveries) == 0 {
+// await returns when all messages have left the cache, or ctx ends. The nil arrival has none.
+func (a *arrival) await(ctx context.Context) {
+	if a == nil {
 		return
 	}
-	a := &arrival{time.Now()}
+	select {
+	case <-a.empty:
+	case <-ctx.Done():
+	}
+}
+
+// accept puts what a poll has brought into the queue of the workers, or into lanes.
+func (p *pusher) accept(from *feed, deliveries []*Delivery) *arrival {
+	if len(deliveries) == 0 {
+		return nil
+	}
+	a := &arrival{at: time.Now(), empty: make(chan struct{})}
+	a.stay.Store(int64(len(deliveries)))
 	messages := make([]cached, len(deliveries))
 	for i, d := range deliveries {
 		messages[i] = cached{pusher: p, feed: from, delivery: d, size: len(d.Body), arrival: a}
@@ -41,13 +59,14 @@ func (p *pusher) accept(from *feed, deliveries []*Delivery) {
 		for i := range messages {
 			p.lanes.add(&messages[i])
 		}
-		return
+		return a
 	}
 	tasks := make([]task, len(messages))
 	for i := range messages {
 		tasks[i] = &messages[i]
 	}
 	p.workers.add(tasks...)
+	return a
 }
 
 // run consumes a message of a group that is not FIFO.
@@ -121,6 +140,9 @@ func (c *cached) free() {
 	c.pusher.cache.free(1, c.size)
 	c.feed.messages.Add(-1)
 	c.feed.bytes.Add(-int64(c.size))
+	if c.arrival.stay.Add(-1) == 0 {
+		close(c.arrival.empty)
+	}
 }
 
 // report tells what is in the cache of each topic.

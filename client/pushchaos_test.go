@@ -102,7 +102,7 @@ func TestPushConsumer_KeepsOrderWhateverIsLost(t *testing.T) {
 		"with short leases":                   {client.WithInvisibleDuration(10 * time.Second)},
 		"by message group, with short leases": {client.WithFIFOAccelerator(), client.WithInvisibleDuration(10 * time.Second)},
 	} {
-		for seed := range uint64(5) {
+		for seed := range uint64(3) {
 			t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					b := brokertest.New(t, standard)

@@ -53,13 +53,14 @@ func (in *intake) start(wg *sync.WaitGroup) {
 // The attempt id stays the same until messages have come: FIFO queues that have been given to an attempt,
 // whose answer got lost, are given again to it alone, instead of being locked for a whole lease. Other
 // queues may come with them and take their place in the answer, so an attempt of which an answer got lost
-// is over only when there was room left in one. What it is given twice, lanes can tell.
+// is over only when there was room left in one. Until then it goes on when what it brought is settled: a
+// server gives again what is not, and the receipts that it gave before are void.
 func (in *intake) poll() {
 	defer in.feed.pusher.polls.Add(-1)
 	throttled, trouble := newBackoff(firstThrottled, lastThrottled), newBackoff(firstTrouble, lastTrouble)
 	attempt, lost := rand.Text(), false
 	for in.ctx.Err() == nil {
-		asked, got, err := in.once(attempt)
+		asked, got, arrived, err := in.once(attempt)
 		if in.ctx.Err() != nil {
 			return
 		}
@@ -70,14 +71,17 @@ func (in *intake) poll() {
 		}
 		throttled.Reset()
 		trouble.Reset()
-		if got > 0 && (!lost || got < asked) {
+		full := got >= asked
+		switch {
+		case got > 0 && lost && full && in.feed.pusher.fifo():
+			arrived.await(in.ctx)
+		case got > 0:
 			attempt, lost = rand.Text(), false
 		}
-		if got < asked && in.shrink() {
-			return
-		}
-		if got >= asked {
+		if full {
 			in.grow()
+		} else if in.shrink() {
+			return
 		}
 	}
 }
@@ -98,19 +102,19 @@ func (in *intake) pause(err error, throttled, trouble *backoff.ExponentialBackOf
 	_ = sleep(in.ctx, wait) // cut short, the loop ends
 }
 
-// once makes one poll, as soon as there is room. It returns for how many messages it has asked, and how
-// many have come.
-func (in *intake) once(attempt string) (asked, got int, err error) {
+// once makes one poll, as soon as there is room. It returns for how many messages it has asked, how many
+// have come, and what of them has been put into the cache.
+func (in *intake) once(attempt string) (asked, got int, arrived *arrival, err error) {
 	p := in.feed.pusher
 	batch, await := p.pollSize()
 	room, err := p.cache.claim(in.ctx, batch, int(in.typical.Load()))
 	if err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
 	asked, err = p.rate.take(in.ctx, room.messages)
 	if err != nil {
 		p.cache.fill(room, 0, 0)
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
 	got, deliveries, err := in.receive(asked, await, attempt)
 	p.rate.giveBack(asked - got)
@@ -126,8 +130,7 @@ func (in *intake) once(attempt string) (asked, got int, err error) {
 		in.typical.Store(int64(bytes / n))
 	}
 	p.cache.fill(room, len(deliveries), bytes)
-	p.accept(in.feed, deliveries)
-	return asked, got, err
+	return asked, got, p.accept(in.feed, deliveries), err
 }
 
 // receive makes the request, when the server knows the consumer. It returns how many messages came, and

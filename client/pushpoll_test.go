@@ -50,6 +50,30 @@ func TestPushConsumer_RepeatsABrokenFIFOPollByItsAttempt(t *testing.T) {
 	})
 }
 
+func TestPushConsumer_KeepsALostAttemptUntilAnAnswerHadRoomLeft(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		c := n.counterAt(single[0], true)
+		c.answers <- broken
+		c.give(nil, ids("a", "b")...) // which may not be what was lost
+		c.give(nil, ids("c")...)
+		proceed := make(chan struct{})
+		n.push(func(context.Context, *client.Message) error {
+			<-proceed
+			return nil
+		}, client.WithCacheLimit(2, 1<<20))
+		time.Sleep(10 * time.Second)
+		polls, _ := c.polled()
+		require.Len(n, polls, 2, "asked before a and b are settled, the server would give them again")
+		close(proceed)
+		time.Sleep(time.Second)
+		polls, _ = c.polled()
+		require.Len(n, polls, 4)
+		for i, q := range polls {
+			require.Equal(n, i < 3, q.GetAttemptId() == polls[0].GetAttemptId(), "poll %d", i)
+		}
+	})
+}
+
 func TestPushConsumer_ConsumesWhatABrokenPollBrought(t *testing.T) {
 	onNetwork(t, single, func(n *network) {
 		c := n.counterAt(single[0], false)
