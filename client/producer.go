@@ -208,10 +208,11 @@ func (p *Producer) publication(ctx context.Context, topic string) (*publication,
 	}
 	fresh := &publication{resource: p.client.resource(topic), route: r, sendLanes: p.outbox.lanes()}
 	fresh.next.Store(rand.Uint32())
-	known, _ := p.publications.LoadOrStore(topic, fresh)
-	p.member.use(r)
+	stored, _ := p.publications.LoadOrStore(topic, fresh)
+	known := stored.(*publication)
+	p.member.use(known.route) // which is what sends go by, and so must be the one that is refreshed
 	p.awaitSettings(ctx, current)
-	return known.(*publication), nil
+	return known, nil
 }
 
 // awaitSettings waits until one server of the route has said what it takes. Sending does not depend

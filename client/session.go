@@ -75,6 +75,8 @@ func (s *session) await(ctx context.Context) error {
 	}
 	select {
 	case <-outcome:
+	case <-s.ctx.Done(): // there may be no further outcome
+		return s.over()
 	case <-ctx.Done():
 		return s.exchange("").interrupted(ctx)
 	}
