@@ -14,8 +14,7 @@ import (
 //
 // SendAsync blocks only while [WithWindow] is full or a topic's route is not known yet, and not longer
 // than ctx, which bounds the whole of the send. Messages of one message group are stored in the order
-// of the calls of SendAsync; a failed one does not stop those after it. [Producer.Send] and
-// [Producer.SendBatch] do not queue behind them: to keep the order over both, wait for the callback first.
+// of the calls; a failed one does not stop those after it.
 func (p *Producer) SendAsync(ctx context.Context, m *Message, done func(Receipt, error)) {
 	if done == nil {
 		done = p.logFailure

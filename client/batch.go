@@ -138,15 +138,11 @@ func (b *batch) sendInOrder(ctx context.Context, broken map[string]int, i int) {
 			ErrNotSent, earlier, group)
 		return
 	}
-	b.sendAlone(ctx, i)
-	if b.failed[i] != nil && group != "" {
+	r, err := b.producer.sendInTurn(ctx, b.shipments[i])
+	b.settle(i, r, err)
+	if err != nil && group != "" {
 		b.breakGroup(broken, group, i)
 	}
-}
-
-func (b *batch) sendAlone(ctx context.Context, i int) {
-	r, err := b.producer.sendAlone(ctx, b.shipments[i])
-	b.settle(i, r, err)
 }
 
 func (b *batch) settle(i int, r Receipt, err error) {

@@ -42,11 +42,12 @@ func (o *outbox) lanes() sendLanes {
 // stop waits for the workers. There must be no more messages.
 func (o *outbox) stop() { o.workers.Wait() }
 
-// send sends a message that may share a request. While little of its topic is under way the caller
-// makes the request itself, so that nothing is handed from one goroutine to another.
+// send sends a message that may share a request, or has a message group. While little of its topic, or
+// nothing of its group, is under way the caller makes the request itself, so that nothing is handed from
+// one goroutine to another.
 func (o *outbox) send(ctx context.Context, s *shipment) (Receipt, error) {
-	l := &s.publication.together
 	o.mu.Lock()
+	l := o.laneLocked(s)
 	if l.idle() {
 		l.begin(1)
 		o.mu.Unlock()
@@ -83,18 +84,22 @@ func (o *outbox) leave(j *job) {
 	}
 }
 
-// sendLater queues a message, in the lane of its message group if it has one.
+// sendLater queues a message.
 func (o *outbox) sendLater(j *job) {
-	m, p := j.shipment.first(), j.shipment.publication
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	o.putLocked(o.laneLocked(j.shipment), j)
+}
+
+func (o *outbox) laneLocked(s *shipment) *sendLane {
+	m, p := s.first(), s.publication
 	switch {
 	case m.MessageGroup != "":
-		o.putLocked(o.groupLocked(groupKey{m.Topic, m.MessageGroup}), j)
-	case j.shipment.alone:
-		o.putLocked(&p.singly, j)
+		return o.groupLocked(groupKey{m.Topic, m.MessageGroup})
+	case s.alone:
+		return &p.singly
 	default:
-		o.putLocked(&p.together, j)
+		return &p.together
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
 
 	"github.com/rocketflow-io/rocketflow/client"
@@ -206,6 +207,33 @@ func TestSendAsync_KeepsTheOrderOfEachGroup(t *testing.T) {
 			require.Equal(r, fmt.Sprint(next[d.MessageGroup]), string(d.Body))
 			next[d.MessageGroup]++
 		}
+	})
+}
+
+func TestProducer_KeepsTheOrderOfAGroupOverAllWaysOfSending(t *testing.T) {
+	onNetwork(t, single, func(r *network) {
+		var order []string
+		server := r.at(single[0])
+		server.script(func() {
+			well := server.send
+			server.send = func(ctx context.Context, q *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
+				time.Sleep(time.Second)
+				order = append(order, string(q.GetMessages()[0].GetBody()))
+				return well(ctx, q)
+			}
+		})
+		p := r.producer()
+		step := func(body string) *client.Message {
+			return &client.Message{Topic: "steps", MessageGroup: "one", Body: []byte(body)}
+		}
+		p.SendAsync(r.Context(), step("0"), nil)
+		p.SendAsync(r.Context(), step("1"), nil)
+		_, err := p.Send(r.Context(), step("2"))
+		require.NoError(r, err)
+		p.SendAsync(r.Context(), step("3"), nil)
+		_, err = p.SendBatch(r.Context(), []*client.Message{step("4"), step("5")})
+		require.NoError(r, err)
+		require.Equal(r, []string{"0", "1", "2", "3", "4", "5"}, order)
 	})
 }
 

@@ -44,7 +44,12 @@ func (p *Producer) sendNow(ctx context.Context, m *Message) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	if s.alone {
+	return p.sendInTurn(ctx, s)
+}
+
+// sendInTurn sends a message in its turn, if it has one.
+func (p *Producer) sendInTurn(ctx context.Context, s *shipment) (Receipt, error) {
+	if s.alone && s.first().MessageGroup == "" {
 		return p.sendAlone(ctx, s)
 	}
 	return p.outbox.send(ctx, s)
