@@ -262,3 +262,34 @@ func TestConn_IsGivenUpWhenItHasBeenIdleForLong(t *testing.T) {
 		require.NoError(n, c.Ack(n.Context(), got...), "what came over it can still be settled")
 	})
 }
+
+func TestHeartbeat_HasSendsTrustAServerAgain(t *testing.T) {
+	onNetwork(t, pair, func(n *network) {
+		s := n.at(pair[1])
+		well := s.send
+		p := n.producer()
+		_, err := p.Send(n.Context(), message("orders", "x"))
+		require.NoError(n, err)
+		synctest.Wait() // the sessions stand, of which each answer restores trust as well
+		s.script(func() {
+			s.send = func(context.Context, *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
+				return nil, status.Error(codes.Unavailable, "starting")
+			}
+		})
+		took := func() map[string]bool {
+			endpoints := make(map[string]bool)
+			for range 6 {
+				r, err := p.Send(n.Context(), message("orders", "x"))
+				require.NoError(n, err)
+				endpoints[r.Endpoint] = true
+			}
+			return endpoints
+		}
+		require.Equal(n, map[string]bool{pair[0]: true}, took())
+		s.script(func() { s.send = well })
+		time.Sleep(9 * time.Second)
+		require.Equal(n, map[string]bool{pair[0]: true}, took(), "nothing has been heard of the other")
+		time.Sleep(2 * time.Second)
+		require.Equal(n, map[string]bool{pair[0]: true, pair[1]: true}, took())
+	})
+}
