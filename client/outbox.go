@@ -54,18 +54,18 @@ func (o *outbox) send(ctx context.Context, s *shipment) (Receipt, error) {
 		defer o.end(l)
 		return o.producer.sendAlone(ctx, s)
 	}
-	answer := make(chan sendResult, 1)
-	j := newJob(ctx, s, func(r Receipt, err error) { answer <- sendResult{r, err} })
+	j := newJob(ctx, s, nil)
+	j.answer = make(chan sendResult, 1)
 	o.putLocked(l, j)
 	o.mu.Unlock()
 	select {
+	case a := <-j.answer:
+		return a.receipt, a.err
 	case <-ctx.Done():
 		o.leave(j)
-	case a := <-answer:
-		answer <- a
+		a := <-j.answer // of leave, unless another came before
+		return a.receipt, a.err
 	}
-	a := <-answer
-	return a.receipt, a.err
 }
 
 type sendResult struct {

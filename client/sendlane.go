@@ -30,6 +30,7 @@ type job struct {
 	ctx      context.Context // of the caller: it bounds the whole of the send
 	shipment *shipment
 	size     int                  // that it would take in the server
+	answer   chan sendResult      // with room for one; nil if there is done
 	done     func(Receipt, error) // called once, by whoever sets settled
 	settled  atomic.Bool
 	taken    bool // guarded by the outbox: it does not wait any more
@@ -41,7 +42,11 @@ func newJob(ctx context.Context, s *shipment, done func(Receipt, error)) *job {
 
 // settle gives the outcome to the caller, unless it has one.
 func (j *job) settle(r Receipt, err error) {
-	if j.settled.CompareAndSwap(false, true) {
+	switch {
+	case !j.settled.CompareAndSwap(false, true):
+	case j.answer != nil:
+		j.answer <- sendResult{r, err}
+	default:
 		j.done(r, err)
 	}
 }
