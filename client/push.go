@@ -115,7 +115,7 @@ func (p *pusher) unsubscribe(topic string) {
 	if !s.running {
 		return // the drain hands all back
 	}
-	for _, c := range p.evict(func(c *cached) bool { return c.delivery.Topic == topic }) {
+	for _, c := range p.evict(func(c *cached) bool { return c.delivery.origin.topic == topic }) {
 		p.settler.nack(c, 0, true)
 	}
 }

@@ -114,7 +114,7 @@ func (p *pusher) backoff(c *cached) time.Duration {
 // complain reports what the handler has returned; a suspension is nothing to complain of.
 func (p *pusher) complain(c *cached, err error) {
 	if _, later := suspended(err); !later {
-		p.consumer.client.cfg.log.Warn("message not consumed", "topic", c.delivery.Topic, "message", c.delivery.ID,
+		p.consumer.client.cfg.log.Warn("message not consumed", "topic", c.delivery.origin.topic, "message", c.delivery.origin.id,
 			"attempt", c.delivery.Attempt, "error", err)
 	}
 }

@@ -31,7 +31,7 @@ func (l *lane) addLocked(c *cached) (stale []*cached) {
 	case l.head == nil:
 		l.waiting = append(l.waiting, c)
 		l.advanceLocked()
-	case l.stage != settling && c.supersedes(l.head) && c.delivery.ID == l.head.delivery.ID:
+	case l.stage != settling && c.supersedes(l.head) && c.delivery.origin.id == l.head.delivery.origin.id:
 		if l.fresh != nil {
 			stale = append(stale, l.fresh)
 		}
@@ -230,7 +230,7 @@ func (l *lane) settled(c *cached, err error) {
 	case err != nil:
 		behind = l.dropLocked()
 	case !c.left:
-		delete(l.lanes.tried, c.delivery.ID)
+		delete(l.lanes.tried, c.delivery.origin.id)
 	}
 	l.advanceLocked()
 	l.lanes.mu.Unlock()

@@ -46,7 +46,7 @@ type lanes struct {
 func (ls *lanes) add(c *cached) {
 	p := ls.pusher
 	ls.mu.Lock()
-	if next := ls.tried[c.delivery.ID]; next > c.delivery.Attempt {
+	if next := ls.tried[c.delivery.origin.id]; next > c.delivery.Attempt {
 		c.recount(next) // servers begin anew when new messages come with it
 	}
 	key := p.laneOf(c.delivery.Message)
@@ -102,5 +102,5 @@ func (ls *lanes) rememberLocked(c *cached) {
 	if len(ls.tried) >= mostTried {
 		clear(ls.tried) // at worst they get more attempts than they should
 	}
-	ls.tried[c.delivery.ID] = c.delivery.Attempt
+	ls.tried[c.delivery.origin.id] = c.delivery.Attempt
 }

@@ -49,7 +49,7 @@ func (s *settler) handBack(c *cached) {
 		err := k.tryChange(context.Background(), c.delivery, c.delivery.handle, change{suspend: true})
 		if err != nil && !errors.Is(err, ErrReceiptExpired) {
 			k.client.cfg.log.Warn("message not handed back: it comes again when its lease is over",
-				"message", c.delivery.ID, "topic", c.delivery.Topic, "error", err)
+				"message", c.delivery.origin.id, "topic", c.delivery.origin.topic, "error", err)
 		}
 		c.leave(err)
 	})
@@ -117,7 +117,7 @@ func (s *settler) again(c *cached, err error) (time.Duration, bool) {
 func (s *settler) done(c *cached, what string, err error) {
 	if err != nil {
 		s.pusher.consumer.client.cfg.log.Warn("message not settled: it comes again", "attempted", what,
-			"message", c.delivery.ID, "topic", c.delivery.Topic, "error", err)
+			"message", c.delivery.origin.id, "topic", c.delivery.origin.topic, "error", err)
 	}
 	c.leave(err)
 }
