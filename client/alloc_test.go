@@ -133,7 +133,7 @@ func (t *telemetry) RecvMsg(m any) error {
 }
 
 // decoding is how often the decoding of one message allocates.
-func (s stocked) decoding(t *testing.T) float64 {
+func (s stocked) decoding() float64 {
 	return testing.AllocsPerRun(50, func() {
 		p := &poll{frames: s.frames}
 		for {
@@ -166,7 +166,7 @@ func TestSimpleConsumer_AllocatesLittle(t *testing.T) {
 		require.NoError(t, consumer.Ack(context.Background(), got...))
 	}
 	run()
-	allocs, decoding := testing.AllocsPerRun(50, run)/polled, s.decoding(t)
+	allocs, decoding := testing.AllocsPerRun(50, run)/polled, s.decoding()
 	t.Logf("a message received and acknowledged: %.1f allocations, of which %.1f to decode it", allocs, decoding)
 	require.LessOrEqual(t, allocs-decoding, 12.0)
 }
@@ -184,7 +184,7 @@ func TestPushConsumer_AllocatesLittle(t *testing.T) {
 			return nil
 		})
 	require.NoError(t, err)
-	decoding := s.decoding(t)
+	decoding := s.decoding()
 	ran := make(chan error, 1)
 	before := mallocs()
 	go func() { ran <- consumer.Run(context.Background()) }()
