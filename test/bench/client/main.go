@@ -21,6 +21,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"syscall"
 	"time"
 )
 
@@ -44,7 +45,7 @@ func main() {
 	flag.IntVar(&o.messages, "messages", 3000, "messages that each competitor consumes in a round")
 	only := flag.String("rows", "", "measure only the rows whose names match this expression")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	var err error
 	if *serve {

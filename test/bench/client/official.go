@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -35,6 +36,9 @@ func redirectLogs() (*logs, error) {
 	}
 	official.ResetLogger()
 	official.EnableSsl = false
+	if _, err := os.Stat(grpcLog); errors.Is(err, fs.ErrNotExist) {
+		_ = os.Remove(grpcLog) // of a run that was killed, if there is one
+	}
 	l.linked = os.Symlink(filepath.Join(dir, "grpc.log"), grpcLog) == nil
 	return l, nil
 }
