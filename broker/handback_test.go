@@ -14,10 +14,10 @@ import (
 
 // breakOff receives, and goes when it has read the status and one message. What the connection
 // holds of the rest is lost; of 8 messages of 30 KiB that is not all.
-func (r *rig) breakOff(group, topic string) {
+func (r *rig) breakOff(group, topic string, opts ...func(*v2.ReceiveMessageRequest)) {
 	ctx, cancel := context.WithTimeout(r.ctx, 30*time.Second)
 	defer cancel()
-	stream, err := r.stub.ReceiveMessage(ctx, r.request(group, topic))
+	stream, err := r.stub.ReceiveMessage(ctx, r.request(group, topic, opts...))
 	r.NoError(err)
 	for range 2 {
 		_, err = stream.Recv()
@@ -78,6 +78,15 @@ func TestOrdered_KeepsTheOrderOfWhatTheClientDidNotWaitFor(t *testing.T) {
 		counts := attempts(all)
 		r.NotZero(counts[1])
 		r.NotZero(counts[2])
+	}, numbered(8)...)
+}
+
+func TestOrdered_CountsOneAttemptThatIsRepeated(t *testing.T) {
+	inOrder(t, func(r *rig) {
+		r.breakOff("O", "F", attempt("x"))
+		synctest.Wait()
+		_, all := r.pop("O", "F", attempt("x"))
+		r.Equal(map[int32]int{1: 8}, attempts(all), "of what had been sent, and of what had not")
 	}, numbered(8)...)
 }
 

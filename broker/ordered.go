@@ -34,6 +34,7 @@ type outstanding struct {
 	popTime int64
 	visible int64    // when it is visible again
 	renewal *renewal // nil if nothing extends it
+	free    bool     // it has not reached its client, so its next delivery is the same attempt
 }
 
 func newOrderedLane(s *subscription, l *queueLog, id int) *orderedLane {
@@ -137,6 +138,10 @@ func (l *orderedLane) repeat(p *pull) {
 
 func (l *orderedLane) deliver(o *outstanding, start int64, p *pull) {
 	t := l.tries[o.offset]
+	if o.free {
+		t.count++
+		o.free = false
+	}
 	t.popTime = max(p.now, t.popTime+1) // never the same handle again, even within a millisecond
 	l.tries[o.offset] = t
 	o.popTime, o.visible, o.renewal = t.popTime, t.popTime+p.invisible, newRenewal(p, t.count-1)
@@ -239,7 +244,7 @@ func (o *outstanding) change(now, invisible int64, free bool) (popTime, invisibl
 func (o *outstanding) handBack() {
 	t := o.lane.tries[o.offset]
 	o.lane.tries[o.offset] = tries{t.count - 1, t.popTime}
-	o.visible, o.renewal = 0, nil
+	o.visible, o.renewal, o.free = 0, nil, true
 	o.lane.changed(nowMillis())
 }
 

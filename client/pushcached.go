@@ -80,7 +80,7 @@ func (c *cached) run() {
 	default:
 		err := errExited
 		defer func() { c.conclude(err) }()
-		err = p.call(c.delivery.Message, c.arrival.at)
+		err = p.call(p.handling, c.delivery.Message, c.arrival.at)
 	}
 }
 

@@ -57,7 +57,7 @@ type pusher struct {
 	producers sync.WaitGroup  // the feeds and all that they start
 	fetching  context.Context // ended when no more is to be fetched: by the end of Run's context, or by close
 	endFetch  context.CancelCauseFunc
-	handling  context.Context // of the handlers, from the beginning of run; ended when a drain has lasted too long
+	handling  context.Context // of the handlers; set by begin, under mu; ended when a drain has lasted too long
 	endHandle context.CancelCauseFunc
 
 	mu      sync.Mutex // guards what follows

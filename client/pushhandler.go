@@ -69,8 +69,8 @@ func suspended(err error) (time.Duration, bool) {
 }
 
 // call runs the handler with a message that arrived at some time.
-func (p *pusher) call(m *Message, arrived time.Time) (err error) {
-	ctx, told := p.consumer.client.observer.consume(p.handling, p.consumer, m, arrived)
+func (p *pusher) call(ctx context.Context, m *Message, arrived time.Time) (err error) {
+	ctx, told := p.consumer.client.observer.consume(ctx, p.consumer, m, arrived)
 	err = errExited // unless the handler returns
 	defer func() {
 		if v := recover(); v != nil {
@@ -83,11 +83,19 @@ func (p *pusher) call(m *Message, arrived time.Time) (err error) {
 
 var errExited = errors.New("client: the handler ended its goroutine")
 
+var errNotRunning = errors.New("client: the consumer does not run yet")
+
 // verify shows the handler a message that a server has picked, and settles nothing.
 func (p *pusher) verify(_ context.Context, m *v2.Message) error {
+	p.mu.Lock()
+	ctx := p.handling
+	p.mu.Unlock()
+	if ctx == nil {
+		return errNotRunning // a server may know it already, by a subscription
+	}
 	decoded := decode(m, "")
 	if decoded.Err != nil {
 		return decoded.Err
 	}
-	return p.call(decoded, time.Now())
+	return p.call(ctx, decoded, time.Now())
 }

@@ -77,7 +77,7 @@ func (l *lane) run() {
 	default:
 		err := errExited
 		defer func() { l.conclude(err) }()
-		err = c.pusher.call(c.delivery.Message, c.arrival.at)
+		err = c.pusher.call(c.pusher.handling, c.delivery.Message, c.arrival.at)
 	}
 }
 

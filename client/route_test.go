@@ -125,7 +125,8 @@ func TestRoutes_ForgetTopicsThatNobodyUses(t *testing.T) {
 	withRoutes(t, map[string]*v2.QueryRouteResponse{"orders": oneQueue()}, func(r *routing) {
 		known, first, err := r.client.routes.get(r.Context(), "orders")
 		require.NoError(r, err)
-		time.Sleep(2 * routeRefresh)
+		time.Sleep(2*routeRefresh + time.Second)
+		synctest.Wait()
 		require.Empty(r, r.client.routes.topics)
 		again, err := r.client.routes.load(r.Context(), known)
 		require.NoError(r, err)
