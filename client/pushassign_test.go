@@ -183,3 +183,20 @@ func TestPushConsumer_ShowsItsHandlerWhatAServerHasPicked(t *testing.T) {
 		}, got)
 	})
 }
+
+func TestLitePushConsumer_ShowsItsHandlerNothingBeforeItRuns(t *testing.T) {
+	onNetwork(t, single, func(n *network) {
+		server := newCommander(verifyCommand("early"))
+		n.at(single[0]).script(func() { n.at(single[0]).telemetry = server.serve })
+		lp, err := n.client.NewLitePushConsumer("L", "orders", func(context.Context, *client.Message) error {
+			n.Error("the handler was called")
+			return nil
+		})
+		require.NoError(n, err)
+		require.NoError(n, lp.SubscribeLite(n.Context(), "a"))
+		synctest.Wait()
+		reply := <-server.replies
+		require.Equal(n, v2.Code_FAILED_TO_CONSUME_MESSAGE, reply.GetStatus().GetCode())
+		require.Contains(n, reply.GetStatus().GetMessage(), "does not run")
+	})
+}
