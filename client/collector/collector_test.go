@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,8 +36,8 @@ func TestExport_GoesWhereTheServerSays(t *testing.T) {
 		c := n.collectors[first]
 		require.Equal(n, 1, c.count())
 		require.Equal(n, []string{"org.apache.rocketmq.message rocketmq_send_cost_time"}, c.last())
-		require.Equal(n, []string{"GO"}, c.headers[0].Get("x-mq-language"))
-		require.Contains(n, c.headers[0].Get("authorization")[0], "Credential=ak")
+		require.Equal(n, []string{"GO"}, c.header("x-mq-language"))
+		require.Contains(n, c.header("authorization")[0], "Credential=ak")
 		time.Sleep(collector.Interval)
 		synctest.Wait()
 		require.Equal(n, 2, c.count())
@@ -97,7 +98,7 @@ func TestExport_LogsAFailureAndGoesOn(t *testing.T) {
 	var log bytes.Buffer
 	onNetwork(t, func(n *network) {
 		n.server.name(at(first))
-		n.collectors[first].err = status.Error(codes.PermissionDenied, "not you")
+		n.collectors[first].refuse(status.Error(codes.PermissionDenied, "not you"))
 		n.send()
 		time.Sleep(2*collector.Interval + collector.Timeout)
 		synctest.Wait()
@@ -110,9 +111,9 @@ func TestExport_LogsAFailureAndGoesOn(t *testing.T) {
 }
 
 func TestExport_IsBegunAgainAfterAFailure(t *testing.T) {
-	begun := 0
+	var begun atomic.Int32
 	export := func(c client.Collector) (metric.MeterProvider, func(context.Context) error, error) {
-		if begun++; begun == 1 {
+		if begun.Add(1) == 1 {
 			return nil, nil, errors.New("not now")
 		}
 		return collector.Export(c)
@@ -120,13 +121,14 @@ func TestExport_IsBegunAgainAfterAFailure(t *testing.T) {
 	onNetwork(t, func(n *network) {
 		n.server.name(at(first))
 		n.send()
-		require.Equal(n, 1, begun)
+		synctest.Wait()
+		require.EqualValues(n, 1, begun.Load())
 		time.Sleep(exchange)
 		synctest.Wait()
-		require.Equal(n, 2, begun, "with the next exchange of settings")
+		require.EqualValues(n, 2, begun.Load(), "with the next exchange of settings")
 		time.Sleep(2 * exchange)
 		synctest.Wait()
-		require.Equal(n, 2, begun)
+		require.EqualValues(n, 2, begun.Load())
 		require.NotZero(n, n.collectors[first].count())
 	}, client.WithCollector(export))
 }

@@ -171,6 +171,20 @@ func (c *collecting) count() int {
 	return len(c.exports)
 }
 
+// refuse has exports answered by err.
+func (c *collecting) refuse(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
+// header returns a header of the first export.
+func (c *collecting) header(key string) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.headers[0].Get(key)
+}
+
 // last returns the names of the metrics last exported.
 func (c *collecting) last() []string {
 	c.mu.Lock()
