@@ -23,8 +23,8 @@
 // first needed: [New] and the constructors send nothing.
 //
 // A connection over which two requests in a row have not been answered is replaced, at most every 30
-// seconds: new requests and the sessions take a new one, what is under way keeps the old one until it
-// ends. So is one that its server wants to have replaced. Each endpoint stands for itself: one that is
+// seconds: new requests and the sessions take a new one, what is under way keeps the old one for 30
+// seconds, which is longer than a poll. So is one that its server wants to have replaced. Each endpoint stands for itself: one that is
 // slow or gone holds up nothing that goes to others.
 //
 // # Types of messages

@@ -17,6 +17,8 @@ import (
 // that is busy, failed, or timed out inside. After a lost answer, and after [ErrTimedOut], the message
 // may have been stored already, and is then stored again under the same id.
 //
+// A message with a message group waits for those of its group that were sent before it, in whatever way.
+//
 // A NORMAL message goes at once if few of its topic are under way. Otherwise it waits for a request to
 // end, at most a few milliseconds, and shares the next with others that wait. That makes many
 // goroutines that call Send fast; for the price see [WithoutBatching]. The failure of one message, or
