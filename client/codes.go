@@ -1,9 +1,11 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc/codes"
@@ -103,7 +105,7 @@ func (x exchange) statusError(st *v2.Status) error {
 // transportError turns what grpc returned for a request under ctx, the caller's context without the
 // request's own timeout, into the error to return.
 func (x exchange) transportError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	if ended(ctx) {
 		return x.interrupted(ctx)
 	}
 	if errors.Is(err, ErrClosed) {
@@ -134,9 +136,16 @@ func (x exchange) transportError(ctx context.Context, err error) error {
 	}
 }
 
+// ended says whether ctx has ended, or is about to: the server, which knows the deadline, may notice it
+// first.
+func ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || (ok && !time.Now().Before(deadline))
+}
+
 // interrupted is the error of a request that ended because ctx did.
 func (x exchange) interrupted(ctx context.Context) error {
-	cause := context.Cause(ctx)
+	cause := cmp.Or(context.Cause(ctx), context.DeadlineExceeded)
 	if errors.Is(cause, ErrClosed) {
 		return cause
 	}
