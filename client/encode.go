@@ -13,12 +13,9 @@ type outgoing struct {
 	message v2.Message
 	system  v2.SystemProperties
 	born    timestamppb.Timestamp
-	due     timestamppb.Timestamp
 	// The request for it, if it goes alone.
 	request  v2.SendMessageRequest
 	messages [1]*v2.Message
-
-	tag, group, trace string
 
 	source *Message // what it was made of, to make it once more
 	via    *conn    // which the present attempt goes to
@@ -48,7 +45,7 @@ func typeOf(m *Message) v2.MessageType {
 	}
 }
 
-// encode makes the message of the protocol. Body and maps are shared with m.
+// encode makes the message of the protocol, which shares all it can with m.
 func encode(m *Message, topic *v2.Resource, id, host string) *outgoing {
 	o := &outgoing{source: m}
 	o.message.Topic = topic
@@ -62,12 +59,11 @@ func encode(m *Message, topic *v2.Resource, id, host string) *outgoing {
 	s.MessageType = typeOf(m)
 	s.BornTimestamp = &o.born
 	s.BornHost = host
-	s.Tag = optional(&o.tag, m.Tag)
-	s.MessageGroup = optional(&o.group, m.MessageGroup)
-	s.TraceContext = optional(&o.trace, m.TraceContext)
+	s.Tag = optional(&m.Tag)
+	s.MessageGroup = optional(&m.MessageGroup)
+	s.TraceContext = optional(&m.TraceContext)
 	if !m.DeliveryTime.IsZero() {
-		o.due.Seconds, o.due.Nanos = m.DeliveryTime.Unix(), int32(m.DeliveryTime.Nanosecond())
-		s.DeliveryTimestamp = &o.due
+		s.DeliveryTimestamp = timestamppb.New(m.DeliveryTime)
 	}
 	if m.LiteTopic != "" {
 		s.LiteTopic = new(m.LiteTopic)
@@ -105,13 +101,12 @@ func (o *outgoing) stamp(now time.Time, q *queue) *v2.Message {
 	return &o.message
 }
 
-// optional fills in one of the protocol's optional fields, which are absent when empty.
-func optional(field *string, value string) *string {
-	if value == "" {
+// optional is one of the protocol's optional fields, which are absent when empty.
+func optional(value *string) *string {
+	if *value == "" {
 		return nil
 	}
-	*field = value
-	return field
+	return value
 }
 
 // batchOverhead is what the server stores with each message besides body and properties, at most.

@@ -42,19 +42,19 @@ func TestLinger_EndsWhenTheRequestIsFull(t *testing.T) {
 		})
 		requests := n.logSends(single[0])
 		p := n.producer(client.WithLinger(time.Hour))
-		for range 128 {
+		for range 256 {
 			p.SendAsync(n.Context(), message("orders", "x"), nil)
 		}
 		synctest.Wait()
-		require.Equal(n, []int{128}, requests.sizes(), "messages")
+		require.Equal(n, []int{256}, requests.sizes(), "messages")
 		for range 3 {
 			p.SendAsync(n.Context(), &client.Message{Topic: "orders", Body: make([]byte, 40_000)}, nil)
 		}
 		synctest.Wait()
-		require.Equal(n, []int{128, 2}, requests.sizes(), "bytes")
+		require.Equal(n, []int{256, 2}, requests.sizes(), "bytes")
 		start := time.Now()
 		require.NoError(n, p.Flush(n.Context()))
-		require.Equal(n, []int{128, 2, 1}, requests.sizes(), "and the rest by Flush")
+		require.Equal(n, []int{256, 2, 1}, requests.sizes(), "and the rest by Flush")
 		require.Zero(n, time.Since(start))
 	})
 }

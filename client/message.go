@@ -5,7 +5,7 @@ import "time"
 // Message is a message as it is sent, or as it was received.
 //
 // A message to be sent is not changed, and may be sent again as another message. Until the call has
-// returned, or its callback has been called, its body and maps must not be changed either.
+// returned, or its callback has been called, it must not be changed by the caller either.
 type Message struct {
 	Topic string
 	Body  []byte // at least one byte, at most what the server allows: 4 MiB unless configured

@@ -15,6 +15,7 @@ import (
 type outbox struct {
 	producer *Producer
 	workers  sync.WaitGroup
+	answers  sync.Pool // of chan sendResult, empty, with room for one
 
 	mu      sync.Mutex // guards what follows, and the lanes; never held during a request or a callback
 	groups  map[groupKey]*sendLane
@@ -55,7 +56,11 @@ func (o *outbox) send(ctx context.Context, s *shipment) (Receipt, error) {
 		return o.producer.sendAlone(ctx, s)
 	}
 	j := newJob(ctx, s, nil)
-	j.answer = make(chan sendResult, 1)
+	j.answer, _ = o.answers.Get().(chan sendResult)
+	if j.answer == nil {
+		j.answer = make(chan sendResult, 1)
+	}
+	defer o.answers.Put(j.answer) // nothing is sent after the answer
 	o.putLocked(l, j)
 	o.mu.Unlock()
 	select {
@@ -161,9 +166,26 @@ func (o *outbox) work() {
 	l, jobs := o.next(nil)
 	for len(jobs) > 0 {
 		o.producer.do(jobs)
-		// Whoever has been answered may have more to send: it shall be part of the next request.
-		runtime.Gosched()
+		o.gather(l, len(jobs))
 		l, jobs = o.next(l)
+	}
+}
+
+// gather gives way to those that have just been answered: what they send next shall be part of the next
+// request of the lane. It ends when that would be full, or nothing has come for some turns.
+func (o *outbox) gather(l *sendLane, answered int) {
+	const enough = 32
+	for before, fruitless := 0, 0; fruitless < min(answered, enough); fruitless++ {
+		runtime.Gosched()
+		o.mu.Lock()
+		waiting := len(l.waiting)
+		o.mu.Unlock()
+		if waiting >= l.batch {
+			return
+		}
+		if waiting > before {
+			before, fruitless = waiting, 0
+		}
 	}
 }
 

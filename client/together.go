@@ -9,7 +9,7 @@ import (
 
 const (
 	// maxBatchMessages bounds the messages of one request: more bring nothing, and cost latency.
-	maxBatchMessages = 128
+	maxBatchMessages = 256
 	// batchShare is how much of the server's limit for one body a whole batch may fill, in percent.
 	// The server encodes the batch into one such body, with fields of its own.
 	batchShare = 90

@@ -177,11 +177,11 @@ func TestSend_WaitsForALargeRequestEvenIfItIsTheOnlyOne(t *testing.T) {
 
 func TestSend_DoesNotHoldBackAFullRequest(t *testing.T) {
 	atGate(t, func(g *gate, p *client.Producer) {
-		results := g.send(p, "x", 300)
-		require.Equal(g, []int{128, 128}, g.sizes())
+		results := g.send(p, "x", 600)
+		require.Equal(g, []int{256, 256}, g.sizes())
 		close(g.opened)
 		g.allStored(results)
-		require.Equal(g, []int{128, 128, 44}, g.sizes())
+		require.Equal(g, []int{256, 256, 88}, g.sizes())
 	})
 }
 
@@ -366,10 +366,10 @@ func TestWithLinger_WaitsForOthers(t *testing.T) {
 		require.Equal(n, time.Second, time.Since(start))
 		require.Equal(n, []int{2}, g.allSizes())
 
-		send(128 + 3)
-		require.Equal(n, []int{2, 128}, g.allSizes(), "a full request does not wait")
+		send(256 + 3)
+		require.Equal(n, []int{2, 256}, g.allSizes(), "a full request does not wait")
 		time.Sleep(time.Second)
-		require.Equal(n, []int{2, 128, 3}, g.allSizes())
+		require.Equal(n, []int{2, 256, 3}, g.allSizes())
 
 		send(4)
 		start = time.Now()
@@ -377,7 +377,7 @@ func TestWithLinger_WaitsForOthers(t *testing.T) {
 		send(5)
 		require.NoError(n, p.Close())
 		require.Less(n, time.Since(start), time.Second)
-		require.Equal(n, []int{2, 128, 3, 4, 5}, g.allSizes())
+		require.Equal(n, []int{2, 256, 3, 4, 5}, g.allSizes())
 	})
 }
 

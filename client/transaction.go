@@ -185,7 +185,7 @@ func (tx *Transaction) tell(ctx context.Context, op string, resolution v2.Transa
 	}
 	err := p.endTransaction(ctx, op, half.via, &v2.EndTransactionRequest{
 		Topic: half.message.Topic, MessageId: half.system.MessageId, TransactionId: half.transaction,
-		Resolution: resolution, Source: v2.TransactionSource_SOURCE_CLIENT, TraceContext: half.trace,
+		Resolution: resolution, Source: v2.TransactionSource_SOURCE_CLIENT, TraceContext: half.system.GetTraceContext(),
 	})
 	return expired(err, tx.doubt)
 }
