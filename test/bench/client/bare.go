@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/md5"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -178,6 +182,9 @@ func (r *receiver) poll(ctx context.Context) (int, error) {
 		}
 		if m := frame.GetMessage(); m != nil {
 			s := m.GetSystemProperties()
+			if err := checkDigest(s.GetBodyDigest(), m.GetBody()); err != nil {
+				return 0, err
+			}
 			ack.Entries = append(ack.Entries, &v2.AckMessageEntry{MessageId: s.GetMessageId(), ReceiptHandle: s.GetReceiptHandle()})
 		}
 	}
@@ -189,4 +196,22 @@ func (r *receiver) poll(ctx context.Context) (int, error) {
 		err = fmt.Errorf("bench: acknowledge: %v", answer.GetStatus())
 	}
 	return len(ack.Entries), err
+}
+
+// checkDigest does what every client has to do with what it receives.
+func checkDigest(d *v2.Digest, body []byte) error {
+	var found string
+	switch d.GetType() {
+	case v2.DigestType_MD5:
+		sum := md5.Sum(body)
+		found = hex.EncodeToString(sum[:])
+	case v2.DigestType_CRC32:
+		found = strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 16)
+	default:
+		return fmt.Errorf("bench: no digest to check: %v", d)
+	}
+	if !strings.EqualFold(found, d.GetChecksum()) {
+		return fmt.Errorf("bench: the body's digest is %s and not %s", found, d.GetChecksum())
+	}
+	return nil
 }
