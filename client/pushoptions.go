@@ -10,7 +10,7 @@ const (
 	DefaultCachedMessages = 4096
 	DefaultCachedBytes    = 64 << 20
 	DefaultConcurrency    = 20
-	DefaultPolls          = 4
+	DefaultPolls          = 16
 	DefaultDrainTimeout   = 30 * time.Second
 )
 
