@@ -51,11 +51,9 @@ func (p *Producer) accept(ctx context.Context, m *Message, done func(Receipt, er
 		p.window.leave()
 		return err
 	}
-	p.outbox.sendLater(newJob(ctx, s, func(r Receipt, err error) {
-		done(r, err)
-		p.window.leave()
-		p.pending.Done()
-	}))
+	j := newJob(ctx, s, done)
+	j.accepted = p
+	p.outbox.sendLater(j)
 	return nil
 }
 
@@ -80,35 +78,32 @@ func (p *Producer) Flush(ctx context.Context) error {
 type window struct {
 	slots chan struct{} // one in it for each message accepted and not settled
 
-	mu    sync.Mutex    // guards what follows
-	count int           // messages accepted and not settled
-	empty chan struct{} // closed when count returns to 0; nil if nobody waits
+	mu    sync.Mutex    // guards empty
+	empty chan struct{} // closed when there are none; nil if nobody waits
 }
 
 // enter takes a place, and waits for one while ctx and the producer's work last.
 func (w *window) enter(ctx, work context.Context) error {
 	select {
 	case w.slots <- struct{}{}:
+		return nil
 	default:
-		select {
-		case w.slots <- struct{}{}:
-		case <-work.Done():
-			return context.Cause(work)
-		case <-ctx.Done():
-			return fmt.Errorf("client: send: the window of %d messages is full: %w", cap(w.slots), context.Cause(ctx))
-		}
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.count++
-	return nil
+	select {
+	case w.slots <- struct{}{}:
+		return nil
+	case <-work.Done():
+		return context.Cause(work)
+	case <-ctx.Done():
+		return fmt.Errorf("client: send: the window of %d messages is full: %w", cap(w.slots), context.Cause(ctx))
+	}
 }
 
 // emptied returns what is closed when no message is under way, unless there is none already.
 func (w *window) emptied() (empty <-chan struct{}, already bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.count == 0 {
+	if len(w.slots) == 0 {
 		return nil, true
 	}
 	if w.empty == nil {
@@ -119,10 +114,13 @@ func (w *window) emptied() (empty <-chan struct{}, already bool) {
 
 func (w *window) leave() {
 	<-w.slots
+	if len(w.slots) > 0 {
+		return
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.count--
-	if w.count == 0 && w.empty != nil {
+	// Whoever waits may have begun to since then, for a message that has come since then.
+	if len(w.slots) == 0 && w.empty != nil {
 		close(w.empty)
 		w.empty = nil
 	}

@@ -32,6 +32,7 @@ type job struct {
 	size     int                  // that it would take in the server
 	answer   chan sendResult      // with room for one; nil if there is done
 	done     func(Receipt, error) // called once, by whoever sets settled
+	accepted *Producer            // in whose window it is; nil if in none
 	settled  atomic.Bool
 	taken    bool // guarded by the outbox: it does not wait any more
 }
@@ -48,6 +49,10 @@ func (j *job) settle(r Receipt, err error) {
 		j.answer <- sendResult{r, err}
 	default:
 		j.done(r, err)
+		if p := j.accepted; p != nil {
+			p.window.leave()
+			p.pending.Done()
+		}
 	}
 }
 
