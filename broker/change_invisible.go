@@ -26,7 +26,7 @@ func (s *service) changeInvisible(ctx context.Context, req *v2.ChangeInvisibleDu
 	if err := checkInvisible(req.GetInvisibleDuration(), 0); err != nil {
 		return "", err
 	}
-	if _, ok := s.store.sessions.settings(id); !ok {
+	if _, ok := s.sessions.settings(id); !ok {
 		return "", errNoSettings()
 	}
 	h, err := parseHandle(req.GetReceiptHandle())
@@ -59,6 +59,7 @@ func (s *subscription) changeInvisible(h handle, invisible int64, suspend bool) 
 		}
 		return handle{}, errNotInFlight()
 	}
+	h.broker = s.store.name
 	h.popTime, h.invisible = f.change(now, invisible, suspend)
 	return h, nil
 }

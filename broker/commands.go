@@ -61,11 +61,10 @@ func (b *Broker) StackTrace(ctx context.Context, client string) (string, error) 
 // Reconnect tells a client to connect anew. There is no answer to that. It fails with
 // [ErrUnreachable]. (No release of the server tells its clients so, but the protocol has it.)
 func (b *Broker) Reconnect(client string) error {
-	nonce := b.store.commands.nonce()
-	command := &v2.TelemetryCommand{Command: &v2.TelemetryCommand_ReconnectEndpointsCommand{
-		ReconnectEndpointsCommand: &v2.ReconnectEndpointsCommand{Nonce: nonce},
-	}}
-	if !b.store.sessions.command(client, command) {
+	s, ok := b.store.proxies.reaching(client)
+	if !ok || !s.command(client, &v2.TelemetryCommand{Command: &v2.TelemetryCommand_ReconnectEndpointsCommand{
+		ReconnectEndpointsCommand: &v2.ReconnectEndpointsCommand{Nonce: s.commands.nonce()},
+	}}) {
 		return fmt.Errorf("%w: %q", ErrUnreachable, client)
 	}
 	return nil
@@ -77,9 +76,13 @@ func (b *Broker) ask(
 ) (*v2.TelemetryCommand, error) {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
-	nonce, answer := b.store.commands.expect(client)
-	defer b.store.commands.forget(nonce)
-	if !b.store.sessions.command(client, command(nonce)) {
+	s, ok := b.store.proxies.reaching(client)
+	if !ok {
+		return nil, fmt.Errorf("%w: %q", ErrUnreachable, client)
+	}
+	nonce, answer := s.commands.expect(client)
+	defer s.commands.forget(nonce)
+	if !s.command(client, command(nonce)) {
 		return nil, fmt.Errorf("%w: %q", ErrUnreachable, client)
 	}
 	select {
@@ -90,7 +93,7 @@ func (b *Broker) ask(
 		return a, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("broker: wait for the answer of client %q: %w", client, ctx.Err())
-	case <-b.served:
+	case <-b.closed:
 		return nil, fmt.Errorf("%w: %q: the broker is closed", ErrUnreachable, client)
 	}
 }

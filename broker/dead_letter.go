@@ -22,7 +22,7 @@ func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLette
 	if err := checkTopicAndGroup(req.GetTopic(), req.GetGroup()); err != nil {
 		return err
 	}
-	if _, ok := s.store.sessions.settings(id); !ok {
+	if _, ok := s.sessions.settings(id); !ok {
 		return errNoSettings()
 	}
 	h, err := parseHandle(req.GetReceiptHandle())

@@ -28,7 +28,7 @@ func (s *service) endTransaction(ctx context.Context, req *v2.EndTransactionRequ
 	}
 	id := halfID{req.GetTopic().GetName(), req.GetTransactionId()}
 	byCheck := req.GetSource() == v2.TransactionSource_SOURCE_SERVER_CHECK
-	if !s.store.transactions.end(id, req.GetResolution(), byCheck) {
+	if !s.store.transactions.end(id, s.sessions, req.GetResolution(), byCheck) {
 		return refuse(v2.Code_INTERNAL_SERVER_ERROR, "cannot found transaction data")
 	}
 	return nil

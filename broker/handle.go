@@ -29,6 +29,7 @@ type handle struct {
 	invisible int64
 	revive    int64
 	kind      topicKind
+	broker    string // the name of the one that holds the message
 	queue     int64
 	offset    int64
 	commit    int64 // -1 if absent
@@ -42,14 +43,15 @@ func (h handle) String() string {
 	for _, n := range [...]int64{h.start, h.popTime, h.invisible, h.revive, int64(h.kind)} {
 		b = append(strconv.AppendInt(b, n, 10), ' ')
 	}
-	b = append(b, brokerName...)
+	b = append(b, h.broker...)
 	for _, n := range [...]int64{h.queue, h.offset, h.commit} {
 		b = strconv.AppendInt(append(b, ' '), n, 10)
 	}
 	return string(b)
 }
 
-// parseHandle reads a handle. The ninth field may be absent, the name of the broker may be any.
+// parseHandle reads a handle. The ninth field may be absent, the name of the broker may be any: what
+// it means is for who has several to choose from.
 func parseHandle(text string) (handle, error) {
 	fields := strings.Split(text, " ")
 	if len(fields) < 8 {
@@ -61,6 +63,7 @@ func parseHandle(text string) (handle, error) {
 	}
 	for i, target := range targets[:min(len(fields), len(targets))] {
 		if target == nil {
+			h.broker = fields[i]
 			continue
 		}
 		n, err := strconv.ParseInt(fields[i], 10, 64)

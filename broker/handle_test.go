@@ -8,7 +8,7 @@ import (
 )
 
 func TestHandle_IsNineFields(t *testing.T) {
-	h := handle{start: 1, popTime: 1795511628235, invisible: 10000, revive: 3, kind: kindRetry, queue: 2, offset: 5, commit: 221919279}
+	h := handle{start: 1, popTime: 1795511628235, invisible: 10000, revive: 3, kind: kindRetry, broker: "broker-a", queue: 2, offset: 5, commit: 221919279}
 	const text = "1 1795511628235 10000 3 1 broker-a 2 5 221919279"
 	require.Equal(t, text, h.String())
 	parsed, err := parseHandle(text)
@@ -19,7 +19,7 @@ func TestHandle_IsNineFields(t *testing.T) {
 func TestParseHandle_TakesEightFieldsAndAnyBrokerName(t *testing.T) {
 	h, err := parseHandle("1 2 3 4 0 elsewhere 5 6")
 	require.NoError(t, err)
-	require.Equal(t, handle{start: 1, popTime: 2, invisible: 3, revive: 4, queue: 5, offset: 6, commit: -1}, h)
+	require.Equal(t, handle{start: 1, popTime: 2, invisible: 3, revive: 4, broker: "elsewhere", queue: 5, offset: 6, commit: -1}, h)
 }
 
 func TestParseHandle_RefusesWhatItCannotRead(t *testing.T) {

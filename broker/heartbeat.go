@@ -16,7 +16,7 @@ func (s *service) heartbeat(ctx context.Context, req *v2.HeartbeatRequest) error
 	if err != nil {
 		return err
 	}
-	settings, ok := s.store.sessions.settings(id)
+	settings, ok := s.sessions.settings(id)
 	if !ok {
 		return errNoSettings()
 	}
@@ -33,6 +33,6 @@ func (s *service) heartbeat(ctx context.Context, req *v2.HeartbeatRequest) error
 	default:
 		return refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, t.String())
 	}
-	s.store.sessions.touch(id)
+	s.sessions.touch(id)
 	return nil
 }

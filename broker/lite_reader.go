@@ -166,7 +166,7 @@ func (r *liteReader) exclude(c *liteClient, l *orderedLane) {
 // notify tells a client that it has lost a lite topic. It does not matter if the client cannot be
 // told: what it says next of its subscriptions holds.
 func (r *liteReader) notify(id, name string) {
-	r.sub.store.sessions.command(id, &v2.TelemetryCommand{
+	r.sub.store.proxies.command(id, &v2.TelemetryCommand{
 		Command: &v2.TelemetryCommand_NotifyUnsubscribeLiteCommand{
 			NotifyUnsubscribeLiteCommand: &v2.NotifyUnsubscribeLiteCommand{LiteTopic: name},
 		},

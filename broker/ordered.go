@@ -147,7 +147,8 @@ func (l *orderedLane) deliver(o *outstanding, start int64, p *pull) {
 	o.popTime, o.visible, o.renewal = t.popTime, t.popTime+p.invisible, newRenewal(p, t.count-1)
 	p.take(delivery{entry: o.held, attempt: t.count, handle: handle{
 		start: start, popTime: o.popTime, invisible: p.invisible, revive: reviveOrdered,
-		kind: kindTopic, queue: int64(l.id), offset: o.offset, commit: o.held.commit, lite: l.lite,
+		kind: kindTopic, broker: l.sub.store.name, queue: int64(l.id), offset: o.offset, commit: o.held.commit,
+		lite: l.lite,
 	}})
 }
 

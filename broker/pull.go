@@ -15,6 +15,7 @@ const maxWaiters = 1024
 // the lock of the subscription, else to the call.
 type pull struct {
 	client    string
+	proxy     *sessions // through which the client came
 	filter    filter
 	max       int
 	invisible int64  // milliseconds

@@ -23,9 +23,9 @@ type recallHandle struct {
 	messageID     string
 }
 
-// recallHandleOf gives the handle of a message that waits for its time.
-func recallHandleOf(m *v2.Message) string {
-	text := fmt.Sprintf("v1 %s %s %d %s", m.GetTopic().GetName(), brokerName,
+// recallHandleOf gives the handle of a message that waits for its time at a broker.
+func recallHandleOf(broker string, m *v2.Message) string {
+	text := fmt.Sprintf("v1 %s %s %d %s", m.GetTopic().GetName(), broker,
 		secondOf(deliveryOf(m))+1, m.GetSystemProperties().GetMessageId())
 	return base64.URLEncoding.EncodeToString([]byte(text))
 }
@@ -83,7 +83,7 @@ func (s *service) recallable(h recallHandle, topic string) error {
 		return errRecall("recall failed, operation is forbidden")
 	case h.topic != topic:
 		return errRecall("recall failed, topic not match")
-	case h.broker != brokerName:
+	case h.broker != s.store.name:
 		return errRecall("recall failed, broker service not available")
 	case left <= 0 || left >= maxRecall.Milliseconds():
 		return errRecall("recall failed, timestamp invalid")

@@ -51,7 +51,7 @@ func (s *service) deliver(stream receiveStream, topic *v2.Resource, got []delive
 
 // receive checks the request, and pops or waits. It gives at least one message, or an error.
 func (s *service) receive(ctx context.Context, id string, req *v2.ReceiveMessageRequest) (*subscription, *pull, error) {
-	settings, ok := s.store.sessions.settings(id)
+	settings, ok := s.sessions.settings(id)
 	if !ok {
 		return nil, nil, errNoSettings()
 	}
@@ -114,6 +114,7 @@ func (s *service) readable(topic, group *v2.Resource, client v2.ClientType) (*su
 func (s *service) pull(req *v2.ReceiveMessageRequest, id string) (*pull, error) {
 	p := &pull{
 		client:    id,
+		proxy:     s.sessions,
 		max:       min(int(req.GetBatchSize()), maxBatch),
 		invisible: req.GetInvisibleDuration().AsDuration().Milliseconds(),
 		attemptID: req.GetAttemptId(),

@@ -14,6 +14,7 @@ const (
 
 // A renewal extends a delivery until its client settles it, goes, or has had it for too long.
 type renewal struct {
+	proxy    *sessions // which extends
 	client   string
 	since    int64 // Unix milliseconds
 	times    int
@@ -24,13 +25,13 @@ func newRenewal(p *pull, failures int32) *renewal {
 	if p.renewFor == "" {
 		return nil
 	}
-	return &renewal{client: p.renewFor, since: p.now, failures: failures}
+	return &renewal{proxy: p.proxy, client: p.renewFor, since: p.now, failures: failures}
 }
 
 // extend gives how long, in milliseconds, a delivery stays invisible from now on, and what extends
 // it after that: nothing, if its client has gone, or has held it for too long.
 func (s *subscription) extend(r *renewal, now int64) (int64, *renewal) {
-	if _, there := s.store.sessions.settings(r.client); !there {
+	if _, there := r.proxy.settings(r.client); !there {
 		return abandonedAfter, nil
 	}
 	if now-r.since >= renewFor {
@@ -44,14 +45,14 @@ func (s *subscription) extend(r *renewal, now int64) (int64, *renewal) {
 	return step.Milliseconds(), r
 }
 
-// abandon brings back soon what is extended for a client.
-func (s *subscription) abandon(client string) {
+// abandon brings back soon what a proxy extends for a client.
+func (s *subscription) abandon(at *sessions, client string) {
 	s.mu.Lock()
 	defer s.unlock()
 	now := nowMillis()
 	for _, l := range s.all() {
 		for _, f := range l.flights() {
-			if r := f.renewing(); r != nil && r.client == client {
+			if r := f.renewing(); r != nil && r.proxy == at && r.client == client {
 				f.abandon(now)
 			}
 		}

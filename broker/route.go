@@ -33,6 +33,6 @@ func (s *service) messageQueue(r *v2.Resource, t *topic, id int32) *v2.MessageQu
 		Topic:      r,
 		Id:         id,
 		Permission: t.Permission.proto(),
-		Broker:     &v2.Broker{Name: brokerName, Id: 0, Endpoints: s.endpoints},
+		Broker:     &v2.Broker{Name: s.store.name, Id: 0, Endpoints: s.endpoints},
 	}
 }

@@ -12,22 +12,22 @@ type scheduler struct {
 	queue deadlines
 
 	kick chan struct{} // capacity 1: the earliest deadline has changed
+	// What follows is of the present start.
 	stop chan struct{} // closed by close
 	done chan struct{} // closed when the goroutine has ended
 }
 
 func newScheduler() *scheduler {
-	return &scheduler{
-		kick: make(chan struct{}, 1),
-		stop: make(chan struct{}),
-		done: make(chan struct{}),
-	}
+	return &scheduler{kick: make(chan struct{}, 1)}
 }
 
-// start starts the goroutine, which ends by close.
-func (s *scheduler) start() { go s.run() }
+// start starts the goroutine, which ends by close. What was due before comes first.
+func (s *scheduler) start() {
+	s.stop, s.done = make(chan struct{}), make(chan struct{})
+	go s.run(s.stop, s.done)
+}
 
-// close ends the goroutine and waits for it. It is called once, after start.
+// close ends the goroutine and waits for it. It is called once for each start.
 func (s *scheduler) close() {
 	close(s.stop)
 	<-s.done
@@ -54,8 +54,8 @@ func (s *scheduler) remove(d *deadline) {
 	s.mu.Unlock()
 }
 
-func (s *scheduler) run() {
-	defer close(s.done)
+func (s *scheduler) run(stop <-chan struct{}, done chan<- struct{}) {
+	defer close(done)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -63,7 +63,7 @@ func (s *scheduler) run() {
 		select {
 		case <-timer.C:
 		case <-s.kick:
-		case <-s.stop:
+		case <-stop:
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"slices"
@@ -18,6 +17,15 @@ func (s *service) SendMessage(ctx context.Context, req *v2.SendMessageRequest) (
 }
 
 func (s *service) send(ctx context.Context, messages []*v2.Message) ([]*v2.SendResultEntry, error) {
+	t, err := s.sendable(ctx, messages)
+	if err != nil {
+		return nil, err
+	}
+	return s.take(ctx, t, messages, placement{through: s.sessions}), nil
+}
+
+// sendable checks all messages of a request, and finds their topic.
+func (s *service) sendable(ctx context.Context, messages []*v2.Message) (*topic, error) {
 	if _, err := clientID(ctx); err != nil {
 		return nil, err
 	}
@@ -40,11 +48,16 @@ func (s *service) send(ctx context.Context, messages []*v2.Message) ([]*v2.SendR
 	if !t.Permission.writable() {
 		return nil, refuse(v2.Code_FORBIDDEN, "no writable queue")
 	}
+	return t, nil
+}
+
+// take takes messages that have been checked.
+func (s *service) take(ctx context.Context, t *topic, messages []*v2.Message, p placement) []*v2.SendResultEntry {
 	host, kept := clientHost(ctx), make([]*v2.Message, len(messages))
 	for i, m := range messages {
 		kept[i] = toStore(m, host)
 	}
-	return s.store.keep(t, kept), nil
+	return s.store.keep(t, kept, p)
 }
 
 func checkBatch(messages []*v2.Message, now time.Time) error {
@@ -121,35 +134,18 @@ func typeOf(m *v2.Message) v2.MessageType {
 }
 
 // keep takes messages for a topic, and gives the result of each.
-func (s *store) keep(t *topic, messages []*v2.Message) []*v2.SendResultEntry {
-	queue, m := t.queuing(), messages[0]
+func (s *store) keep(t *topic, messages []*v2.Message, p placement) []*v2.SendResultEntry {
+	queue, m := t.queuing(p), messages[0]
 	u := undelivered{t, queue(m), m}
 	switch { // those that are not stored at once come alone
 	case typeOf(m) == v2.MessageType_TRANSACTION:
-		return []*v2.SendResultEntry{sent(m, s.transactions.begin(u))}
+		return []*v2.SendResultEntry{sent(m, s.transactions.begin(u, p.through))}
 	case isLater(m, nowMillis()):
 		entry := sent(m, s.delays.add(u))
-		entry.RecallHandle = recallHandleOf(m)
+		entry.RecallHandle = recallHandleOf(s.name, m)
 		return []*v2.SendResultEntry{entry}
 	}
 	return storeAll(t, queue, messages)
-}
-
-// queuing gives what tells in which queue each message of a request is stored: that of its message
-// group or lite topic, or the one whose number is its priority. Those that have none of these go to
-// one queue together, another one for each request.
-func (t *topic) queuing() func(*v2.Message) int {
-	robin := int(t.robin.Add(1)) % len(t.logs)
-	return func(m *v2.Message) int {
-		sp := m.GetSystemProperties()
-		if key := cmp.Or(sp.GetMessageGroup(), sp.GetLiteTopic()); key != "" {
-			return queueOf(key, len(t.logs))
-		}
-		if sp.Priority != nil {
-			return min(int(sp.GetPriority()), len(t.logs)-1)
-		}
-		return robin
-	}
 }
 
 // storeAll stores messages in their queues.

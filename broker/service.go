@@ -22,6 +22,7 @@ type service struct {
 	v2.UnimplementedMessagingServiceServer
 
 	store     *store
+	sessions  *sessions
 	limits    Limits
 	endpoints *v2.Endpoints // where this broker is reached, as routes say
 	logger    *slog.Logger

@@ -9,16 +9,25 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
-// sessions is what clients have said of themselves, by client id. A session begins with the
-// settings of a Telemetry stream and outlives the stream: it ends by NotifyClientTermination, or
+// sessions is what clients have said of themselves to a proxy, by client id. A session begins with
+// the settings of a Telemetry stream and outlives the stream: it ends by NotifyClientTermination, or
 // when nothing has been heard for a time.
 type sessions struct {
 	expiry    int64 // milliseconds
 	scheduler *scheduler
-	gone      func(client string) // told of a session's end, with no lock held
+	commands  *commands
+	bereft    bereft
 
 	mu sync.Mutex // guards what follows and the sessions in it
 	by map[string]*session
+}
+
+// bereft is told of clients that are there no more, with no lock held.
+type bereft interface {
+	// abandon is called when a session has ended.
+	abandon(at *sessions, client string)
+	// abandonLite is called when a client has broken off its telemetry stream.
+	abandonLite(client string)
 }
 
 // A session is one client.
@@ -31,8 +40,11 @@ type session struct {
 	seen     int64        // Unix milliseconds
 }
 
-func newSessions(expiry time.Duration, sch *scheduler, gone func(string)) *sessions {
-	return &sessions{expiry: expiry.Milliseconds(), scheduler: sch, gone: gone, by: make(map[string]*session)}
+func newSessions(expiry time.Duration, sch *scheduler, told bereft) *sessions {
+	return &sessions{
+		expiry: expiry.Milliseconds(), scheduler: sch, bereft: told,
+		commands: &commands{expected: make(map[string]expectation)}, by: make(map[string]*session),
+	}
 }
 
 // put begins a session, or gives it other settings. Commands to the client go to out from now on.
@@ -71,14 +83,22 @@ func (s *sessions) command(client string, command *v2.TelemetryCommand) bool {
 	return ok && c.out != nil && c.out.post(command)
 }
 
-// producers gives the outboxes of those who have said that they send to a topic, by client id.
-func (s *sessions) producers(topic string) []*outbox {
+// reaches tells whether a client has a telemetry stream.
+func (s *sessions) reaches(client string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var all []*outbox
+	c, ok := s.by[client]
+	return ok && c.out != nil
+}
+
+// producers gives those who have said that they send to a topic, by client id.
+func (s *sessions) producers(topic string) []producer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []producer
 	for _, client := range slices.Sorted(maps.Keys(s.by)) {
 		if c := s.by[client]; c.out != nil && c.publishes(topic) {
-			all = append(all, c.out)
+			all = append(all, producer{s, c.out})
 		}
 	}
 	return all
@@ -119,14 +139,14 @@ func (s *sessions) end(client string) (*v2.Settings, bool) {
 		return nil, false
 	}
 	s.scheduler.remove(&c.deadline)
-	s.gone(client)
+	s.bereft.abandon(s, client)
 	return c.settings, true
 }
 
 // expire ends the session if the client was not heard of, else sleeps until that can be so.
 func (c *session) expire(now int64) {
 	if at, over := c.over(now); over {
-		c.all.gone(c.client)
+		c.all.bereft.abandon(c.all, c.client)
 	} else if at > 0 {
 		c.all.scheduler.set(&c.deadline, at)
 	}

@@ -70,7 +70,7 @@ func (l *sharedLane) hand(e *entry, start int64, p *pull) {
 	l.leases[l.next] = ls
 	p.take(delivery{entry: *e, attempt: e.attempt + 1, handle: handle{
 		start: start, popTime: p.now, invisible: p.invisible, revive: l.next % reviveQueues,
-		kind: l.kind, queue: int64(l.id), offset: l.next, commit: e.commit,
+		kind: l.kind, broker: l.sub.store.name, queue: int64(l.id), offset: l.next, commit: e.commit,
 	}})
 }
 

@@ -17,17 +17,17 @@ const (
 	deadLetterPrefix = "%DLQ%"
 )
 
-// A store is all topics and groups by name, what is on its way there, and who is there. Its lock is
+// A store is all topics and groups by name, what is on its way there, and who reaches it. Its lock is
 // held for look-ups only; the locks of subscriptions come before it, never after.
 type store struct {
+	name         string // of the broker, as routes and receipt handles say
 	autoCreate   bool
 	recall       bool  // what waits for its time may be taken back
 	retain       int64 // messages of a queue; 0 for all
 	scheduler    *scheduler
-	sessions     *sessions
+	proxies      proxies
 	delays       *delays
 	transactions *transactions
-	commands     *commands
 	revive       int64  // milliseconds from the end of a lease to the redelivery
 	storeHost    string // what messages say of where they are stored
 	commit       atomic.Int64
@@ -39,6 +39,7 @@ type store struct {
 
 func newStore(opts Options, limits Limits, sch *scheduler) *store {
 	s := &store{
+		name:       brokerName,
 		delays:     newDelays(sch),
 		autoCreate: opts.AutoCreate,
 		recall:     opts.Recall,
@@ -48,9 +49,7 @@ func newStore(opts Options, limits Limits, sch *scheduler) *store {
 		topics:     make(map[string]*topic),
 		groups:     make(map[string]*group),
 	}
-	s.sessions = newSessions(limits.ClientExpiry, sch, s.abandon)
 	s.transactions = newTransactions(s, limits)
-	s.commands = &commands{expected: make(map[string]expectation)}
 	return s
 }
 
@@ -217,11 +216,11 @@ func (s *store) subscription(g *group, t *topic) *subscription {
 	return sub
 }
 
-// abandon brings back soon what is extended for a client that has gone, and ends its subscriptions
-// to lite topics.
-func (s *store) abandon(client string) {
+// abandon brings back soon what a proxy extends for a client that has gone, and ends its
+// subscriptions to lite topics.
+func (s *store) abandon(at *sessions, client string) {
 	for _, sub := range s.subscriptions() {
-		sub.abandon(client)
+		sub.abandon(at, client)
 	}
 	s.abandonLite(client)
 }

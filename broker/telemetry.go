@@ -31,17 +31,25 @@ func (s *service) Telemetry(stream telemetryStream) error {
 	if err != nil {
 		return stream.Send(&v2.TelemetryCommand{Status: statusOf(err)})
 	}
+	return s.sessions.converse(id, stream, s.merge)
+}
+
+// A merger checks settings and gives them with what the broker decides.
+type merger func(sent *v2.Settings) (*v2.Settings, error)
+
+// converse talks with a client until it says no more.
+func (s *sessions) converse(id string, stream telemetryStream, merge merger) error {
 	out := openOutbox(stream.Send)
-	err = s.converse(id, stream, out)
-	if s.store.sessions.detach(id, out) && err != nil {
-		s.store.abandonLite(id) // the client has broken off; what it says of them when it is back holds
+	err := s.listen(id, stream, out, merge)
+	if s.detach(id, out) && err != nil {
+		s.bereft.abandonLite(id) // the client has broken off; what it says of them when it is back holds
 	}
 	out.close()
 	return err
 }
 
-// converse reads what a client says until it says no more.
-func (s *service) converse(id string, stream telemetryStream, out *outbox) error {
+// listen reads what a client says, and lets it be answered.
+func (s *sessions) listen(id string, stream telemetryStream, out *outbox, merge merger) error {
 	for {
 		command, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -52,14 +60,14 @@ func (s *service) converse(id string, stream telemetryStream, out *outbox) error
 		}
 		settings := command.GetSettings()
 		if settings == nil { // the answer to a command, or nothing
-			s.store.commands.answered(id, command)
+			s.commands.answered(id, command)
 			continue
 		}
-		merged, err := s.merge(settings)
+		merged, err := merge(settings)
 		if err != nil {
 			return telemetryError(err)
 		}
-		s.store.sessions.put(id, settings, out)
+		s.put(id, settings, out)
 		out.post(&v2.TelemetryCommand{
 			Status: statusOf(nil), Command: &v2.TelemetryCommand_Settings{Settings: merged},
 		})

@@ -18,7 +18,7 @@ func (s *service) terminate(ctx context.Context, req *v2.NotifyClientTermination
 	if err != nil {
 		return err
 	}
-	settings, ok := s.store.sessions.end(id)
+	settings, ok := s.sessions.end(id)
 	if !ok {
 		return errNoSettings()
 	}

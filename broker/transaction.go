@@ -48,9 +48,16 @@ type half struct {
 	immunity int64 // milliseconds after born before the first check; -1 if the client named none
 	offset   int64 // changes with each check
 	checks   int
-	// tickets is until when the transaction can be ended, in Unix milliseconds: a ticket for the
-	// sending and one for each check, and each good for one call. The latest is used first.
-	tickets []int64
+	// tickets is what lets the transaction be ended: one for the sending and one for each check, and
+	// each good for one call. The latest is used first.
+	tickets []ticket
+}
+
+// A ticket is the knowledge that a proxy has of a transaction, and keeps for a time. Through another
+// proxy, of a cluster, the transaction cannot be ended.
+type ticket struct {
+	proxy *sessions
+	until int64 // Unix milliseconds
 }
 
 func newTransactions(st *store, limits Limits) *transactions {
@@ -62,8 +69,8 @@ func newTransactions(st *store, limits Limits) *transactions {
 	return t
 }
 
-// begin keeps a half message and gives its offset.
-func (t *transactions) begin(u undelivered) int64 {
+// begin keeps a half message that has come through a proxy, and gives its offset.
+func (t *transactions) begin(u undelivered, through *sessions) int64 {
 	sp, now := u.message.GetSystemProperties(), nowMillis()
 	h := &half{
 		undelivered: u,
@@ -77,7 +84,7 @@ func (t *transactions) begin(u undelivered) int64 {
 	if len(t.halves) == 0 {
 		t.store.scheduler.set(&t.alarm, t.nextCheck(now))
 	}
-	t.issueTicket(h, now)
+	t.issueTicket(h, through, now)
 	t.moveBack(h)
 	t.halves[h] = struct{}{}
 	t.byID[h.id] = append(t.byID[h.id], h)
@@ -99,10 +106,10 @@ func (t *transactions) remove(h *half) {
 	}
 }
 
-// end resolves a transaction. It tells whether there is one that can be ended; one whose producer
+// end resolves a transaction, through a proxy. It tells whether there is one that can be ended; one whose producer
 // was too late remains for the checks all the same.
-func (t *transactions) end(id halfID, resolution v2.TransactionResolution, byCheck bool) bool {
-	h, ok := t.resolve(id, resolution, byCheck)
+func (t *transactions) end(id halfID, through *sessions, resolution v2.TransactionResolution, byCheck bool) bool {
+	h, ok := t.resolve(id, through, resolution, byCheck)
 	if h != nil && resolution == v2.TransactionResolution_COMMIT {
 		t.store.deliver(h.undelivered)
 	}
@@ -110,11 +117,13 @@ func (t *transactions) end(id halfID, resolution v2.TransactionResolution, byChe
 }
 
 // resolve uses up a ticket, and gives the half if that settles its fate.
-func (t *transactions) resolve(id halfID, resolution v2.TransactionResolution, byCheck bool) (*half, bool) {
+func (t *transactions) resolve(
+	id halfID, through *sessions, resolution v2.TransactionResolution, byCheck bool,
+) (*half, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := nowMillis()
-	h, ok := t.useTicket(id, now)
+	h, ok := t.useTicket(id, through, now)
 	if !ok {
 		return nil, false
 	}
@@ -132,8 +141,8 @@ func (t *transactions) resolve(id halfID, resolution v2.TransactionResolution, b
 }
 
 // issueTicket lets h be ended once more, for a time.
-func (t *transactions) issueTicket(h *half, now int64) {
-	h.tickets = append(h.tickets, now+t.limits.TransactionExpiry.Milliseconds())
+func (t *transactions) issueTicket(h *half, to *sessions, now int64) {
+	h.tickets = append(h.tickets, ticket{to, now + t.limits.TransactionExpiry.Milliseconds()})
 	h.tickets = h.tickets[max(0, len(h.tickets)-maxTickets):]
 }
 
@@ -146,23 +155,24 @@ func (t *transactions) withdrawTicket(h *half) {
 	}
 }
 
-// useTicket uses up the latest ticket to end a transaction of that id.
-func (t *transactions) useTicket(id halfID, now int64) (*half, bool) {
+// useTicket uses up the latest ticket of a proxy to end a transaction of that id.
+func (t *transactions) useTicket(id halfID, of *sessions, now int64) (*half, bool) {
 	var latest *half
+	at, until := 0, int64(0)
 	for _, h := range t.byID[id] {
-		h.tickets = slices.DeleteFunc(h.tickets, func(until int64) bool { return until < now })
-		if len(h.tickets) > 0 && (latest == nil || h.lastTicket() >= latest.lastTicket()) {
-			latest = h
+		h.tickets = slices.DeleteFunc(h.tickets, func(held ticket) bool { return held.until < now })
+		for i, held := range h.tickets {
+			if held.proxy == of && held.until >= until {
+				latest, at, until = h, i, held.until
+			}
 		}
 	}
 	if latest == nil {
 		return nil, false
 	}
-	latest.tickets = latest.tickets[:len(latest.tickets)-1]
+	latest.tickets = slices.Delete(latest.tickets, at, at+1)
 	return latest, true
 }
-
-func (h *half) lastTicket() int64 { return h.tickets[len(h.tickets)-1] }
 
 // immunityOf gives the time for recovery that a message names in its property, in milliseconds; -1
 // for none. What is no time is the one that holds without.

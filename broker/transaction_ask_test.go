@@ -2,6 +2,7 @@ package broker
 
 import (
 	"testing"
+	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
@@ -10,6 +11,8 @@ import (
 func TestTransactions_AskAnotherProducerIfOneCannotBeReached(t *testing.T) {
 	st := newStore(Options{}, Limits{}.withDefaults(), newScheduler())
 	require.NoError(t, st.createTopic(Topic{Name: "T", Type: Transaction}))
+	clients := newSessions(time.Minute, st.scheduler, st)
+	st.proxies.add(clients)
 	to, _ := st.lookUp("T")
 	settings := &v2.Settings{PubSub: &v2.Settings_Publishing{
 		Publishing: &v2.Publishing{Topics: []*v2.Resource{{Name: "T"}}},
@@ -18,11 +21,11 @@ func TestTransactions_AskAnotherProducerIfOneCannotBeReached(t *testing.T) {
 	deaf := openOutbox(func(*v2.TelemetryCommand) error { return nil })
 	deaf.close()
 	there := openOutbox(func(c *v2.TelemetryCommand) error { heard <- c; return nil })
-	st.sessions.put("deaf", settings, deaf)
+	clients.put("deaf", settings, deaf)
 
 	half := func(id string) halfID {
 		m := &v2.Message{SystemProperties: &v2.SystemProperties{MessageId: id, MessageType: v2.MessageType_TRANSACTION}}
-		st.transactions.begin(undelivered{to, 0, m})
+		st.transactions.begin(undelivered{to, 0, m}, clients)
 		return halfID{"T", id}
 	}
 	tickets := func(id halfID) int { return len(st.transactions.byID[id][0].tickets) }
@@ -32,7 +35,7 @@ func TestTransactions_AskAnotherProducerIfOneCannotBeReached(t *testing.T) {
 	st.transactions.expire(later)
 	require.Equal(t, 1, tickets(alone), "nobody was asked: what is left is from the sending")
 
-	st.sessions.put("there", settings, there)
+	clients.put("there", settings, there)
 	other := half("other")
 	for range 2 {
 		st.transactions.expire(later)

@@ -81,13 +81,14 @@ func (t *transactions) count(h *half) check {
 // ask asks one of the topic's producers, the next one each time. If none is there, the check counts
 // all the same.
 func (t *transactions) ask(c check, now int64) {
-	producers := t.store.sessions.producers(c.half.topic.Name)
+	producers := t.store.proxies.producers(c.half.topic.Name)
 	for range producers {
 		t.checkTurn++
+		p := producers[t.checkTurn%len(producers)]
 		t.mu.Lock()
-		t.issueTicket(c.half, now) // before the answer can be here
+		t.issueTicket(c.half, p.proxy, now) // before the answer can be here
 		t.mu.Unlock()
-		if producers[t.checkTurn%len(producers)].post(c.command) {
+		if p.out.post(c.command) {
 			return
 		}
 		t.withdrawTicket(c.half)

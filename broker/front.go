@@ -1,0 +1,111 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+const (
+	maxRequestSize = 130 << 20
+	idleTimeout    = 120 * time.Second
+	pipeSize       = 1 << 20
+	// pseudoEndpoint is what the routes of a broker say that listens nowhere.
+	pseudoEndpoint = "127.0.0.1:8081"
+)
+
+// A front is where connections arrive, and the gRPC server behind it. It serves once.
+type front struct {
+	endpoint  string
+	dial      func(context.Context) (net.Conn, error)
+	listeners []*listener
+	server    *grpc.Server
+	logger    *slog.Logger
+	serving   sync.WaitGroup // the goroutines of serve, one for each listener
+}
+
+// openFront listens on a TCP address or, where that is "", in memory, under the name of an endpoint.
+func openFront(addr, endpoint string, logger *slog.Logger) (*front, error) {
+	if addr == "" {
+		pipe := bufconn.Listen(pipeSize)
+		return &front{
+			endpoint: endpoint, dial: pipe.DialContext, listeners: []*listener{newListener(pipe)}, logger: logger,
+		}, nil
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("broker: listen on %q: %w", addr, err)
+	}
+	f := &front{endpoint: advertised(l.Addr()), listeners: []*listener{newListener(l)}, logger: logger}
+	f.dial = func(ctx context.Context) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", f.endpoint)
+	}
+	return f, nil
+}
+
+// advertised is where clients reach a listener: on the loopback interface, if it listens on all.
+func advertised(addr net.Addr) string {
+	tcp, ok := addr.(*net.TCPAddr)
+	if ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
+}
+
+// endpoints is the endpoint as routes say it.
+func (f *front) endpoints() *v2.Endpoints { return endpointsOf(splitEndpoint(f.endpoint)) }
+
+// serve lets a service answer, until close.
+func (f *front) serve(tlsConfig *tls.Config, service v2.MessagingServiceServer) {
+	f.server = grpc.NewServer(
+		grpc.Creds(newSniffing(tlsConfig)),
+		grpc.MaxRecvMsgSize(maxRequestSize),
+		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
+		grpc.WaitForHandlers(true),
+	)
+	v2.RegisterMessagingServiceServer(f.server, service)
+	for _, l := range f.listeners {
+		f.serving.Go(func() {
+			if err := f.server.Serve(l); err != nil {
+				f.logger.Error("broker: stopped serving", "endpoint", f.endpoint, "error", err)
+			}
+		})
+	}
+}
+
+// close breaks all connections, and returns when no call is left and nothing listens.
+func (f *front) close() {
+	for _, l := range f.listeners {
+		l.hangUp()
+	}
+	f.server.Stop()
+	f.serving.Wait()
+}
+
+func splitEndpoint(endpoint string) (host string, port int32) {
+	host, text, _ := net.SplitHostPort(endpoint)
+	n, _ := strconv.ParseUint(text, 10, 16)
+	return host, int32(n)
+}
+
+func endpointsOf(host string, port int32) *v2.Endpoints {
+	scheme := v2.AddressScheme_DOMAIN_NAME
+	switch ip := net.ParseIP(host); {
+	case ip == nil:
+	case ip.To4() != nil:
+		scheme = v2.AddressScheme_IPv4
+	default:
+		scheme = v2.AddressScheme_IPv6
+	}
+	return &v2.Endpoints{Scheme: scheme, Addresses: []*v2.Address{{Host: host, Port: port}}}
+}
