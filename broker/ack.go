@@ -35,7 +35,7 @@ func (s *service) ack(ctx context.Context, req *v2.AckMessageRequest) ([]*v2.Ack
 		entries[i] = &v2.AckMessageResultEntry{MessageId: e.GetMessageId(), ReceiptHandle: e.GetReceiptHandle()}
 	}
 	for i, err := range s.settle(req) {
-		entries[i].Status = statusOf(err)
+		entries[i].Status = s.store.quirks.status(err)
 	}
 	return entries, nil
 }
@@ -44,7 +44,7 @@ func (s *service) ack(ctx context.Context, req *v2.AckMessageRequest) ([]*v2.Ack
 func (s *service) settle(req *v2.AckMessageRequest) []error {
 	errs := make([]error, len(req.GetEntries()))
 	topicName := req.GetTopic().GetName()
-	sub, read := s.store.find(req.GetGroup().GetName(), topicName)
+	sub, read := s.store.findDelivery(req.GetGroup().GetName(), topicName, req.GetEntries()[0].GetLiteTopic())
 	if read {
 		sub.mu.Lock()
 		defer sub.unlock()
@@ -75,11 +75,13 @@ func (s *subscription) ack(h handle, now int64) error {
 		return errExpired()
 	}
 	if ok {
-		f.settle()
-		s.counts.Acked++
+		if !s.losesAck(f, h) {
+			f.settle()
+			s.counts.Acked++
+		}
 		return nil
 	}
-	if !s.known(h) {
+	if !s.known(h) && !s.unnamed(h) {
 		return errAbnormal("ack failed")
 	}
 	return nil

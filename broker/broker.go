@@ -23,7 +23,8 @@ type Broker struct {
 }
 
 // Start makes a broker and lets it serve, until [Broker.Close]. It fails if the broker cannot
-// listen, or with a [*ConfigError] if a topic or a group cannot be as it is described.
+// listen, or with a [*ConfigError] if a topic or a group cannot be as it is described, or if a quirk is
+// unknown.
 func Start(opts Options) (*Broker, error) {
 	b, err := newBroker(opts)
 	if err != nil {
@@ -48,6 +49,9 @@ func Start(opts Options) (*Broker, error) {
 
 // newBroker makes a broker that nobody can reach and whose time stands still.
 func newBroker(opts Options) (*Broker, error) {
+	if err := checkQuirks(opts.Quirks); err != nil {
+		return nil, err
+	}
 	b := &Broker{
 		scheduler: newScheduler(),
 		limits:    opts.Limits.withDefaults(),

@@ -12,7 +12,7 @@ func (s *service) ChangeInvisibleDuration(
 	ctx context.Context, req *v2.ChangeInvisibleDurationRequest,
 ) (*v2.ChangeInvisibleDurationResponse, error) {
 	text, err := s.changeInvisible(ctx, req)
-	return &v2.ChangeInvisibleDurationResponse{Status: statusOf(err), ReceiptHandle: text}, nil
+	return &v2.ChangeInvisibleDurationResponse{Status: s.store.quirks.status(err), ReceiptHandle: text}, nil
 }
 
 func (s *service) changeInvisible(ctx context.Context, req *v2.ChangeInvisibleDurationRequest) (string, error) {
@@ -27,14 +27,14 @@ func (s *service) changeInvisible(ctx context.Context, req *v2.ChangeInvisibleDu
 		return "", err
 	}
 	if _, ok := s.sessions.settings(id); !ok {
-		return "", errNoSettings()
+		return "", under(QuirkMissingSettings, errNoSettings())
 	}
 	h, err := parseHandle(req.GetReceiptHandle())
 	h.lite = req.GetLiteTopic()
 	if err != nil {
 		return "", err
 	}
-	sub, ok := s.store.find(req.GetGroup().GetName(), req.GetTopic().GetName())
+	sub, ok := s.store.findDelivery(req.GetGroup().GetName(), req.GetTopic().GetName(), h.lite)
 	if !ok {
 		return "", errNotInFlight()
 	}
@@ -42,7 +42,7 @@ func (s *service) changeInvisible(ctx context.Context, req *v2.ChangeInvisibleDu
 	if err != nil {
 		return "", err
 	}
-	return h.String(), nil
+	return s.store.quirks.changedText(h), nil
 }
 
 func (s *subscription) changeInvisible(h handle, invisible int64, suspend bool) (handle, error) {
@@ -53,15 +53,19 @@ func (s *subscription) changeInvisible(h handle, invisible int64, suspend bool) 
 	if h.expired(now) && (!ok || f.renewing() == nil) {
 		return handle{}, errExpired()
 	}
-	if !ok {
-		if !s.known(h) {
-			return handle{}, errAbnormal("changeInvisibleDuration failed")
-		}
-		return handle{}, errNotInFlight()
-	}
 	h.broker = s.store.name
-	h.popTime, h.invisible = f.change(now, invisible, suspend)
-	return h, nil
+	switch {
+	case ok:
+		h.popTime, h.invisible = f.change(now, invisible, suspend)
+		return h, nil
+	case s.unnamed(h):
+		return h, nil
+	case !s.known(h):
+		return handle{}, errAbnormal("changeInvisibleDuration failed")
+	case s.store.quirks[QuirkAckedChange]:
+		return s.resurrect(h, now, invisible, suspend), nil
+	}
+	return handle{}, errNotInFlight()
 }
 
 // errNotInFlight is said of a delivery that is settled, or was handed out again. (The server would

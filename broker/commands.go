@@ -50,6 +50,9 @@ func (b *Broker) VerifyMessage(ctx context.Context, client, topic, messageID str
 // StackTrace gives what a client says its threads are doing. It waits for that, for up to 5
 // seconds. It fails with a [*ClientError] or with [ErrUnreachable].
 func (b *Broker) StackTrace(ctx context.Context, client string) (string, error) {
+	if b.store.quirks[QuirkStackTrace] {
+		return "", b.loseTrace(ctx, client)
+	}
 	answer, err := b.ask(ctx, client, func(nonce string) *v2.TelemetryCommand {
 		return &v2.TelemetryCommand{Command: &v2.TelemetryCommand_PrintThreadStackTraceCommand{
 			PrintThreadStackTraceCommand: &v2.PrintThreadStackTraceCommand{Nonce: nonce},

@@ -11,7 +11,7 @@ import (
 func (s *service) ForwardMessageToDeadLetterQueue(
 	ctx context.Context, req *v2.ForwardMessageToDeadLetterQueueRequest,
 ) (*v2.ForwardMessageToDeadLetterQueueResponse, error) {
-	return &v2.ForwardMessageToDeadLetterQueueResponse{Status: statusOf(s.forward(ctx, req))}, nil
+	return &v2.ForwardMessageToDeadLetterQueueResponse{Status: s.store.quirks.status(s.forward(ctx, req))}, nil
 }
 
 func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLetterQueueRequest) error {
@@ -23,7 +23,7 @@ func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLette
 		return err
 	}
 	if _, ok := s.sessions.settings(id); !ok {
-		return errNoSettings()
+		return under(QuirkMissingSettings, errNoSettings())
 	}
 	h, err := parseHandle(req.GetReceiptHandle())
 	h.lite = req.GetLiteTopic()
@@ -33,7 +33,7 @@ func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLette
 	if h.commit < 0 {
 		return refuse(v2.Code_INVALID_RECEIPT_HANDLE, "commit log offset is empty")
 	}
-	sub, ok := s.store.find(req.GetGroup().GetName(), req.GetTopic().GetName())
+	sub, ok := s.store.findDelivery(req.GetGroup().GetName(), req.GetTopic().GetName(), h.lite)
 	if !ok {
 		return errNotStored(h)
 	}
@@ -48,13 +48,16 @@ func (s *subscription) forward(h handle) error {
 	if inFlight {
 		e, kept = f.entry(), true
 	}
+	if h.commit == 0 && s.store.quirks[QuirkWrongDeadLetter] {
+		e, kept = s.store.firstStored()
+	}
 	if !kept || e.commit != h.commit {
 		return errNotStored(h)
 	}
-	if inFlight {
+	if inFlight && !s.losesAck(f, h) {
 		f.settle()
 	}
-	if !s.forwarded[e.commit] {
+	if !s.forwarded[e.commit] || s.store.quirks[QuirkDeadTwice] {
 		s.forwarded[e.commit] = true
 		s.bury(e)
 	}

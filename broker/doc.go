@@ -2,7 +2,7 @@
 // process, in memory, ready in milliseconds. It is for tests of what produces and consumes, and
 // for trying things out. It behaves as the server's proxy does, so that what works here works
 // there; where the server loses acknowledgements or answers with its internals, this one does what
-// was meant.
+// was meant, unless [Options].Quirks switches the defect on.
 //
 // [Start] gives a [Broker] that listens on a TCP port, for plaintext and TLS alike. With
 // [Options].InMemory it listens nowhere: [Broker.Dialer] connects to it. Such a broker runs inside

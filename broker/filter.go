@@ -27,7 +27,8 @@ func parseFilter(expr *v2.FilterExpression) (filter, error) {
 	}
 	condition, err := sql92.Parse(expr.GetExpression())
 	if err != nil {
-		return filter{}, refuse(v2.Code_ILLEGAL_FILTER_EXPRESSION, "parse the consumer's subscription failed: "+err.Error())
+		return filter{}, under(QuirkFilter,
+			refuse(v2.Code_ILLEGAL_FILTER_EXPRESSION, "parse the consumer's subscription failed: "+err.Error()))
 	}
 	return filter{condition: condition}, nil
 }

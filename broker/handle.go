@@ -79,5 +79,5 @@ func parseHandle(text string) (handle, error) {
 func (h handle) expired(now int64) bool { return h.popTime+h.invisible <= now }
 
 func errHandle(text string) error {
-	return refusef(v2.Code_INVALID_RECEIPT_HANDLE, "receipt handle %.100q cannot be read", text)
+	return under(QuirkHandle, refusef(v2.Code_INVALID_RECEIPT_HANDLE, "receipt handle %.100q cannot be read", text))
 }

@@ -20,6 +20,9 @@ func (s *service) heartbeat(ctx context.Context, req *v2.HeartbeatRequest) error
 	if !ok {
 		return errNoSettings()
 	}
+	if err := s.checkLanguage(ctx); err != nil {
+		return err
+	}
 	switch t := settings.GetClientType(); t {
 	case v2.ClientType_PRODUCER:
 	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, v2.ClientType_LITE_PUSH_CONSUMER:

@@ -8,8 +8,9 @@ import v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 // suspend hides all that is out until the given time; no delivery of it counts as an attempt.
 func (l *orderedLane) suspend(until int64) {
 	for _, o := range l.out {
-		t := l.tries[o.offset]
-		l.tries[o.offset] = tries{t.count - 1, t.popTime}
+		if t := l.tries[o.offset]; t.count > 1 || !l.sub.store.quirks[QuirkLiteSuspend] {
+			l.tries[o.offset] = tries{t.count - 1, t.popTime}
+		}
 		o.visible, o.renewal = until, nil
 	}
 }

@@ -25,6 +25,9 @@ type liteClient struct {
 	order    []*orderedLane
 	next     int   // in order: where the next pop begins, so that no lite topic starves
 	spoke    int64 // Unix milliseconds
+
+	news      map[*orderedLane]bool // with QuirkLiteNews: those looked into since newsSince
+	newsSince int64                 // Unix milliseconds
 }
 
 func newLiteReader(s *subscription) *liteReader {
@@ -43,6 +46,9 @@ func (r *liteReader) pop(p *pull) {
 	}
 	for i := range order {
 		at := (c.next + i) % len(order)
+		if c.passesBy(order[at], p.now) {
+			continue
+		}
 		if order[at].pop(p); p.full() {
 			c.next = at + 1
 			return
@@ -152,7 +158,7 @@ func (c *liteClient) add(l *orderedLane) {
 // exclude takes a lite topic from the other clients, and tells them.
 func (r *liteReader) exclude(c *liteClient, l *orderedLane) {
 	for _, other := range r.clients {
-		if other == c || !other.wants[l.lite] {
+		if other == c && !r.sub.store.quirks[QuirkLiteTakeover] || !other.wants[l.lite] {
 			continue
 		}
 		other.drop(l.lite)

@@ -12,7 +12,7 @@ import (
 func (s *service) SyncLiteSubscription(
 	ctx context.Context, req *v2.SyncLiteSubscriptionRequest,
 ) (*v2.SyncLiteSubscriptionResponse, error) {
-	return &v2.SyncLiteSubscriptionResponse{Status: statusOf(s.syncLite(ctx, req))}, nil
+	return &v2.SyncLiteSubscriptionResponse{Status: s.store.quirks.status(s.syncLite(ctx, req))}, nil
 }
 
 func (s *service) syncLite(ctx context.Context, req *v2.SyncLiteSubscriptionRequest) error {
@@ -41,6 +41,9 @@ func (s *service) syncLite(ctx context.Context, req *v2.SyncLiteSubscriptionRequ
 	if quota := sub.group.Lite.Quota; len(names) > quota+quotaTolerance {
 		return refusef(v2.Code_LITE_SUBSCRIPTION_QUOTA_EXCEEDED, "lite subscription quota exceeded: %d", quota)
 	}
+	if err := s.checkServed(); err != nil {
+		return err
+	}
 	return sub.sync(id, req, names)
 }
 
@@ -51,7 +54,7 @@ func checkOffset(from *v2.OffsetOption) error {
 	}
 	switch o := from.GetOffsetType().(type) {
 	case nil:
-		return refuse(v2.Code_BAD_REQUEST, "the offset option does not say where to begin")
+		return under(QuirkLiteOffset, refuse(v2.Code_BAD_REQUEST, "the offset option does not say where to begin"))
 	case *v2.OffsetOption_Policy_:
 		if _, known := v2.OffsetOption_Policy_name[int32(o.Policy)]; !known {
 			return refusef(v2.Code_BAD_REQUEST, "unknown offset policy: %d", o.Policy)

@@ -31,6 +31,10 @@ type Options struct {
 	// refused, which is the server's default too (recallMessageEnable).
 	Recall bool
 
+	// Quirks are the server's defects that the broker is to have: none, or such as LocalQuirks() for
+	// all of a server in LOCAL mode. [Start] fails if there is no such quirk.
+	Quirks []Quirk
+
 	// Retain bounds what is kept, in messages of a queue: beyond it the oldest are dropped, some
 	// hundred at a time. Never dropped are dead letters, and what a group that reads the topic, or
 	// redelivers it, has still to receive. If 0, all is kept, and memory grows with what is sent.

@@ -67,7 +67,7 @@ func (l *orderedLane) pop(p *pull) {
 	case p.full():
 	case len(l.out) == 0:
 		l.take(p)
-	case p.attemptID != "" && p.attemptID == l.attemptID:
+	case p.attemptID != "" && p.attemptID == l.attemptID && !l.forgetsAttempt():
 		l.repeat(p)
 	case !l.blocked(p.now):
 		l.take(p)
@@ -82,6 +82,8 @@ func (l *orderedLane) blocked(now int64) bool {
 func (l *orderedLane) take(p *pull) {
 	first, _ := l.queue.bounds()
 	l.base = max(first, l.base)
+	l.forgetSettled()
+	before := len(p.got)
 	l.out, l.attemptID = nil, p.attemptID
 	taken, skipped, start := 0, 0, int64(-1)
 	for offset := l.base; skipped < maxSkip; offset++ {
@@ -107,13 +109,14 @@ func (l *orderedLane) take(p *pull) {
 		}
 		l.hand(e, offset, start, p)
 	}
+	l.even(p, before)
 	l.arm()
 }
 
 // hand gives an entry to p, or to the dead letters if it has been delivered enough.
 func (l *orderedLane) hand(e entry, offset, start int64, p *pull) {
 	t := l.tries[offset]
-	if t.count >= l.sub.group.maxAttempts() {
+	if t.count >= l.sub.group.maxAttempts() && !l.evens() {
 		l.sub.bury(e)
 		l.settle(offset)
 		p.dead++

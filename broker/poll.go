@@ -19,6 +19,8 @@ func (s *service) polling(ctx context.Context, req *v2.ReceiveMessageRequest, se
 	remaining := s.limits.MaxPolling // without a deadline
 	if bounded {
 		remaining = time.Until(deadline)
+	} else if s.store.quirks[QuirkNoDeadline] {
+		return 0, refuse(v2.Code_INTERNAL_SERVER_ERROR, "the call has no deadline")
 	}
 	asked := remaining - settings.GetRequestTimeout().AsDuration()/2
 	if req.LongPollingTimeout != nil {

@@ -23,7 +23,7 @@ func (s *service) ReceiveMessage(req *v2.ReceiveMessageRequest, stream receiveSt
 	}
 	sub, p, err := s.receive(stream.Context(), id, req)
 	if err != nil {
-		if err := stream.Send(statusFrame(err)); err != nil {
+		if err := stream.Send(frameOf(s.store.quirks.status(err))); err != nil {
 			return err
 		}
 		return stream.Send(timeFrame())
@@ -53,7 +53,7 @@ func (s *service) deliver(stream receiveStream, topic *v2.Resource, got []delive
 func (s *service) receive(ctx context.Context, id string, req *v2.ReceiveMessageRequest) (*subscription, *pull, error) {
 	settings, ok := s.sessions.settings(id)
 	if !ok {
-		return nil, nil, errNoSettings()
+		return nil, nil, under(QuirkMissingSettings, errNoSettings())
 	}
 	polling, err := s.polling(ctx, req, settings)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *service) readable(topic, group *v2.Resource, client v2.ClientType) (*su
 	}
 	t, err := s.findTopic(topic)
 	if err != nil {
-		return nil, err
+		return nil, under(QuirkMissingTopicReceive, err)
 	}
 	g, err := s.findGroup(group, v2.Code_CONSUMER_GROUP_NOT_FOUND)
 	if err != nil {
@@ -102,10 +102,17 @@ func (s *service) readable(topic, group *v2.Resource, client v2.ClientType) (*su
 	if !t.Permission.readable() {
 		return nil, errNoReadableQueue()
 	}
+	lite := client == v2.ClientType_LITE_PUSH_CONSUMER
+	if !lite && g.isLite() && s.store.quirks[QuirkLiteMode] {
+		return s.store.ordinarySubscription(g, t), nil
+	}
 	if err := g.checkMode(client); err != nil {
 		return nil, err
 	}
-	if client == v2.ClientType_LITE_PUSH_CONSUMER {
+	if lite {
+		if err := s.checkServed(); err != nil {
+			return nil, err
+		}
 		return s.findLite(topic, group)
 	}
 	return s.store.subscription(g, t), nil
@@ -149,7 +156,11 @@ func (s *subscription) handBack(all []delivery) {
 }
 
 func statusFrame(err error) *v2.ReceiveMessageResponse {
-	return &v2.ReceiveMessageResponse{Content: &v2.ReceiveMessageResponse_Status{Status: statusOf(err)}}
+	return frameOf(statusOf(err))
+}
+
+func frameOf(status *v2.Status) *v2.ReceiveMessageResponse {
+	return &v2.ReceiveMessageResponse{Content: &v2.ReceiveMessageResponse_Status{Status: status}}
 }
 
 func messageFrame(m *v2.Message) *v2.ReceiveMessageResponse {

@@ -34,6 +34,9 @@ func (s *subscription) extend(r *renewal, now int64) (int64, *renewal) {
 	if _, there := r.proxy.settings(r.client); !there {
 		return abandonedAfter, nil
 	}
+	if s.lite != nil && s.store.quirks[QuirkLiteRenewal] {
+		return renewAhead, nil // what is left of the first time
+	}
 	if now-r.since >= renewFor {
 		return s.group.backoff(r.failures).Milliseconds(), nil
 	}

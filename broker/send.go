@@ -13,7 +13,7 @@ import (
 // SendMessage stores one message or several of one topic. All are checked before one is stored.
 func (s *service) SendMessage(ctx context.Context, req *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
 	entries, err := s.send(ctx, req.GetMessages())
-	return &v2.SendMessageResponse{Status: statusOf(err), Entries: entries}, nil
+	return &v2.SendMessageResponse{Status: s.store.quirks.status(err), Entries: entries}, nil
 }
 
 func (s *service) send(ctx context.Context, messages []*v2.Message) ([]*v2.SendResultEntry, error) {
@@ -35,9 +35,9 @@ func (s *service) sendable(ctx context.Context, messages []*v2.Message) (*topic,
 	}
 	t, err := s.findTopic(messages[0].GetTopic())
 	if err != nil {
-		return nil, err
+		return nil, s.missing(err, messages[0])
 	}
-	for _, m := range messages {
+	for _, m := range s.store.quirks.typed(messages) {
 		if err := accepts(t, m); err != nil {
 			return nil, err
 		}
@@ -54,10 +54,10 @@ func (s *service) sendable(ctx context.Context, messages []*v2.Message) (*topic,
 // take takes messages that have been checked.
 func (s *service) take(ctx context.Context, t *topic, messages []*v2.Message, p placement) []*v2.SendResultEntry {
 	host, kept := clientHost(ctx), make([]*v2.Message, len(messages))
-	for i, m := range messages {
+	for i, m := range s.store.quirks.asRead(messages) {
 		kept[i] = toStore(m, host)
 	}
-	return s.store.keep(t, kept, p)
+	return s.store.answered(s.store.keep(t, kept, p))
 }
 
 func checkBatch(messages []*v2.Message, now time.Time) error {
@@ -144,6 +144,9 @@ func (s *store) keep(t *topic, messages []*v2.Message, p placement) []*v2.SendRe
 		entry := sent(m, s.delays.add(u))
 		entry.RecallHandle = recallHandleOf(s.name, m)
 		return []*v2.SendResultEntry{entry}
+	}
+	if len(messages) > 1 {
+		queue = s.quirks.batchQueue(queue)
 	}
 	return storeAll(t, queue, messages)
 }

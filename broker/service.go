@@ -44,7 +44,7 @@ func errNoSettings() error {
 
 // findTopic checks the name and finds the topic.
 func (s *service) findTopic(r *v2.Resource) (*topic, error) {
-	if err := checkTopic(r.GetName()); err != nil {
+	if err := s.checkTopic(r.GetName()); err != nil {
 		return nil, err
 	}
 	t, ok := s.store.topic(r.GetName())
@@ -60,6 +60,9 @@ func (s *service) findGroup(r *v2.Resource, unknown v2.Code) (*group, error) {
 		return nil, err
 	}
 	g, ok := s.store.group(r.GetName())
+	if !ok && s.makesGroup(unknown) {
+		g, ok = s.store.ensureGroup(Group{Name: r.GetName()})
+	}
 	if !ok {
 		return nil, refuse(unknown, "group not found: "+r.GetName())
 	}

@@ -97,6 +97,7 @@ type lease struct {
 	held     entry
 	offset   int64
 	popTime  int64    // with offset, what tells its handle from an earlier one
+	moved    bool     // its time was changed, or extended
 	free     bool     // the next delivery does not count as another attempt
 	renewal  *renewal // nil if nothing extends it
 }
@@ -120,6 +121,7 @@ func (ls *lease) expire(now int64) {
 	}
 	var extension int64
 	extension, ls.renewal = ls.lane.sub.extend(ls.renewal, now)
+	ls.moved = true
 	ls.hide(now + extension)
 }
 
@@ -141,7 +143,7 @@ func (ls *lease) settle() {
 
 func (ls *lease) change(now, invisible int64, free bool) (popTime, invisibleFor int64) {
 	ls.popTime = max(now, ls.popTime+1) // never the same handle again, even within a millisecond
-	ls.free = free
+	ls.free, ls.moved = free, true
 	ls.renewal = nil
 	ls.hide(ls.popTime + invisible)
 	return ls.popTime, invisible

@@ -26,16 +26,17 @@ var ErrUnknown = errors.New("broker: no such topic or group")
 
 // A refusal is a request that is answered with a code of the protocol. Its text is for the client.
 type refusal struct {
-	code v2.Code
-	text string
+	code  v2.Code
+	text  string
+	quirk Quirk // with which the server's answer is another: see under
 }
 
 func (r *refusal) Error() string { return r.text }
 
-func refuse(code v2.Code, text string) error { return &refusal{code, text} }
+func refuse(code v2.Code, text string) error { return &refusal{code: code, text: text} }
 
 func refusef(code v2.Code, format string, args ...any) error {
-	return &refusal{code, fmt.Sprintf(format, args...)}
+	return &refusal{code: code, text: fmt.Sprintf(format, args...)}
 }
 
 // statusOf is what the client is told: OK if err is nil.

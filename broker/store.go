@@ -24,6 +24,7 @@ type store struct {
 	autoCreate   bool
 	recall       bool  // what waits for its time may be taken back
 	retain       int64 // messages of a queue; 0 for all
+	quirks       quirks
 	scheduler    *scheduler
 	proxies      proxies
 	delays       *delays
@@ -44,12 +45,16 @@ func newStore(opts Options, limits Limits, sch *scheduler) *store {
 		autoCreate: opts.AutoCreate,
 		recall:     opts.Recall,
 		retain:     int64(max(0, opts.Retain)),
+		quirks:     newQuirks(opts.Quirks),
 		scheduler:  sch,
 		revive:     limits.RedeliveryDelay.Milliseconds(),
 		topics:     make(map[string]*topic),
 		groups:     make(map[string]*group),
 	}
 	s.transactions = newTransactions(s, limits)
+	if s.quirks[QuirkClusterTopic] {
+		s.topics[clusterName] = s.newTopic(Topic{Name: clusterName, Queues: clusterQueues})
+	}
 	return s
 }
 
@@ -146,15 +151,20 @@ func (s *store) group(name string) (*group, bool) {
 	if ok || !s.autoCreate {
 		return g, ok
 	}
-	cfg := Group{Name: name}
+	return s.ensureGroup(Group{Name: name})
+}
+
+// ensureGroup finds a group by its name, or makes it as described, if it can be so.
+func (s *store) ensureGroup(cfg Group) (*group, bool) {
 	if cfg.normalize() != nil {
 		return nil, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if g, ok = s.groups[name]; !ok {
+	g, ok := s.groups[cfg.Name]
+	if !ok {
 		g = newGroup(cfg)
-		s.groups[name] = g
+		s.groups[cfg.Name] = g
 	}
 	return g, true
 }

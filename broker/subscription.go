@@ -210,6 +210,9 @@ func (s *subscription) redeliver(e entry, attempt int32) {
 // bury stores a copy of an entry in the group's dead letters, where its attempts begin anew.
 func (s *subscription) bury(e entry) {
 	s.counts.DeadLettered++
+	if s.lite != nil {
+		s.lite.returnFirst(e)
+	}
 	t := s.store.deadLetters(s.group.Name)
 	s.tell(arrival{t, 0, t.append(0, 0, e.message)})
 }

@@ -31,7 +31,7 @@ func (s *service) Telemetry(stream telemetryStream) error {
 	if err != nil {
 		return stream.Send(&v2.TelemetryCommand{Status: statusOf(err)})
 	}
-	return s.sessions.converse(id, stream, s.merge)
+	return s.sessions.converse(id, stream, s.mergeFor(stream.Context()))
 }
 
 // A merger checks settings and gives them with what the broker decides.

@@ -22,6 +22,9 @@ func (s *service) terminate(ctx context.Context, req *v2.NotifyClientTermination
 	if !ok {
 		return errNoSettings()
 	}
+	if err := s.checkLanguage(ctx); err != nil {
+		return err
+	}
 	switch t := settings.GetClientType(); t {
 	case v2.ClientType_PRODUCER:
 		return nil

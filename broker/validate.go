@@ -119,7 +119,7 @@ func checkMessage(m *v2.Message, now time.Time) error {
 		return err
 	}
 	if sp.Priority != nil && sp.GetPriority() < 0 {
-		return refuse(v2.Code_BAD_REQUEST, "The priority must be greater than or equal to 0")
+		return under(QuirkNegativePriority, refuse(v2.Code_BAD_REQUEST, "The priority must be greater than or equal to 0"))
 	}
 	if err := checkMessageGroup(sp); err != nil {
 		return err
