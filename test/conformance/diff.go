@@ -76,6 +76,7 @@ const anything = "anything"
 type Known struct {
 	ID, Embedded, Real string
 	Modes              []string // in which the real server is so
+	Quirk              string   // with which the embedded broker is so too; none, if it cannot be
 	Why                string
 }
 
@@ -86,7 +87,7 @@ func (k Known) covers(d Difference) bool {
 
 // ParseKnown reads the lines of the tables in a Markdown text that have the form
 //
-//	| row, row | embedded | real (mode, mode) | why |
+//	| row, row | embedded | real (mode, mode) | quirk | why |
 //
 // and skips all other lines. Rows that differ alike may share a line, which says "anything" if they
 // came out differently on the embedded broker.
@@ -94,7 +95,7 @@ func ParseKnown(text string) []Known {
 	var known []Known
 	for line := range strings.Lines(text) {
 		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
-		if len(cells) != 4 {
+		if len(cells) != 5 {
 			continue
 		}
 		for i := range cells {
@@ -106,7 +107,7 @@ func ParseKnown(text string) []Known {
 		}
 		for id := range strings.SplitSeq(cells[0], ", ") {
 			known = append(known, Known{
-				ID: id, Embedded: cells[1], Real: real, Modes: strings.Split(modes, ", "), Why: cells[3],
+				ID: id, Embedded: cells[1], Real: real, Modes: strings.Split(modes, ", "), Quirk: strings.TrimPrefix(cells[3], "none"), Why: cells[4],
 			})
 		}
 	}

@@ -45,11 +45,11 @@ func TestDiff_ListsRowsThatCameOutDifferently(t *testing.T) {
 }
 
 func TestParseKnown_ReadsTheTableAlone(t *testing.T) {
-	text := "# Title\n\n| row | embedded | real (mode) | why |\n|---|---|---|---|\n" +
-		"| SE7, SE8 | one key | two keys (local, cluster) | Keys are one text (as stored). |\n\na | b\n"
+	text := "# Title\n\n| row | embedded | real (mode) | quirk | why |\n|---|---|---|---|---|\n" +
+		"| SE7, SE8 | one key | two keys (local, cluster) | split-keys | Keys are one text (as stored). |\n\na | b\n"
 	for _, id := range []string{"SE7", "SE8"} {
 		require.Contains(t, ParseKnown(text), Known{
-			ID: id, Embedded: "one key", Real: "two keys", Modes: []string{"local", "cluster"}, Why: "Keys are one text (as stored).",
+			ID: id, Embedded: "one key", Real: "two keys", Modes: []string{"local", "cluster"}, Quirk: "split-keys", Why: "Keys are one text (as stored).",
 		})
 	}
 }

@@ -23,6 +23,8 @@ type Env struct {
 	conn   *grpc.ClientConn
 	prefix string
 	last   int
+	lanes  *lanes
+	solo   bool // the row has all lanes
 
 	mu      sync.Mutex // guards what follows
 	failure string     // of the first failed requirement
@@ -98,6 +100,22 @@ func (e *Env) Indexed(topic string, n int64) {
 		}
 		e.Sleep(10 * time.Millisecond)
 	}
+}
+
+// Alone waits until all rows that run have ended, and lets no other run until this one has. It is for
+// rows that change the server.
+func (e *Env) Alone() {
+	e.lanes.clear()
+	e.solo = true
+}
+
+// leave lets other rows run.
+func (e *Env) leave() {
+	if e.solo {
+		e.lanes.restore()
+		return
+	}
+	e.lanes.leave()
 }
 
 // Topic creates a topic of a message type, such as NORMAL, and returns its name.

@@ -51,6 +51,7 @@ func deadLetterRows() []Row {
 			require.Equal(e, v2.Code_INVALID_RECEIPT_HANDLE, code)
 		}},
 		{"DL5", "the dead letter of a message whose duration was changed before", Either, func(e *Env) {
+			e.Client().Store(e.Message(e.Topic("NORMAL", 1), "stored before it"))
 			r := e.popped("body")
 			r.c.Changed(r.group, r.topic, r.messages[0], minInvisible)
 			require.Equal(e, v2.Code_OK, r.c.Forward(r.group, r.topic, r.messages[0]).GetCode())

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 
@@ -34,6 +35,36 @@ func sendBatchRows() []Row {
 			require.Equal(e, v2.Code_INTERNAL_SERVER_ERROR, c.Code(part(2<<20), part(2<<20)))
 			require.Equal(e, v2.Code_OK, c.Code(part(2<<20), part(2<<20-500)))
 			e.Indexed(topic, 2)
+		}},
+		{"SE32", "the encodings of a request's bodies, of which the second is in GZIP, at the consumer", Either, func(e *Env) {
+			topic, group := e.Topic("NORMAL", 1), e.Group()
+			c := e.Consumer(group)
+			packed := e.Message(topic, "2")
+			packed.Body, packed.SystemProperties.BodyEncoding = gzipped(e, "2"), v2.Encoding_GZIP
+			require.Equal(e, v2.Code_OK, c.Code(e.Message(topic, "1"), packed))
+			messages := c.Take(group, topic, 2)
+			require.Equal(e, packed.GetBody(), messages[1].GetBody())
+			sawOne(e, messages[1].GetSystemProperties().GetBodyEncoding(), map[v2.Encoding]string{
+				v2.Encoding_GZIP: "each its own", v2.Encoding_IDENTITY: "that of the first",
+			})
+		}},
+		{"SE33", "a request whose second message is of a type that the topic does not take", Either, func(e *Env) {
+			topic := e.Topic("NORMAL", 1)
+			sawOne(e, e.Client().Code(e.Message(topic, "1"), e.Message(topic, "2", inGroup("g"))), map[v2.Code]string{
+				conflict: "conflict with type", v2.Code_OK: "stored",
+			})
+		}},
+		{"SE34", "the queues of the messages of two requests, all of one message group", Either, func(e *Env) {
+			topic, group := e.Topic("FIFO", fifoQueues), e.Group()
+			c, name := e.Consumer(group), "order-1"
+			for range 8 { // by chance all of them meet in the right queue once in 65,536 times
+				require.Equal(e, v2.Code_OK, c.Code(e.Message(topic, "1", inGroup(name)), e.Message(topic, "2", inGroup(name))))
+			}
+			right := int32(jumpHash(javaHash(name), fifoQueues))
+			elsewhere := slices.ContainsFunc(c.Take(group, topic, 16), func(m *v2.Message) bool {
+				return m.GetSystemProperties().GetQueueId() != right
+			})
+			sawOne(e, elsewhere, map[bool]string{false: "that of the message group", true: "any"})
 		}},
 		{"SE28", "messages of one message group share a queue, in the order of their sends", Equal, func(e *Env) {
 			received := throughFIFO(e, "g", "g", "g", "g")

@@ -35,8 +35,9 @@ type Outcome struct {
 	Reason string `json:"reason,omitempty"` // of a failure or a skip, on one line
 }
 
-// Run runs the rows against the server and returns an outcome for each, in their order. It calls
-// report, one call at a time, as each row ends. It fails only if the server cannot be dialled.
+// Run runs the rows against the server and returns an outcome for each, in their order, in which it
+// calls report too, one call at a time, as soon as a row and all before it have ended. It fails only
+// if the server cannot be dialled.
 func Run(ctx context.Context, server target.Server, rows []Row, report func(Outcome)) (outcomes []Outcome, err error) {
 	conn, err := server.Dial(insecure.NewCredentials())
 	if err != nil {
@@ -46,18 +47,25 @@ func Run(ctx context.Context, server target.Server, rows []Row, report func(Outc
 
 	prefix := target.Prefix()
 	outcomes = make([]Outcome, len(rows))
-	slots := make(chan struct{}, parallel)
-	var reporting sync.Mutex
+	lanes := newLanes()
+	ended := make([]chan struct{}, len(rows))
+	for i := range ended {
+		ended[i] = make(chan struct{})
+	}
 	var running sync.WaitGroup
-	for i, row := range rows {
-		slots <- struct{}{}
-		running.Go(func() {
-			defer func() { <-slots }()
-			env := &Env{server: server, conn: conn, prefix: prefix + "-" + row.ID}
-			outcomes[i] = env.run(ctx, row)
-			reporting.Lock()
-			defer reporting.Unlock()
+	running.Go(func() {
+		for i := range ended {
+			<-ended[i]
 			report(outcomes[i])
+		}
+	})
+	for i, row := range rows {
+		lanes.enter()
+		running.Go(func() {
+			env := &Env{server: server, conn: conn, prefix: prefix + "-" + row.ID, lanes: lanes}
+			outcomes[i] = env.run(ctx, row)
+			env.leave()
+			close(ended[i])
 		})
 	}
 	running.Wait()
@@ -111,7 +119,7 @@ func oneLine(text string) string {
 
 // String returns the outcome as a line: id, status, and what was seen or why.
 func (o Outcome) String() string {
-	return strings.TrimRight(fmt.Sprintf("%-5s %s %s", o.ID, o.Status, strings.TrimSpace(o.Branch+" "+o.Reason)), " ")
+	return strings.Join(strings.Fields(strings.Join([]string{o.ID, o.Status, o.Branch, o.Reason}, " ")), " ")
 }
 
 // Summary counts the outcomes by status.
