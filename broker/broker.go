@@ -11,6 +11,7 @@ import (
 // A Broker is a running broker; Close ends it. All methods may be called at any time, from any
 // goroutine.
 type Broker struct {
+	*gate
 	front     *front
 	sessions  *sessions
 	store     *store
@@ -34,7 +35,7 @@ func Start(opts Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.front, err = openFront(addr, pseudoEndpoint, b.logger); err != nil {
+	if b.front, err = openFront(addr, pseudoEndpoint, b.gate, b.logger); err != nil {
 		return nil, err
 	}
 	b.sessions = newSessions(b.limits.ClientExpiry, b.scheduler, b.store)
@@ -61,6 +62,7 @@ func newBroker(opts Options) (*Broker, error) {
 	if b.logger == nil {
 		b.logger = slog.New(slog.DiscardHandler)
 	}
+	b.gate = newGate(opts, b.scheduler)
 	b.store = newStore(opts, b.limits, b.scheduler)
 	return b, b.store.create(opts.Topics, opts.Groups)
 }

@@ -29,24 +29,25 @@ type front struct {
 	endpoint  string
 	dial      func(context.Context) (net.Conn, error)
 	listeners []*listener
+	gate      *gate
 	server    *grpc.Server
 	logger    *slog.Logger
 	serving   sync.WaitGroup // the goroutines of serve, one for each listener
 }
 
 // openFront listens on a TCP address or, where that is "", in memory, under the name of an endpoint.
-func openFront(addr, endpoint string, logger *slog.Logger) (*front, error) {
+func openFront(addr, endpoint string, g *gate, logger *slog.Logger) (*front, error) {
 	if addr == "" {
 		pipe := bufconn.Listen(pipeSize)
 		return &front{
-			endpoint: endpoint, dial: pipe.DialContext, listeners: []*listener{newListener(pipe)}, logger: logger,
+			endpoint: endpoint, dial: pipe.DialContext, listeners: []*listener{g.listener(pipe)}, gate: g, logger: logger,
 		}, nil
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("broker: listen on %q: %w", addr, err)
 	}
-	f := &front{endpoint: advertised(l.Addr()), listeners: []*listener{newListener(l)}, logger: logger}
+	f := &front{endpoint: advertised(l.Addr()), listeners: []*listener{g.listener(l)}, gate: g, logger: logger}
 	f.dial = func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", f.endpoint)
 	}
@@ -72,6 +73,8 @@ func (f *front) serve(tlsConfig *tls.Config, service v2.MessagingServiceServer) 
 		grpc.MaxRecvMsgSize(maxRequestSize),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
 		grpc.WaitForHandlers(true),
+		grpc.ChainUnaryInterceptor(f.gate.unary),
+		grpc.ChainStreamInterceptor(f.gate.stream),
 	)
 	v2.RegisterMessagingServiceServer(f.server, service)
 	for _, l := range f.listeners {

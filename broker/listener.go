@@ -5,18 +5,15 @@ import (
 	"sync"
 )
 
-// A listener knows its open connections, so that close can end also those on which nothing has
-// been said yet: the gRPC server would wait for their first words.
+// A listener knows its open connections: to cut them, to let them stand still, and so that close can
+// end also those on which nothing has been said yet, whose first words the gRPC server would wait for.
 type listener struct {
 	net.Listener
+	gate *gate
 
 	mu     sync.Mutex // guards what follows
-	open   map[net.Conn]struct{}
+	open   map[*trackedConn]struct{}
 	closed bool
-}
-
-func newListener(l net.Listener) *listener {
-	return &listener{Listener: l, open: make(map[net.Conn]struct{})}
 }
 
 // Accept waits for the next connection.
@@ -25,36 +22,65 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	c := &trackedConn{Conn: conn, from: l, gone: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		_ = conn.Close() // the server, which is about to stop, finds that out
 	}
-	l.open[conn] = struct{}{}
-	return &trackedConn{conn, l}, nil
+	l.open[c] = struct{}{}
+	return c, nil
 }
 
 // hangUp closes all connections, and those that come.
 func (l *listener) hangUp() {
+	l.gate.forget(l)
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.closed = true
-	for conn := range l.open {
-		_ = conn.Close() // its reader is told; there is nobody else to tell
-	}
-	clear(l.open)
+	l.mu.Unlock()
+	l.cut()
 }
 
-// A trackedConn tells its listener of its end.
+// cut closes all connections and tells how many there were.
+func (l *listener) cut() int {
+	l.mu.Lock()
+	all := make([]*trackedConn, 0, len(l.open))
+	for c := range l.open {
+		all = append(all, c)
+	}
+	l.mu.Unlock()
+	for _, c := range all {
+		_ = c.Close() // its reader is told; there is nobody else to tell
+	}
+	return len(all)
+}
+
+// A trackedConn tells its listener of its end, and stands still with it.
 type trackedConn struct {
 	net.Conn
 	from *listener
+	once sync.Once
+	gone chan struct{} // closed by Close
+}
+
+// Read reads what is there once there is no frost.
+func (c *trackedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.from.gate.frost.wait(c.gone)
+	return n, err
+}
+
+// Write writes once there is no frost.
+func (c *trackedConn) Write(b []byte) (int, error) {
+	c.from.gate.frost.wait(c.gone)
+	return c.Conn.Write(b)
 }
 
 // Close closes the connection.
 func (c *trackedConn) Close() error {
+	c.once.Do(func() { close(c.gone) })
 	c.from.mu.Lock()
-	delete(c.from.open, c.Conn)
+	delete(c.from.open, c)
 	c.from.mu.Unlock()
 	return c.Conn.Close()
 }

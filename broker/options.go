@@ -47,6 +47,11 @@ type Options struct {
 	// Logger is told of what an operator of the server would want to know. If nil, nobody is.
 	Logger *slog.Logger
 
+	// CallLog is how many calls [Broker.Calls] remembers, telemetry commands included: the latest. If
+	// 0, they are [DefaultCallLog]; if negative, none. A call takes some hundred bytes, and up to 2 KB
+	// with the ids of 32 messages.
+	CallLog int
+
 	// Limits may be shortened in tests.
 	Limits Limits
 }

@@ -47,6 +47,8 @@ type lane interface {
 	flights() []flight
 	// progress counts what is ready, and what is in flight.
 	progress(now int64) (ready, inFlight int64)
+	// unsettled tells of what was received and not settled.
+	unsettled(now int64, add func(e entry, attempts int32, inFlight bool))
 	// position gives the offset below which all has been handed out or skipped.
 	position() int64
 	// log gives the queue.

@@ -35,6 +35,14 @@ func newSniffing(config *tls.Config) *sniffing {
 
 // ServerHandshake is called by the gRPC server for each connection, from a goroutine of its own.
 func (s *sniffing) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	shaken, info, err := s.sniff(conn)
+	if err != nil {
+		return nil, nil, err
+	}
+	return shaken, link{info, conn}, nil
+}
+
+func (s *sniffing) sniff(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	peeked := &peekedConn{Conn: conn}
 	if _, err := conn.Read(peeked.first[:]); err != nil {
 		return nil, nil, fmt.Errorf("broker: first byte of a connection: %w", err)

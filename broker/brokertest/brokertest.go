@@ -5,16 +5,27 @@
 // That broker is in memory, is reached by its Dialer, and makes topics and groups when they are
 // first named. [OnTCP] lets it listen on a free port instead.
 //
+// If the test fails, its log shows what the broker was asked and what it answered. In any case it
+// shows the messages that were received and never settled; with [NewStrict] they fail the test.
+//
 // In a bubble of testing/synctest, New is called with the bubble's t; what uses the broker there
 // must be closed by the bubble's end too.
 package brokertest
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/rocketflow-io/rocketflow/broker"
+)
+
+// The most that a test's log shows.
+const (
+	maxCalls     = 200
+	maxUnsettled = 20
 )
 
 // An Option changes what [New] starts.
@@ -44,7 +55,31 @@ func OnTCP() Option {
 func With(change func(*broker.Options)) Option { return change }
 
 // New starts a broker that is closed when the test ends. The test fails if it does not start.
+//
+// What clients say while they are closed is seen if they are closed by then: by the test itself, or
+// by a cleanup that was registered after New.
 func New(tb testing.TB, opts ...Option) *broker.Broker {
+	tb.Helper()
+	return start(tb, opts, tb.Log)
+}
+
+// NewStrict is as [New], but the test fails if messages were received and are not settled when it
+// ends.
+func NewStrict(tb testing.TB, opts ...Option) *broker.Broker {
+	tb.Helper()
+	return start(tb, opts, tb.Error)
+}
+
+// Inject lets a fault happen until the test ends. The test fails if it cannot be injected.
+func Inject(tb testing.TB, b *broker.Broker, f broker.Fault) *broker.Injected {
+	tb.Helper()
+	injected, err := b.Inject(f)
+	require.NoError(tb, err)
+	return injected
+}
+
+// start starts a broker whose unsettled messages are reported by a function.
+func start(tb testing.TB, opts []Option, report func(...any)) *broker.Broker {
 	tb.Helper()
 	options := broker.Options{InMemory: true, AutoCreate: true}
 	for _, change := range opts {
@@ -52,6 +87,28 @@ func New(tb testing.TB, opts ...Option) *broker.Broker {
 	}
 	b, err := broker.Start(options)
 	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, b.Close()) })
+	tb.Cleanup(func() {
+		tb.Helper()
+		if all := b.Unsettled(); len(all) > 0 {
+			report(fmt.Sprintf("brokertest: %d messages were received and never settled:\n%s",
+				len(all), lines(all[:min(len(all), maxUnsettled)], len(all))))
+		}
+		if all := b.Calls(); tb.Failed() && len(all) > 0 {
+			tb.Logf("brokertest: the broker's latest calls:\n%s", lines(all[max(0, len(all)-maxCalls):], len(all)))
+		}
+		require.NoError(tb, b.Close())
+	})
 	return b
+}
+
+// lines gives what is shown of so many, each on a line.
+func lines[T fmt.Stringer](shown []T, of int) string {
+	var b strings.Builder
+	for _, s := range shown {
+		fmt.Fprintf(&b, "\t%v\n", s)
+	}
+	if of > len(shown) {
+		fmt.Fprintf(&b, "\t(%d of %d)\n", len(shown), of)
+	}
+	return b.String()
 }
