@@ -1,7 +1,7 @@
 # Every target runs on a machine with Go, make and git; those that need more say so.
 export GOTOOLCHAIN = go1.27.3
 
-MODULES   := . client/collector examples test test/bench test/bench/client
+MODULES   := . client/collector examples test test/bench test/bench/client test/interop/go
 GOFMT      = $(shell go env GOROOT)/bin/gofmt
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SEEDS     ?= 5000
@@ -55,6 +55,14 @@ conformance-rocketmq: ## the same rows on a real RocketMQ, in both modes (needs 
 .PHONY: conformance-diff
 conformance-diff: ## fail on differences between the two that docs/fidelity.md does not name
 	cd test && for mode in local cluster; do go run ./conformance/cmd diff ../out/conformance-embedded.json ../out/conformance-$$mode.json || exit 1; done
+
+.PHONY: interop
+interop: ## run the official clients of Java and Go against the embedded broker (needs Java 17 and Maven)
+	cd test && go run ./interop/cmd
+
+.PHONY: interop-rocketmq
+interop-rocketmq: ## the same programs on a real RocketMQ, in both modes (needs Java 17 and Maven)
+	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- go run ./interop/cmd || exit 1; done
 
 .PHONY: bench-flow
 bench-flow: ## measure the engine against go-streams and a plain loop
