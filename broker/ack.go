@@ -21,7 +21,7 @@ func (s *service) AckMessage(ctx context.Context, req *v2.AckMessageRequest) (*v
 }
 
 func (s *service) ack(ctx context.Context, req *v2.AckMessageRequest) ([]*v2.AckMessageResultEntry, error) {
-	if _, err := clientID(ctx); err != nil {
+	if _, err := s.admit(ctx, req); err != nil {
 		return nil, err
 	}
 	if err := checkTopicAndGroup(req.GetTopic(), req.GetGroup()); err != nil {

@@ -19,7 +19,7 @@ func (s *service) QueryAssignment(
 }
 
 func (s *service) assign(ctx context.Context, req *v2.QueryAssignmentRequest) ([]*v2.Assignment, error) {
-	if _, err := clientID(ctx); err != nil {
+	if _, err := s.admit(ctx, req); err != nil {
 		return nil, err
 	}
 	if err := checkTopicAndGroup(req.GetTopic(), req.GetGroup()); err != nil {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,6 +16,8 @@ type Broker struct {
 	front     *front
 	sessions  *sessions
 	store     *store
+	acl       *acl // nil if all are served
+	pulling   bool
 	scheduler *scheduler
 	limits    Limits
 	logger    *slog.Logger
@@ -24,8 +27,8 @@ type Broker struct {
 }
 
 // Start makes a broker and lets it serve, until [Broker.Close]. It fails if the broker cannot
-// listen, or with a [*ConfigError] if a topic or a group cannot be as it is described, or if a quirk is
-// unknown.
+// listen, or with a [*ConfigError] if a topic, a group or a user cannot be as it is described, or if a
+// quirk is unknown.
 func Start(opts Options) (*Broker, error) {
 	b, err := newBroker(opts)
 	if err != nil {
@@ -54,6 +57,7 @@ func newBroker(opts Options) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{
+		pulling:   opts.Pull,
 		scheduler: newScheduler(),
 		limits:    opts.Limits.withDefaults(),
 		logger:    opts.Logger,
@@ -64,7 +68,9 @@ func newBroker(opts Options) (*Broker, error) {
 	}
 	b.gate = newGate(opts, b.scheduler)
 	b.store = newStore(opts, b.limits, b.scheduler)
-	return b, b.store.create(opts.Topics, opts.Groups)
+	var err error
+	b.acl, err = newACL(opts.ACL)
+	return b, errors.Join(b.store.create(opts.Topics, opts.Groups), b.store.fifo.check(), err)
 }
 
 // addr is where to listen: "" for in memory.
@@ -83,7 +89,7 @@ func (o *Options) addr() (string, error) {
 // service answers the clients of this broker.
 func (b *Broker) service() *service {
 	return &service{
-		store: b.store, sessions: b.sessions, limits: b.limits, endpoints: b.front.endpoints(), logger: b.logger,
+		store: b.store, sessions: b.sessions, acl: b.acl, pulling: b.pulling, limits: b.limits, endpoints: b.front.endpoints(), logger: b.logger,
 	}
 }
 

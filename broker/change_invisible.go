@@ -16,7 +16,7 @@ func (s *service) ChangeInvisibleDuration(
 }
 
 func (s *service) changeInvisible(ctx context.Context, req *v2.ChangeInvisibleDurationRequest) (string, error) {
-	id, err := clientID(ctx)
+	id, err := s.admit(ctx, req)
 	if err != nil {
 		return "", err
 	}

@@ -15,7 +15,7 @@ func (s *service) ForwardMessageToDeadLetterQueue(
 }
 
 func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLetterQueueRequest) error {
-	id, err := clientID(ctx)
+	id, err := s.admit(ctx, req)
 	if err != nil {
 		return err
 	}

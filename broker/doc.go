@@ -50,9 +50,14 @@
 // Who has the broker can have a client consume a message once more, tell what its threads do, or
 // connect anew: see [Broker.VerifyMessage], [Broker.StackTrace] and [Broker.Reconnect].
 //
+// # Users
+//
+// With [Options].ACL the broker serves users alone, who sign their requests, and each only as its
+// policies allow: see [ACL]. [Broker.SetUser] and [Broker.RemoveUser] change that at any time.
+//
 // # What is not here
 //
-// Pulling by offset has no method: UNIMPLEMENTED. Nothing is written to disk, and nothing that was
-// stored is dropped unless [Options].Retain says so: the memory that a broker takes is the messages
-// sent to it.
+// Reading queues by offset is an option, [Options].Pull, since the server has it not. Nothing is
+// written to disk, and nothing that was stored is dropped unless [Options].Retain says so: the memory
+// that a broker takes is the messages sent to it.
 package broker

@@ -17,7 +17,7 @@ func (s *service) EndTransaction(
 }
 
 func (s *service) endTransaction(ctx context.Context, req *v2.EndTransactionRequest) error {
-	if _, err := clientID(ctx); err != nil {
+	if _, err := s.admit(ctx, req); err != nil {
 		return err
 	}
 	if err := checkTopic(req.GetTopic().GetName()); err != nil {

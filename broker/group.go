@@ -1,7 +1,9 @@
 package broker
 
 import (
+	"errors"
 	"math"
+	"path"
 	"slices"
 	"time"
 )
@@ -72,6 +74,26 @@ func (g *Group) normalize() error {
 		return &ConfigError{"group", g.Name, err.Error()}
 	}
 	return g.normalizeLite()
+}
+
+// groupPatterns are names of groups, and patterns of path.Match.
+type groupPatterns []string
+
+func (p groupPatterns) match(name string) bool {
+	return slices.ContainsFunc(p, func(pattern string) bool {
+		ok, _ := path.Match(pattern, name) // check has seen to the error
+		return ok
+	})
+}
+
+func (p groupPatterns) check() error {
+	var errs []error
+	for _, pattern := range p {
+		if _, err := path.Match(pattern, ""); err != nil {
+			errs = append(errs, &ConfigError{"group", pattern, "not a pattern of path.Match"})
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // maxAttempts is how often a message may be delivered.

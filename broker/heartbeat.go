@@ -12,7 +12,7 @@ func (s *service) Heartbeat(ctx context.Context, req *v2.HeartbeatRequest) (*v2.
 }
 
 func (s *service) heartbeat(ctx context.Context, req *v2.HeartbeatRequest) error {
-	id, err := clientID(ctx)
+	id, err := s.admit(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -23,9 +23,9 @@ func (s *service) heartbeat(ctx context.Context, req *v2.HeartbeatRequest) error
 	if err := s.checkLanguage(ctx); err != nil {
 		return err
 	}
-	switch t := settings.GetClientType(); t {
-	case v2.ClientType_PRODUCER:
-	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, v2.ClientType_LITE_PUSH_CONSUMER:
+	switch t := settings.GetClientType(); {
+	case t == v2.ClientType_PRODUCER:
+	case s.isConsumer(t):
 		g, err := s.findGroup(req.GetGroup(), v2.Code_ILLEGAL_CONSUMER_GROUP)
 		if err != nil {
 			return err

@@ -16,7 +16,7 @@ func (s *service) SyncLiteSubscription(
 }
 
 func (s *service) syncLite(ctx context.Context, req *v2.SyncLiteSubscriptionRequest) error {
-	id, err := clientID(ctx)
+	id, err := s.admit(ctx, req)
 	if err != nil {
 		return err
 	}

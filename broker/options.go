@@ -22,10 +22,18 @@ type Options struct {
 	Topics []Topic
 	Groups []Group
 
-	// AutoCreate lets topics (8 queues, type Mixed) and groups (not ordered) come into being when
-	// a request first names them. Without it a request that names an unknown one is refused, as
-	// the server does over gRPC.
+	// AutoCreate lets topics (8 queues, type [Any]) and groups come into being when a request first
+	// names them, so that a program runs unchanged which was written for a server where somebody
+	// makes them. Without it a request that names an unknown one is refused, as the server does
+	// over gRPC. Topics of type Lite are never made so.
 	AutoCreate bool
+
+	// FIFOGroups are the groups that AutoCreate makes ordered: their names, or patterns of
+	// path.Match, such as "*-fifo". Others are not ordered.
+	FIFOGroups []string
+
+	// ACL lets the broker serve its users alone. If nil, everybody may do everything.
+	ACL *ACL
 
 	// Recall lets producers take back delayed messages before their time. Without it a recall is
 	// refused, which is the server's default too (recallMessageEnable).
@@ -34,6 +42,11 @@ type Options struct {
 	// Quirks are the server's defects that the broker is to have: none, or such as LocalQuirks() for
 	// all of a server in LOCAL mode. [Start] fails if there is no such quirk.
 	Quirks []Quirk
+
+	// Pull lets consumers read queues by offset: PullMessage, UpdateOffset, GetOffset and
+	// QueryOffset. The protocol has these requests, but the server answers none of them, and
+	// without this option nor does the broker. What has still to be pulled is not safe from Retain.
+	Pull bool
 
 	// Retain bounds what is kept, in messages of a queue: beyond it the oldest are dropped, some
 	// hundred at a time. Never dropped are dead letters, and what a group that reads the topic, or

@@ -28,6 +28,7 @@ func (t *topic) queuing(p placement) func(*v2.Message) int {
 			return queueOf(key, p.row) - p.first
 		}
 		if sp.Priority != nil {
+			t.ranked.Store(true)
 			return min(int(sp.GetPriority()), len(t.logs)-1)
 		}
 		return p.queue

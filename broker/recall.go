@@ -55,7 +55,7 @@ func (s *service) RecallMessage(
 }
 
 func (s *service) recall(ctx context.Context, req *v2.RecallMessageRequest) (string, error) {
-	if _, err := clientID(ctx); err != nil {
+	if _, err := s.admit(ctx, req); err != nil {
 		return "", err
 	}
 	t, err := s.findTopic(req.GetTopic())

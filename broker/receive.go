@@ -17,7 +17,7 @@ type receiveStream = grpc.ServerStreamingServer[v2.ReceiveMessageResponse]
 // The answer is a status, the messages, and the time, in this order. The queue that the request
 // names does not matter: it gets messages of all.
 func (s *service) ReceiveMessage(req *v2.ReceiveMessageRequest, stream receiveStream) error {
-	id, err := clientID(stream.Context())
+	id, err := s.admit(stream.Context(), req)
 	if err != nil {
 		return stream.Send(statusFrame(err))
 	}

@@ -13,7 +13,7 @@ func (s *service) QueryRoute(ctx context.Context, req *v2.QueryRouteRequest) (*v
 }
 
 func (s *service) route(ctx context.Context, req *v2.QueryRouteRequest) ([]*v2.MessageQueue, error) {
-	if _, err := clientID(ctx); err != nil {
+	if _, err := s.admit(ctx, req); err != nil {
 		return nil, err
 	}
 	t, err := s.findTopic(req.GetTopic())

@@ -4,10 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
-	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -80,20 +78,6 @@ func TestRoute_RefusesNames(t *testing.T) {
 			r.Equal(want.text, st.GetMessage())
 			r.Empty(queues)
 		}
-	})
-}
-
-func TestRoute_MakesATopicIfTheBrokerMay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, broker.Options{InMemory: true, AutoCreate: true})
-		st, queues := r.route("new")
-		require.Equal(t, v2.Code_OK, st.GetCode())
-		require.Len(t, queues, broker.DefaultQueues)
-		require.Equal(t, []v2.MessageType{
-			v2.MessageType_NORMAL, v2.MessageType_FIFO, v2.MessageType_DELAY, v2.MessageType_TRANSACTION,
-		}, queues[0].GetAcceptMessageTypes())
-		st, _ = r.route("%RETRY%G_new")
-		require.Equal(t, v2.Code_TOPIC_NOT_FOUND, st.GetCode())
 	})
 }
 

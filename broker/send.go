@@ -12,24 +12,24 @@ import (
 
 // SendMessage stores one message or several of one topic. All are checked before one is stored.
 func (s *service) SendMessage(ctx context.Context, req *v2.SendMessageRequest) (*v2.SendMessageResponse, error) {
-	entries, err := s.send(ctx, req.GetMessages())
+	entries, err := s.send(ctx, req)
 	return &v2.SendMessageResponse{Status: s.store.quirks.status(err), Entries: entries}, nil
 }
 
-func (s *service) send(ctx context.Context, messages []*v2.Message) ([]*v2.SendResultEntry, error) {
-	t, err := s.sendable(ctx, messages)
+func (s *service) send(ctx context.Context, req *v2.SendMessageRequest) ([]*v2.SendResultEntry, error) {
+	t, err := s.sendable(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return s.take(ctx, t, messages, placement{through: s.sessions}), nil
+	return s.take(ctx, t, req.GetMessages(), placement{through: s.sessions}), nil
 }
 
 // sendable checks all messages of a request, and finds their topic.
-func (s *service) sendable(ctx context.Context, messages []*v2.Message) (*topic, error) {
-	if _, err := clientID(ctx); err != nil {
+func (s *service) sendable(ctx context.Context, req *v2.SendMessageRequest) (*topic, error) {
+	if _, err := s.admit(ctx, req); err != nil {
 		return nil, err
 	}
-	now := time.Now()
+	messages, now := req.GetMessages(), time.Now()
 	if err := checkBatch(messages, now); err != nil {
 		return nil, err
 	}

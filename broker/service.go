@@ -16,13 +16,14 @@ const (
 )
 
 // A service answers the requests of the protocol. Each request has its file. What is refused is
-// refused in the answer, with a code of the protocol; the gRPC call itself succeeds. A request
-// that has no method here is UNIMPLEMENTED.
+// refused in the answer, with a code of the protocol; the gRPC call itself succeeds.
 type service struct {
 	v2.UnimplementedMessagingServiceServer
 
 	store     *store
 	sessions  *sessions
+	acl       *acl // nil if all are served
+	pulling   bool // there is PullMessage, and what goes with it
 	limits    Limits
 	endpoints *v2.Endpoints // where this broker is reached, as routes say
 	logger    *slog.Logger

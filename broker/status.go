@@ -7,9 +7,9 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
-// ConfigError is a topic or group that cannot be as it was described.
+// ConfigError is a topic, group or user that cannot be as it was described.
 type ConfigError struct {
-	Kind, Name string // "topic" or "group", and which
+	Kind, Name string // "topic", "group" or "user", and which
 	Reason     string
 }
 
@@ -18,11 +18,11 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("broker: create %s %q: %s", e.Kind, e.Name, e.Reason)
 }
 
-// ErrExists is why a topic or group cannot be created a second time.
+// ErrExists is why a topic, group or user cannot be created a second time.
 var ErrExists = errors.New("broker: exists already")
 
-// ErrUnknown is why nothing can be told about a topic or group.
-var ErrUnknown = errors.New("broker: no such topic or group")
+// ErrUnknown is why nothing can be done with a topic, group or user.
+var ErrUnknown = errors.New("broker: no such topic, group or user")
 
 // A refusal is a request that is answered with a code of the protocol. Its text is for the client.
 type refusal struct {

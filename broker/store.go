@@ -22,13 +22,15 @@ const (
 type store struct {
 	name         string // of the broker, as routes and receipt handles say
 	autoCreate   bool
-	recall       bool  // what waits for its time may be taken back
-	retain       int64 // messages of a queue; 0 for all
+	fifo         groupPatterns // of the groups that are made ordered
+	recall       bool          // what waits for its time may be taken back
+	retain       int64         // messages of a queue; 0 for all
 	quirks       quirks
 	scheduler    *scheduler
 	proxies      proxies
 	delays       *delays
 	transactions *transactions
+	pullOffsets  *pullOffsets
 	revive       int64  // milliseconds from the end of a lease to the redelivery
 	storeHost    string // what messages say of where they are stored
 	commit       atomic.Int64
@@ -43,6 +45,7 @@ func newStore(opts Options, limits Limits, sch *scheduler) *store {
 		name:       brokerName,
 		delays:     newDelays(sch),
 		autoCreate: opts.AutoCreate,
+		fifo:       opts.FIFOGroups,
 		recall:     opts.Recall,
 		retain:     int64(max(0, opts.Retain)),
 		quirks:     newQuirks(opts.Quirks),
@@ -55,6 +58,7 @@ func newStore(opts Options, limits Limits, sch *scheduler) *store {
 	if s.quirks[QuirkClusterTopic] {
 		s.topics[clusterName] = s.newTopic(Topic{Name: clusterName, Queues: clusterQueues})
 	}
+	s.pullOffsets = &pullOffsets{by: make(map[pullPosition]int64)}
 	return s
 }
 
@@ -98,14 +102,14 @@ func (s *store) stored(topic, messageID string) (*v2.Message, bool) {
 	return nil, false
 }
 
-// topic finds a topic that a client has named, or makes it if the broker may: of all types, since a
-// name does not tell which are to come. The topics of retries and dead letters are never made so.
+// topic finds a topic that a client has named, or makes it if the broker may: for messages of all
+// types, since a name does not tell which are to come. The topics of retries and dead letters are never made so.
 func (s *store) topic(name string) (*topic, bool) {
 	t, ok := s.lookUp(name)
 	if ok || !s.autoCreate || strings.HasPrefix(name, "%") {
 		return t, ok
 	}
-	return s.ensureTopic(Topic{Name: name, Queues: DefaultQueues, Type: Mixed}), true
+	return s.ensureTopic(Topic{Name: name, Queues: DefaultQueues, Type: Any}), true
 }
 
 // ensureTopic finds a topic by its name, or makes it as described.
@@ -151,7 +155,7 @@ func (s *store) group(name string) (*group, bool) {
 	if ok || !s.autoCreate {
 		return g, ok
 	}
-	return s.ensureGroup(Group{Name: name})
+	return s.ensureGroup(Group{Name: name, Ordered: s.fifo.match(name)})
 }
 
 // ensureGroup finds a group by its name, or makes it as described, if it can be so.

@@ -125,7 +125,7 @@ func (s *subscription) pop(p *pull) {
 		s.lite.pop(p)
 		return
 	}
-	if s.topic.Type == Priority && !s.group.Ordered {
+	if s.topic.ranked.Load() && !s.group.Ordered {
 		s.popByPriority(p)
 		return
 	}
@@ -221,7 +221,7 @@ func (s *subscription) bury(e entry) {
 
 // tell lets unlock tell of an arrival, if anyone reads there. Who begins to after this finds it.
 func (s *subscription) tell(a arrival) {
-	if len(*a.topic.subs.Load()) > 0 {
+	if len(*a.topic.subs.Load()) > 0 || a.topic.pullers.waiting() {
 		s.news = append(s.news, a)
 	}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"errors"
 	"io"
 	"math"
@@ -31,16 +32,19 @@ func (s *service) Telemetry(stream telemetryStream) error {
 	if err != nil {
 		return stream.Send(&v2.TelemetryCommand{Status: statusOf(err)})
 	}
-	return s.sessions.converse(id, stream, s.mergeFor(stream.Context()))
+	return s.sessions.converse(id, stream, s.admit, s.mergeFor(stream.Context()))
 }
+
+// An admission tells which client asks, or why it is not answered at all.
+type admission func(ctx context.Context, req any) (client string, err error)
 
 // A merger checks settings and gives them with what the broker decides.
 type merger func(sent *v2.Settings) (*v2.Settings, error)
 
 // converse talks with a client until it says no more.
-func (s *sessions) converse(id string, stream telemetryStream, merge merger) error {
+func (s *sessions) converse(id string, stream telemetryStream, admit admission, merge merger) error {
 	out := openOutbox(stream.Send)
-	err := s.listen(id, stream, out, merge)
+	err := s.listen(stream, out, admit, merge)
 	if s.detach(id, out) && err != nil {
 		s.bereft.abandonLite(id) // the client has broken off; what it says of them when it is back holds
 	}
@@ -49,7 +53,7 @@ func (s *sessions) converse(id string, stream telemetryStream, merge merger) err
 }
 
 // listen reads what a client says, and lets it be answered.
-func (s *sessions) listen(id string, stream telemetryStream, out *outbox, merge merger) error {
+func (s *sessions) listen(stream telemetryStream, out *outbox, admit admission, merge merger) error {
 	for {
 		command, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -57,6 +61,11 @@ func (s *sessions) listen(id string, stream telemetryStream, out *outbox, merge 
 		}
 		if err != nil {
 			return err
+		}
+		id, err := admit(stream.Context(), command)
+		if err != nil {
+			out.post(&v2.TelemetryCommand{Status: statusOf(err)})
+			return nil
 		}
 		settings := command.GetSettings()
 		if settings == nil { // the answer to a command, or nothing
@@ -114,7 +123,7 @@ func (s *service) mergeSubscription(settings *v2.Settings) error {
 	if err != nil {
 		return err
 	}
-	if t := settings.GetClientType(); !isConsumer(t) {
+	if t := settings.GetClientType(); !s.isConsumer(t) {
 		return refusef(v2.Code_INTERNAL_SERVER_ERROR, "Client type is not consumer, type: %v", t)
 	}
 	if err := g.checkConsumer(settings); err != nil {
@@ -134,11 +143,13 @@ func (s *service) mergeSubscription(settings *v2.Settings) error {
 	return nil
 }
 
-// isConsumer tells of the clients that receive by ReceiveMessage.
-func isConsumer(t v2.ClientType) bool {
+// isConsumer tells of the clients that the broker lets consume.
+func (s *service) isConsumer(t v2.ClientType) bool {
 	switch t {
 	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, v2.ClientType_LITE_PUSH_CONSUMER:
 		return true
+	case v2.ClientType_PULL_CONSUMER:
+		return s.pulling
 	}
 	return false
 }

@@ -14,7 +14,7 @@ func (s *service) NotifyClientTermination(
 }
 
 func (s *service) terminate(ctx context.Context, req *v2.NotifyClientTerminationRequest) error {
-	id, err := clientID(ctx)
+	id, err := s.admit(ctx, req)
 	if err != nil {
 		return err
 	}
@@ -25,10 +25,10 @@ func (s *service) terminate(ctx context.Context, req *v2.NotifyClientTermination
 	if err := s.checkLanguage(ctx); err != nil {
 		return err
 	}
-	switch t := settings.GetClientType(); t {
-	case v2.ClientType_PRODUCER:
+	switch t := settings.GetClientType(); {
+	case t == v2.ClientType_PRODUCER:
 		return nil
-	case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, v2.ClientType_LITE_PUSH_CONSUMER:
+	case s.isConsumer(t):
 		return checkGroup(req.GetGroup().GetName())
 	default:
 		return refuse(v2.Code_UNRECOGNIZED_CLIENT_TYPE, t.String())

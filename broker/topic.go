@@ -25,14 +25,22 @@ const (
 	// Mixed takes all of these but Priority and Lite, each message by its own type. The server makes no such
 	// topic unless it is configured with enableMixedMessageType.
 	Mixed
+	// Any takes all that Mixed does, and messages with a priority too: from the first of these on, it
+	// is received from as a topic of type Priority is. It is the type of topics that make themselves,
+	// see [Options].AutoCreate; the server has no such type.
+	Any
 )
 
 // String gives the server's name, such as "FIFO".
 func (t MessageType) String() string {
-	if t == Mixed {
+	switch t {
+	case Mixed:
 		return "MIXED"
+	case Any:
+		return "ANY"
+	default:
+		return t.accepts()[0].String()
 	}
-	return t.accepts()[0].String()
 }
 
 // accepts gives the types of messages that a topic takes.
@@ -52,6 +60,8 @@ func (t MessageType) accepts() []v2.MessageType {
 		return []v2.MessageType{v2.MessageType_LITE}
 	case Mixed:
 		return []v2.MessageType{v2.MessageType_NORMAL, v2.MessageType_FIFO, v2.MessageType_DELAY, v2.MessageType_TRANSACTION}
+	case Any:
+		return append(Mixed.accepts(), v2.MessageType_PRIORITY)
 	default:
 		return []v2.MessageType{v2.MessageType_MESSAGE_TYPE_UNSPECIFIED}
 	}
@@ -110,7 +120,7 @@ func (t *Topic) normalize() error {
 	switch {
 	case t.Queues < 0 || t.Queues > MaxQueues:
 		return &ConfigError{"topic", t.Name, "queues must be between 1 and 1024"}
-	case t.Type < Normal || t.Type > Mixed:
+	case t.Type < Normal || t.Type > Any:
 		return &ConfigError{"topic", t.Name, "unknown message type"}
 	case t.LiteExpiry < 0 || t.LiteExpiry > 0 && t.Type != Lite:
 		return &ConfigError{"topic", t.Name, "an expiry of lite topics needs type Lite, and must not be negative"}
@@ -129,11 +139,13 @@ type topic struct {
 	accepts []v2.MessageType // of Type; never changed, as answers share it
 	logs    []*queueLog
 	// subs is replaced, never changed, under store.mu: senders read it without a lock.
-	subs   atomic.Pointer[[]*subscription]
-	robin  atomic.Uint32 // which queue the next message without a message group goes to
-	commit *atomic.Int64 // the store's: the next position in the one imagined commit log
-	retain int64         // messages of a queue; 0 for all, as of retries and dead letters
-	lites  *liteTopics   // nil unless of type Lite
+	subs    atomic.Pointer[[]*subscription]
+	robin   atomic.Uint32 // which queue the next message without a message group goes to
+	ranked  atomic.Bool   // a queue is a priority: of type Priority, or of type Any with a priority in it
+	pullers pullers       // who wait for any message of the topic
+	commit  *atomic.Int64 // the store's: the next position in the one imagined commit log
+	retain  int64         // messages of a queue; 0 for all, as of retries and dead letters
+	lites   *liteTopics   // nil unless of type Lite
 }
 
 func (s *store) newTopic(cfg Topic) *topic {
@@ -144,6 +156,7 @@ func (s *store) newTopic(cfg Topic) *topic {
 	for i := range t.logs {
 		t.logs[i] = new(queueLog)
 	}
+	t.ranked.Store(cfg.Type == Priority)
 	if cfg.Type == Lite {
 		t.lites = newLiteTopics(s.scheduler, cfg, t.retain)
 	}
@@ -169,6 +182,7 @@ func (t *topic) publish(queue int, m *v2.Message) { t.arrived(queue, t.append(qu
 // arrived tells every group that waits for this topic of the messages from offset first on, and
 // drops what is too old and has been read by all. The caller holds no lock.
 func (t *topic) arrived(queue int, first int64) {
+	t.pullers.wake()
 	read := first
 	for _, s := range *t.subs.Load() {
 		read = min(read, s.arrived(queue, first))
