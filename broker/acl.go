@@ -50,7 +50,7 @@ type Policy struct {
 	Resource string
 
 	// Actions are those that it applies to: at least one.
-	Actions []Action
+	Actions []PolicyAction
 
 	// Deny forbids the actions. A policy that does not allows them.
 	Deny bool
@@ -60,16 +60,16 @@ type Policy struct {
 	Sources []string
 }
 
-// Action is what a request does to a topic or a group, by the server's name for it.
-type Action string
+// PolicyAction is what a request does to a topic or a group, by the server's name for it.
+type PolicyAction string
 
 const (
 	// Publish is to send to a topic, to recall a message, and to end a transaction.
-	Publish Action = "Pub"
+	Publish PolicyAction = "Pub"
 	// Subscribe is all that a consumer does, for which it needs its group and the topic.
-	Subscribe Action = "Sub"
+	Subscribe PolicyAction = "Sub"
 	// AllActions is both.
-	AllActions Action = "All"
+	AllActions PolicyAction = "All"
 )
 
 // ErrNoACL is why a broker that was started without [Options].ACL has no users.

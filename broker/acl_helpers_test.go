@@ -51,11 +51,11 @@ func alice(policies ...broker.Policy) broker.User {
 	return broker.User{Name: "alice", Secret: "wonder", Policies: policies}
 }
 
-func allow(resource string, actions ...broker.Action) broker.Policy {
+func allow(resource string, actions ...broker.PolicyAction) broker.Policy {
 	return broker.Policy{Resource: resource, Actions: actions}
 }
 
-func deny(resource string, actions ...broker.Action) broker.Policy {
+func deny(resource string, actions ...broker.PolicyAction) broker.Policy {
 	return broker.Policy{Resource: resource, Actions: actions, Deny: true}
 }
 

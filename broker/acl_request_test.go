@@ -128,7 +128,7 @@ func TestACL_WantsAPolicyForAllThatARequestDoes(t *testing.T) {
 func TestACL_LetsWhoSendsAndWhoReadsAskForTheRoute(t *testing.T) {
 	guarded(t, func(r *rig) {
 		ask := r.requests()["route"]
-		for _, action := range []broker.Action{broker.Publish, broker.Subscribe, broker.AllActions, "pub"} {
+		for _, action := range []broker.PolicyAction{broker.Publish, broker.Subscribe, broker.AllActions, "pub"} {
 			r.NoError(r.broker.SetUser(alice(allow("Topic:N", action))))
 			r.Equal(v2.Code_OK, r.asAlice(ask).GetCode(), action)
 		}

@@ -33,11 +33,11 @@ func TestACL_TheMostSpecificPolicyDecides(t *testing.T) {
 		"the longer prefix":                  {[]broker.Policy{deny("Topic:N*", broker.Publish), allow("Topic:N4*", broker.Publish)}, ""},
 		"all topics before everything":       {[]broker.Policy{allow("*", broker.Publish), deny("Topic:*", broker.Publish)}, denied},
 		"one for another action stands back": {[]broker.Policy{deny("Topic:N4", broker.Subscribe), allow("Topic:N*", broker.Publish)}, ""},
-		"from here":                          {[]broker.Policy{{Resource: "*", Actions: []broker.Action{broker.Publish}, Sources: []string{"10.0.0.7", "127.0.0.0/8"}}}, ""},
-		"from this address":                  {[]broker.Policy{{Resource: "*", Actions: []broker.Action{broker.Publish}, Sources: []string{"127.0.0.1"}}}, ""},
-		"from elsewhere":                     {[]broker.Policy{{Resource: "*", Actions: []broker.Action{broker.Publish}, Sources: []string{"10.0.0.7", "10.0.0.0/8", "::1"}}}, none},
+		"from here":                          {[]broker.Policy{{Resource: "*", Actions: []broker.PolicyAction{broker.Publish}, Sources: []string{"10.0.0.7", "127.0.0.0/8"}}}, ""},
+		"from this address":                  {[]broker.Policy{{Resource: "*", Actions: []broker.PolicyAction{broker.Publish}, Sources: []string{"127.0.0.1"}}}, ""},
+		"from elsewhere":                     {[]broker.Policy{{Resource: "*", Actions: []broker.PolicyAction{broker.Publish}, Sources: []string{"10.0.0.7", "10.0.0.0/8", "::1"}}}, none},
 		"one for elsewhere stands back": {[]broker.Policy{
-			{Resource: "Topic:N4", Actions: []broker.Action{broker.Publish}, Deny: true, Sources: []string{"10.0.0.7"}},
+			{Resource: "Topic:N4", Actions: []broker.PolicyAction{broker.Publish}, Deny: true, Sources: []string{"10.0.0.7"}},
 			allow("*", broker.Publish)}, ""},
 	}
 	guarded(t, func(r *rig) {
@@ -71,7 +71,7 @@ func TestACL_SeesWhereAClientIs(t *testing.T) {
 	b := started(t, broker.Options{
 		Topics: []broker.Topic{{Name: "N"}},
 		ACL: &broker.ACL{Users: []broker.User{alice(
-			broker.Policy{Resource: "*", Actions: []broker.Action{broker.AllActions}, Sources: []string{"192.0.2.1"}})}},
+			broker.Policy{Resource: "*", Actions: []broker.PolicyAction{broker.AllActions}, Sources: []string{"192.0.2.1"}})}},
 	})
 	conn, err := grpc.NewClient(b.Endpoint(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)

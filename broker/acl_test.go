@@ -35,7 +35,7 @@ func TestACL_ChangesWhileClientsWork(t *testing.T) {
 }
 
 func TestUsers_AreListedWithoutSecrets(t *testing.T) {
-	policy := broker.Policy{Resource: "Topic:N", Actions: []broker.Action{broker.Publish}, Sources: []string{"10.0.0.7"}}
+	policy := broker.Policy{Resource: "Topic:N", Actions: []broker.PolicyAction{broker.Publish}, Sources: []string{"10.0.0.7"}}
 	guarded(t, func(r *rig) {
 		all := r.broker.Users()
 		r.Equal([]broker.User{{Name: "alice", Policies: []broker.Policy{policy}}, {Name: "root", Super: true}}, all)
@@ -89,7 +89,7 @@ func TestStart_ReportsAllThatIsWrongWithUsers(t *testing.T) {
 }
 
 func TestSetUser_RefusesPoliciesThatSayNothing(t *testing.T) {
-	all := []broker.Action{broker.AllActions}
+	all := []broker.PolicyAction{broker.AllActions}
 	tests := map[string]struct {
 		policies []broker.Policy
 		reason   string

@@ -18,8 +18,8 @@ import (
 func guarded(t *testing.T, test func(r *rig)) {
 	t.Helper()
 	alice := broker.User{Name: "alice", Secret: "wonder", Policies: []broker.Policy{
-		{Resource: "Topic:orders", Actions: []broker.Action{broker.AllActions}},
-		{Resource: "Group:G", Actions: []broker.Action{broker.Subscribe}},
+		{Resource: "Topic:orders", Actions: []broker.PolicyAction{broker.AllActions}},
+		{Resource: "Group:G", Actions: []broker.PolicyAction{broker.Subscribe}},
 	}}
 	synctest.Test(t, func(t *testing.T) {
 		b := brokertest.New(t, standard, brokertest.With(func(o *broker.Options) {
