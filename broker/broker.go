@@ -38,6 +38,9 @@ func Start(opts Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, _, err := net.SplitHostPort(opts.Advertise); opts.Advertise != "" && err != nil {
+		return nil, fmt.Errorf("broker: advertise %q: %w: name a host and a port", opts.Advertise, err)
+	}
 	if b.front, err = openFront(addr, pseudoEndpoint, b.gate, b.logger); err != nil {
 		return nil, err
 	}
@@ -46,7 +49,8 @@ func Start(opts Options) (*Broker, error) {
 	host, _ := splitEndpoint(b.front.endpoint)
 	b.store.storeHost = net.JoinHostPort(host, "10911")
 	b.scheduler.start()
-	b.front.serve(opts.TLSConfig, b.service())
+	b.front.advertised = opts.Advertise
+	b.front.serve(opts.TLSConfig, opts.TLSOnly, b.service())
 	b.logger.Info("broker: started", "endpoint", b.front.endpoint, "in_memory", opts.InMemory)
 	return b, nil
 }
@@ -93,8 +97,8 @@ func (b *Broker) service() *service {
 	}
 }
 
-// Endpoint gives where the broker is reached, as "host:port"; its routes say the same. For a
-// broker in memory it is a name only: dial with [Broker.Dialer].
+// Endpoint gives where the broker is reached, as "host:port"; its routes say the same, unless
+// [Options].Advertise is set. For a broker in memory it is a name only: dial with [Broker.Dialer].
 func (b *Broker) Endpoint() string { return b.front.endpoint }
 
 // Dialer gives a function that connects to this broker, whatever address it is called with. It

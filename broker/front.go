@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -26,13 +27,15 @@ const (
 
 // A front is where connections arrive, and the gRPC server behind it. It serves once.
 type front struct {
-	endpoint  string
-	dial      func(context.Context) (net.Conn, error)
-	listeners []*listener
-	gate      *gate
-	server    *grpc.Server
-	logger    *slog.Logger
-	serving   sync.WaitGroup // the goroutines of serve, one for each listener
+	endpoint string
+	// advertised is the endpoint that routes name, if it is another.
+	advertised string
+	dial       func(context.Context) (net.Conn, error)
+	listeners  []*listener
+	gate       *gate
+	server     *grpc.Server
+	logger     *slog.Logger
+	serving    sync.WaitGroup // the goroutines of serve, one for each listener
 }
 
 // openFront listens on a TCP address or, where that is "", in memory, under the name of an endpoint.
@@ -64,12 +67,14 @@ func advertised(addr net.Addr) string {
 }
 
 // endpoints is the endpoint as routes say it.
-func (f *front) endpoints() *v2.Endpoints { return endpointsOf(splitEndpoint(f.endpoint)) }
+func (f *front) endpoints() *v2.Endpoints {
+	return endpointsOf(splitEndpoint(cmp.Or(f.advertised, f.endpoint)))
+}
 
-// serve lets a service answer, until close.
-func (f *front) serve(tlsConfig *tls.Config, service v2.MessagingServiceServer) {
+// serve lets a service answer, until close, to connections in plaintext too unless tlsOnly.
+func (f *front) serve(tlsConfig *tls.Config, tlsOnly bool, service v2.MessagingServiceServer) {
 	f.server = grpc.NewServer(
-		grpc.Creds(newSniffing(tlsConfig)),
+		grpc.Creds(newSniffing(tlsConfig, tlsOnly)),
 		grpc.MaxRecvMsgSize(maxRequestSize),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
 		grpc.WaitForHandlers(true),
@@ -84,6 +89,15 @@ func (f *front) serve(tlsConfig *tls.Config, service v2.MessagingServiceServer) 
 			}
 		})
 	}
+}
+
+// connections counts those that are open.
+func (f *front) connections() int {
+	n := 0
+	for _, l := range f.listeners {
+		n += l.connections()
+	}
+	return n
 }
 
 // close breaks all connections, and returns when no call is left and nothing listens.

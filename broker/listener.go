@@ -32,6 +32,13 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
+// connections counts those that are open.
+func (l *listener) connections() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.open)
+}
+
 // hangUp closes all connections, and those that come.
 func (l *listener) hangUp() {
 	l.gate.forget(l)

@@ -13,6 +13,11 @@ type Options struct {
 	// are both taken there. Addr must be empty with InMemory.
 	Addr string
 
+	// Advertise is what routes name as the endpoint, "host:port": for a broker that clients reach by
+	// another address than it listens on, as in a container. If empty, it is the address of Addr, on
+	// the loopback interface if that is all interfaces.
+	Advertise string
+
 	// InMemory lets the broker listen nowhere: it is reached only by [Broker.Dialer]. Such a
 	// broker uses no network and no clock but that of package time, so it runs inside a bubble of
 	// testing/synctest.
@@ -56,6 +61,9 @@ type Options struct {
 	// TLSConfig is for the connections that begin with a TLS handshake. If nil, a certificate for
 	// localhost, signed by itself, is made when the first one does.
 	TLSConfig *tls.Config
+
+	// TLSOnly refuses connections in plaintext.
+	TLSOnly bool
 
 	// Logger is told of what an operator of the server would want to know. If nil, nobody is.
 	Logger *slog.Logger

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -24,13 +25,17 @@ const tlsHandshake = 0x16
 type sniffing struct {
 	credentials.TransportCredentials // plaintext
 	secure                           credentials.TransportCredentials
+	secureOnly                       bool // plaintext is refused
 }
 
-func newSniffing(config *tls.Config) *sniffing {
+// errPlaintext ends a connection that should have been one of TLS.
+var errPlaintext = errors.New("broker: a connection in plaintext, where only TLS is taken")
+
+func newSniffing(config *tls.Config, tlsOnly bool) *sniffing {
 	if config == nil {
 		config = selfSigned()
 	}
-	return &sniffing{insecure.NewCredentials(), credentials.NewTLS(config)}
+	return &sniffing{insecure.NewCredentials(), credentials.NewTLS(config), tlsOnly}
 }
 
 // ServerHandshake is called by the gRPC server for each connection, from a goroutine of its own.
@@ -51,12 +56,15 @@ func (s *sniffing) sniff(conn net.Conn) (net.Conn, credentials.AuthInfo, error) 
 	if peeked.first[0] == tlsHandshake {
 		return s.secure.ServerHandshake(peeked)
 	}
+	if s.secureOnly {
+		return nil, nil, errPlaintext
+	}
 	return s.TransportCredentials.ServerHandshake(peeked)
 }
 
 // Clone gives credentials that do the same.
 func (s *sniffing) Clone() credentials.TransportCredentials {
-	return &sniffing{s.TransportCredentials.Clone(), s.secure.Clone()}
+	return &sniffing{s.TransportCredentials.Clone(), s.secure.Clone(), s.secureOnly}
 }
 
 // A peekedConn gives its first byte again. Only one goroutine reads from it at a time.
