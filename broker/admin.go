@@ -30,6 +30,29 @@ func (b *Broker) Topics() []Topic {
 	return all
 }
 
+// TopicStats is a topic and what it holds.
+type TopicStats struct {
+	Topic
+	Stored int64 // messages that are kept, whether they have been consumed or not
+}
+
+// TopicStats lists what [Broker.Topics] lists, each with what it holds.
+func (b *Broker) TopicStats() []TopicStats {
+	b.store.mu.RLock()
+	defer b.store.mu.RUnlock()
+	all := make([]TopicStats, 0, len(b.store.topics))
+	for _, name := range slices.Sorted(maps.Keys(b.store.topics)) {
+		t := b.store.topics[name]
+		stats := TopicStats{Topic: t.Topic}
+		for _, l := range t.logs {
+			first, end := l.bounds()
+			stats.Stored += end - first
+		}
+		all = append(all, stats)
+	}
+	return all
+}
+
 // Groups lists all groups by name.
 func (b *Broker) Groups() []Group {
 	b.store.mu.RLock()
