@@ -55,6 +55,14 @@
 // With [Options].ACL the broker serves users alone, who sign their requests, and each only as its
 // policies allow: see [ACL]. [Broker.SetUser] and [Broker.RemoveUser] change that at any time.
 //
+// # Faults
+//
+// A [Fault] lets some calls go wrong, by what they are about, how many there were, by chance or for a
+// time: they are answered with a code, delayed, cut off, or lost on the way there or back.
+// [Broker.Inject] begins it. [Broker.Freeze] and [Broker.Cut] concern all connections, and
+// [Broker.Script] lets all of that happen at set times. [Broker.Calls] tells what was asked and
+// answered, and [Broker.Unsettled] what was received and never settled.
+//
 // # What is not here
 //
 // Reading queues by offset is an option, [Options].Pull, since the server has it not. Nothing is

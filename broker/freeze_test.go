@@ -182,7 +182,8 @@ func TestScript_EndsByStop(t *testing.T) {
 func TestScript_RefusesStepsThatCannotBe(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		_, err := r.broker.Script(broker.Step{At: -1}, broker.Step{Inject: []broker.Fault{{Every: -1}}})
-		r.ErrorContains(err, "At and Freeze of a step must not be negative")
+		r.ErrorContains(err, "step 0 of a script: At and Freeze must not be negative")
 		r.ErrorContains(err, "Do is missing")
+		r.ErrorAs(err, new(*broker.FaultError))
 	})
 }

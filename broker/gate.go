@@ -63,14 +63,13 @@ func (g *gate) unary(ctx context.Context, request any, info *grpc.UnaryServerInf
 	number, v := g.log.begin(&c), g.faults.judge(&c)
 	answer, err := g.answer(ctx, &c, v, func() (any, error) { return handle(ctx, request) })
 	o := outcome{err: err, fault: v.String()}
-	if err == nil {
-		o.read(answer)
-	}
+	o.read(answer) // also if it was lost
 	g.log.end(number, &o)
 	return answer, err
 }
 
-// answer lets happen to a call what was decided.
+// answer lets happen to a call what was decided. What it gives with an error is an answer that the
+// client does not get.
 func (g *gate) answer(ctx context.Context, c *Call, v verdict, handle func() (any, error)) (any, error) {
 	if err := g.before(ctx, v); err != nil {
 		return nil, err

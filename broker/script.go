@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -16,7 +17,8 @@ type Step struct {
 
 // Script lets steps happen, each at its time, whatever their order. Stop ends the script: what it has
 // injected is removed, a frost ends, and what is still to come does not happen; it may be called
-// again. Script fails with [*FaultError]s, and does nothing, if a step cannot be as described.
+// again. If steps cannot be as described, Script does nothing and fails with all that is wrong,
+// [*FaultError]s among it.
 func (g *gate) Script(steps ...Step) (stop func(), err error) {
 	if err := validateSteps(steps); err != nil {
 		return nil, err
@@ -37,9 +39,9 @@ func (g *gate) Script(steps ...Step) (stop func(), err error) {
 
 func validateSteps(steps []Step) error {
 	var errs []error
-	for _, s := range steps {
+	for i, s := range steps {
 		if s.At < 0 || s.Freeze < 0 {
-			errs = append(errs, &FaultError{Reasons: []string{"At and Freeze of a step must not be negative"}})
+			errs = append(errs, fmt.Errorf("broker: step %d of a script: At and Freeze must not be negative", i))
 		}
 		for _, f := range s.Inject {
 			errs = append(errs, f.validate())

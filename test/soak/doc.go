@@ -1,5 +1,5 @@
-// Package soak runs the client for long against the embedded broker, while connections are cut, freeze
-// and get no answers, and servers refuse what they are asked, and says what of this was wrong:
+// Package soak runs the client for long against the embedded broker, which cuts connections, freezes,
+// refuses what it is asked, and loses answers, and says what of this was wrong:
 //
 //   - a message that was sent, and not received by a group;
 //   - one that was rolled back, and received;

@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"math/rand/v2"
 	"sync"
 	"time"
-
-	"google.golang.org/grpc"
 
 	"github.com/rocketflow-io/rocketflow/broker"
 	"github.com/rocketflow-io/rocketflow/client"
@@ -40,7 +36,8 @@ const retained = 500
 // Report is what a run has seen.
 type Report struct {
 	Sent, Received, Duplicates, Failed int64 // messages; Failed are those whose sending failed
-	Cuts, Freezes, Refusals            int64
+	Cuts, Freezes                      int64
+	Refusals, Losses                   int64    // calls that were refused, and whose answer was lost
 	HeapBytes                          []uint64 // one after the other, after collections
 	Goroutines                         int      // at the most
 }
@@ -48,10 +45,10 @@ type Report struct {
 // A run is the state of one.
 type run struct {
 	Options
-	network *network
-	ledger  *ledger
-	watch   *watch
-	client  *client.Client
+	faults *faults
+	ledger *ledger
+	watch  *watch
+	client *client.Client
 }
 
 // Run runs for the time given and returns what it has seen, with an error that joins all that was
@@ -68,8 +65,8 @@ func (r *run) all(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	r.network = newNetwork(b.Dialer(), r.Seed)
-	r.client, err = client.New("127.0.0.1:8081", client.WithConnect(r.network.connect), client.WithLogger(r.Log))
+	r.faults = newFaults(b, r.Seed)
+	r.client, err = client.New(b.Endpoint(), client.WithPlaintext(), client.WithDialer(b.Dialer()), client.WithLogger(r.Log))
 	if err != nil {
 		return err
 	}
@@ -83,57 +80,52 @@ func (r *run) all(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r.load(ctx, producer)
-	err = r.ledger.settle(ctx, patience) // for which transactions may have to be decided
-	return errors.Join(err, producer.Close())
+	err = r.load(ctx, producer)
+	return errors.Join(err, r.ledger.settle(ctx, patience), producer.Close())
 }
 
-// patience is how long after the end what was sent may take to be received: redeliveries have to pass.
+// patience is how long after the end what was sent may take to be received: redeliveries have to pass,
+// and transactions may have to be decided.
 const patience = 2 * time.Minute
 
 // load sends, with faults, for the duration of the run.
-func (r *run) load(ctx context.Context, p *client.Producer) {
+func (r *run) load(ctx context.Context, p *client.Producer) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, r.Duration)
 	defer cancel()
-	var faults sync.WaitGroup
-	faults.Go(func() { r.disturb(ctx) })
+	var disturbing sync.WaitGroup
+	disturbing.Go(func() { err = r.disturb(ctx) })
 	r.produce(ctx, p)
-	faults.Wait()
+	disturbing.Wait()
+	return err
 }
 
 // disturb causes faults, one every few seconds, and measures in between.
-func (r *run) disturb(ctx context.Context) {
-	random := rand.New(rand.NewPCG(r.Seed, 1))
+func (r *run) disturb(ctx context.Context) error {
 	sample := time.NewTicker(max(r.Duration/samples, time.Second))
 	defer sample.Stop()
-	pause := func() time.Duration { return time.Second + random.N(3*time.Second) }
-	next := time.NewTimer(pause())
+	next := time.NewTimer(r.faults.pause())
 	defer next.Stop()
-	for kind := 0; ; {
+	for n := 0; ; {
 		select {
 		case <-next.C:
-			switch kind++; kind % 3 {
-			case 0:
-				r.network.cut()
-			case 1:
-				r.network.freeze(ctx, 200*time.Millisecond+random.N(2*time.Second))
-			default:
-				r.network.refuse(ctx, time.Second)
+			if err := r.faults.cause(ctx, n); err != nil {
+				return err
 			}
-			next.Reset(pause())
+			n++
+			next.Reset(r.faults.pause())
 		case <-sample.C:
 			r.watch.sample()
 			r.Log.Info("soak", "report", r.report())
 		case <-ctx.Done():
-			return
+			return nil
 		}
 	}
 }
 
 func (r *run) report() Report {
 	report := r.ledger.report()
-	if r.network != nil {
-		report.Cuts, report.Freezes, report.Refusals = r.network.cuts.Load(), r.network.freezes.Load(), r.network.refusals.Load()
+	if f := r.faults; f != nil {
+		report.Cuts, report.Freezes, report.Refusals, report.Losses = f.cuts, f.freezes, f.refusals, f.losses
 	}
 	report.HeapBytes, report.Goroutines = r.watch.heap, r.watch.goroutines
 	return report
@@ -164,13 +156,4 @@ func startBroker() (*broker.Broker, error) {
 		return nil, fmt.Errorf("soak: start the broker: %w", err)
 	}
 	return b, nil
-}
-
-// connect is the client's way to the broker.
-func (n *network) connect(context.Context, string) (grpc.ClientConnInterface, io.Closer, error) {
-	cc, err := n.newConn()
-	if err != nil {
-		return nil, nil, err
-	}
-	return &moody{ClientConn: cc, network: n}, cc, nil
 }

@@ -15,7 +15,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // Some virtual seconds, so that the long run is known to work before it is started.
-func TestRun_LosesNothingWhateverHappensToTheNetwork(t *testing.T) {
+func TestRun_LosesNothingWhateverFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		report, err := soak.Run(t.Context(), soak.Options{Duration: 15 * time.Second, Seed: 1, Log: slog.New(slog.DiscardHandler)})
 		t.Logf("%+v", report)
@@ -24,5 +24,6 @@ func TestRun_LosesNothingWhateverHappensToTheNetwork(t *testing.T) {
 		require.Positive(t, report.Cuts)
 		require.Positive(t, report.Freezes)
 		require.Positive(t, report.Refusals)
+		require.Positive(t, report.Losses)
 	})
 }
