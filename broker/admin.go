@@ -105,16 +105,17 @@ func (b *Broker) Messages(topic string) []Stored {
 }
 
 func storedOf(e *entry, queue int, offset int64) Stored {
-	sp := e.message.GetSystemProperties()
+	m := e.message()
+	sp := m.GetSystemProperties()
 	return Stored{
 		ID:           sp.GetMessageId(),
 		Tag:          sp.GetTag(),
-		Keys:         slices.Clone(sp.GetKeys()),
+		Keys:         sp.GetKeys(),
 		MessageGroup: sp.GetMessageGroup(),
 		Priority:     sp.Priority,
 		LiteTopic:    sp.GetLiteTopic(),
-		Properties:   maps.Clone(e.message.GetUserProperties()),
-		Body:         slices.Clone(e.message.GetBody()),
+		Properties:   m.GetUserProperties(),
+		Body:         m.GetBody(),
 		Compressed:   sp.GetBodyEncoding() == v2.Encoding_GZIP,
 		Queue:        queue,
 		Offset:       offset,

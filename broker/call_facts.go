@@ -120,9 +120,9 @@ func (o *outcome) read(answer any) {
 	if s, ok := answer.(interface{ GetStatus() *v2.Status }); ok && s.GetStatus() != nil {
 		o.code, o.message = codeOf(s.GetStatus())
 	}
-	if m, ok := answer.(interface{ GetMessage() *v2.Message }); ok && m.GetMessage() != nil {
+	if m, ok := answer.(messageFrame); ok {
 		o.messages++
-		o.ids = nameMessage(o.ids, m.GetMessage().GetSystemProperties().GetMessageId(), maxCallIDs)
+		o.ids = nameMessage(o.ids, m.messageID(), maxCallIDs)
 	}
 }
 

@@ -32,18 +32,18 @@ type slot struct {
 
 // An undelivered message is one on its way to a queue.
 type undelivered struct {
-	topic   *topic
-	queue   int
-	message *v2.Message
+	topic  *topic
+	queue  int
+	record record
 }
 
 // deliver stores a message where it can be received, now or at its time.
 func (s *store) deliver(u undelivered) {
-	if isLater(u.message, nowMillis()) {
+	if u.record.isLater(nowMillis()) {
 		s.delays.add(u)
 		return
 	}
-	u.topic.publish(u.queue, u.message)
+	u.topic.publish(u.queue, u.record)
 }
 
 func newDelays(sch *scheduler) *delays {
@@ -56,8 +56,9 @@ func deliveryOf(m *v2.Message) int64 {
 }
 
 // isLater tells whether a message is to be delivered later than now.
-func isLater(m *v2.Message, now int64) bool {
-	return m.GetSystemProperties().GetDeliveryTimestamp() != nil && deliveryOf(m) > now
+func (r record) isLater(now int64) bool {
+	at, ok := r.deliveryTime()
+	return ok && at > now
 }
 
 // secondOf gives the second of the wheel for a time: the last whole one before it.
@@ -65,9 +66,10 @@ func secondOf(at int64) int64 { return (at - 1) / wheelSecond * wheelSecond }
 
 // add keeps a message until its time, and gives the offset that its sender is told.
 func (d *delays) add(u undelivered) int64 {
+	at, _ := u.record.deliveryTime()
+	second := secondOf(at)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	second := secondOf(deliveryOf(u.message))
 	s, ok := d.slots[second]
 	if !ok {
 		s = &slot{delays: d, second: second}
@@ -87,6 +89,6 @@ func (s *slot) expire(int64) {
 	due := s.waiting
 	s.delays.mu.Unlock()
 	for _, u := range due {
-		u.topic.publish(u.queue, u.message)
+		u.topic.publish(u.queue, u.record)
 	}
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"slices"
 	"testing"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -23,7 +24,7 @@ func newPull(n int) *pull {
 }
 
 // cycle stores messages, receives them at once, and acknowledges them.
-func (s *subscription) cycle(tb testing.TB, batch []*v2.Message) {
+func (s *subscription) cycle(tb testing.TB, batch []record) {
 	tb.Helper()
 	s.topic.arrived(0, s.topic.append(0, 0, batch...))
 	p := newPull(len(batch))
@@ -37,12 +38,9 @@ func (s *subscription) cycle(tb testing.TB, batch []*v2.Message) {
 	}
 }
 
-func sameMessage(n int) []*v2.Message {
-	batch, m := make([]*v2.Message, n), &v2.Message{Body: []byte("x")}
-	for i := range batch {
-		batch[i] = m
-	}
-	return batch
+func sameMessage(n int) []record {
+	r := appendRecord(nil, &v2.Message{Body: []byte("x"), SystemProperties: &v2.SystemProperties{}})
+	return slices.Repeat([]record{r}, n)
 }
 
 // Beside what it gives, a delivery costs its lease alone.
@@ -94,7 +92,7 @@ func TestSubscription_ServesTheEarliestDeadlineFirst(t *testing.T) {
 	early, _ := s.receive(newPull(1), 1000)
 	for _, w := range []*waiter{early, late} {
 		require.Empty(t, w.pull.got)
-		s.topic.arrived(0, s.topic.append(0, 0, &v2.Message{}))
+		s.topic.arrived(0, s.topic.append(0, 0, sameMessage(1)...))
 		<-w.served
 		require.Len(t, w.pull.got, 1)
 	}

@@ -61,13 +61,13 @@ func parseTags(text string) filter {
 	return f
 }
 
-func (f *filter) matches(m *v2.Message) bool {
+func (f *filter) matches(r record) bool {
 	switch {
 	case f.all:
 		return true
 	case f.condition != nil:
-		return f.condition.Matches(func(name string) (string, bool) { return propertyOf(m, name) })
+		return f.condition.Matches(func(name string) (string, bool) { return propertyOf(r, name) })
 	}
-	tag := m.GetSystemProperties().Tag
-	return tag != nil && slices.Contains(f.tags, *tag)
+	tag := r.tag()
+	return tag != nil && slices.Contains(f.tags, string(tag))
 }

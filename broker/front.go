@@ -75,6 +75,7 @@ func (f *front) endpoints() *v2.Endpoints {
 func (f *front) serve(tlsConfig *tls.Config, tlsOnly bool, service v2.MessagingServiceServer) {
 	f.server = grpc.NewServer(
 		grpc.Creds(newSniffing(tlsConfig, tlsOnly)),
+		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxRequestSize),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
 		grpc.WaitForHandlers(true),

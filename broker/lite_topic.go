@@ -60,7 +60,7 @@ func (l *liteTopics) store(e entry) {
 func (l *liteTopics) append(e entry) (q *liteQueue, first int64, readers []*subscription) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q = l.openLocked(e.message.GetSystemProperties().GetLiteTopic())
+	q = l.openLocked(e.liteTopic())
 	if l.expiry > 0 && !q.armed {
 		q.armed = true
 		l.scheduler.set(&q.deadline, e.storedAt+l.expiry)

@@ -3,8 +3,6 @@ package broker
 import (
 	"slices"
 	"sync"
-
-	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
 const (
@@ -16,10 +14,10 @@ const (
 
 // An entry is one stored message. It never changes.
 type entry struct {
-	message  *v2.Message // as it was sent, with what the broker adds once
-	storedAt int64       // Unix milliseconds
-	commit   int64       // position in the commit log: field 9 of a receipt handle
-	attempt  int32       // deliveries that failed before this copy was stored
+	record         // as it was sent, with what the broker adds once
+	storedAt int64 // Unix milliseconds
+	commit   int64 // position in the commit log: field 9 of a receipt handle
+	attempt  int32 // deliveries that failed before this copy was stored
 }
 
 // A queueLog is one queue: entries by offset, from 0, append-only. It is kept in segments, so that

@@ -1,11 +1,8 @@
 package broker
 
 import (
-	"crypto/md5"
-	"encoding/hex"
 	"maps"
 	"strconv"
-	"strings"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -13,7 +10,7 @@ import (
 )
 
 // toStore gives a message as it is kept: what the sender said, less what only the broker may say.
-// Body and user properties are shared with the request.
+// The digest is still to come. Body and user properties are shared with the request.
 func toStore(m *v2.Message, host string) *v2.Message {
 	sent := m.GetSystemProperties()
 	encoding := v2.Encoding_IDENTITY
@@ -23,7 +20,6 @@ func toStore(m *v2.Message, host string) *v2.Message {
 	kept := &v2.SystemProperties{
 		Keys:              sent.GetKeys(),
 		MessageId:         sent.GetMessageId(),
-		BodyDigest:        digest(m.GetBody()),
 		BodyEncoding:      encoding,
 		MessageType:       typeOf(m),
 		BornTimestamp:     sent.GetBornTimestamp(),
@@ -64,49 +60,16 @@ func withTransaction(sent *v2.SystemProperties, m *v2.Message) *v2.Message {
 	return m
 }
 
-// digest is what the server always says of a body, whatever the sender said.
-func digest(body []byte) *v2.Digest {
-	sum := md5.Sum(body)
-	return &v2.Digest{Type: v2.DigestType_MD5, Checksum: strings.ToUpper(hex.EncodeToString(sum[:]))}
-}
-
-// delivered gives a message as it goes to a consumer: what is kept, and what is true of this
-// delivery alone.
-func (s *store) delivered(topic *v2.Resource, d *delivery) *v2.Message {
-	m := s.shown(&d.entry, int(d.handle.queue), d.handle.offset, d.attempt)
-	m.Topic = topic
-	m.SystemProperties.ReceiptHandle = new(d.handle.String())
-	return m
-}
-
 // shown gives a message as clients see it, without a receipt handle.
 func (s *store) shown(e *entry, queue int, offset int64, attempt int32) *v2.Message {
-	kept := e.message.GetSystemProperties()
-	return &v2.Message{
-		Topic:          e.message.GetTopic(),
-		UserProperties: e.message.GetUserProperties(),
-		Body:           e.message.GetBody(),
-		SystemProperties: &v2.SystemProperties{
-			Tag:               kept.Tag,
-			Keys:              kept.Keys,
-			MessageId:         kept.MessageId,
-			BodyDigest:        kept.BodyDigest,
-			BodyEncoding:      kept.BodyEncoding,
-			MessageType:       kept.MessageType,
-			BornTimestamp:     kept.BornTimestamp,
-			BornHost:          kept.BornHost,
-			DeliveryTimestamp: kept.DeliveryTimestamp,
-			MessageGroup:      kept.MessageGroup,
-			LiteTopic:         kept.LiteTopic,
-			Priority:          kept.Priority,
-			TraceContext:      kept.TraceContext,
-			StoreTimestamp:    timestamppb.New(time.UnixMilli(e.storedAt)),
-			StoreHost:         s.storeHost,
-			QueueId:           int32(queue),
-			QueueOffset:       &offset,
-			DeliveryAttempt:   &attempt,
-		},
-	}
+	m := e.message()
+	sp := m.GetSystemProperties()
+	sp.StoreTimestamp = timestamppb.New(time.UnixMilli(e.storedAt))
+	sp.StoreHost = s.storeHost
+	sp.QueueId = int32(queue)
+	sp.QueueOffset = &offset
+	sp.DeliveryAttempt = &attempt
+	return m
 }
 
 // withProperty gives m with another user property. What m shares with others does not change.

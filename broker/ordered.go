@@ -94,16 +94,17 @@ func (l *orderedLane) take(p *pull) {
 		if offset < l.base || l.settled[offset] { // base moves on while this goes through
 			continue
 		}
-		if !p.filter.matches(e.message) {
+		if !p.filter.matches(e.record) {
 			l.settle(offset)
 			l.sub.counts.Filtered++
 			skipped += min(len(l.out), 1) // without limit as long as nothing blocks what it passes
 			continue
 		}
-		if !p.fits(taken, len(e.message.GetBody())) {
+		size := len(e.body())
+		if !p.fits(taken, size) {
 			break
 		}
-		taken += len(e.message.GetBody())
+		taken += size
 		if start < 0 {
 			start = offset
 		}

@@ -9,38 +9,43 @@ import (
 
 // propertyOf gives a property of a stored message by the name that it has on the server, where
 // what the system knows of a message is a property too.
-func propertyOf(m *v2.Message, name string) (string, bool) {
-	if value, ok := m.GetUserProperties()[name]; ok {
+func propertyOf(r record, name string) (string, bool) {
+	if value, ok := r.userProperty(name); ok {
 		return value, true
 	}
-	sp := m.GetSystemProperties()
+	system := r.system()
 	switch name {
 	case "UNIQ_KEY":
-		return sp.GetMessageId(), true
+		return textOf(system, fieldMessageID)
 	case "TAGS":
-		return sp.GetTag(), sp.Tag != nil
+		return textOf(system, fieldTag)
 	case "KEYS":
-		return strings.Join(sp.GetKeys(), " "), len(sp.GetKeys()) > 0
+		keys := r.keys()
+		return strings.Join(keys, " "), len(keys) > 0
 	case "__SHARDINGKEY":
-		return sp.GetMessageGroup(), sp.MessageGroup != nil
+		return textOf(system, fieldMessageGroup)
 	case "__LITE_TOPIC":
-		return sp.GetLiteTopic(), sp.LiteTopic != nil
+		return textOf(system, fieldLiteTopic)
 	case "_SYS_MSG_PRIORITY_":
-		return strconv.Itoa(int(sp.GetPriority())), sp.Priority != nil
+		return decimal(numberOf(system, fieldPriority))
 	case "TIMER_DELIVER_MS":
-		return strconv.FormatInt(deliveryOf(m), 10), sp.DeliveryTimestamp != nil
+		return decimal(timeOf(system, fieldDeliveryTimestamp))
 	case "TRAN_MSG":
-		return "true", sp.GetMessageType() == v2.MessageType_TRANSACTION
+		kind, _ := numberOf(system, fieldMessageType)
+		return "true", kind == int64(v2.MessageType_TRANSACTION)
 	case "TRACE_CONTEXT":
-		return sp.GetTraceContext(), sp.GetTraceContext() != ""
+		value, _ := textOf(system, fieldTraceContext)
+		return value, value != ""
 	case "BORN_TIMESTAMP":
-		return strconv.FormatInt(sp.GetBornTimestamp().AsTime().UnixMilli(), 10), true
+		return decimal(timeOf(system, fieldBornTimestamp))
 	case "__BORNHOST":
-		return sp.GetBornHost(), true
+		return textOf(system, fieldBornHost)
 	case "PGROUP":
-		return m.GetTopic().GetName(), true
+		return textOf(bytesOf(r, fieldTopic), 2)
 	case "CLUSTER":
 		return clusterName, true
 	}
 	return "", false
 }
+
+func decimal(n int64, ok bool) (string, bool) { return strconv.FormatInt(n, 10), ok }

@@ -129,7 +129,7 @@ func (p *pull) wants(l lane, first int64) bool {
 	offset := max(first, l.position())
 	for entries := l.log().from(offset); len(entries) > 0; entries = l.log().from(offset) {
 		for i := range entries {
-			if p.filter.matches(entries[i].message) {
+			if p.filter.matches(entries[i].record) {
 				return true
 			}
 		}

@@ -120,7 +120,7 @@ func (r *reading) take() {
 	for entries := l.from(r.next); len(entries) > 0; entries = l.from(r.next) {
 		for i := range entries {
 			e := &entries[i]
-			if r.filter.matches(e.message) && !r.add(e) {
+			if r.filter.matches(e.record) && !r.add(e) {
 				return
 			}
 			r.next++
@@ -130,7 +130,7 @@ func (r *reading) take() {
 
 // add takes the message at next. It gives false if there is no more room for it.
 func (r *reading) add(e *entry) bool {
-	size := len(e.message.GetBody())
+	size := len(e.body())
 	if len(r.got) == r.max || len(r.got) > 0 && r.taken+size > maxPopBytes {
 		return false
 	}

@@ -61,7 +61,7 @@ func (r *liteReader) returnFirst(e entry) {
 	}
 	for _, l := range r.order {
 		if first, ok := l.queue.at(0); ok && first.commit == e.commit {
-			l.queue.append([]entry{{message: e.message, storedAt: nowMillis(), commit: r.sub.topic.commit.Add(entryOverhead)}})
+			l.queue.append([]entry{{record: e.record, storedAt: nowMillis(), commit: r.sub.topic.commit.Add(entryOverhead)}})
 			return
 		}
 	}

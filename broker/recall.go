@@ -100,6 +100,6 @@ func (d *delays) remove(h recallHandle) {
 		return
 	}
 	s.waiting = slices.DeleteFunc(s.waiting, func(u undelivered) bool {
-		return u.topic.Name == h.topic && u.message.GetSystemProperties().GetMessageId() == h.messageID
+		return u.topic.Name == h.topic && u.record.id() == h.messageID
 	})
 }

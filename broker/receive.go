@@ -41,8 +41,8 @@ func (s *service) deliver(stream receiveStream, topic *v2.Resource, got []delive
 	if err := stream.Send(statusFrame(nil)); err != nil {
 		return 0, err
 	}
-	for i := range got {
-		if err := stream.Send(messageFrame(s.store.delivered(topic, &got[i]))); err != nil {
+	for i, frame := range s.store.messageFrames(topic, got) {
+		if err := stream.SendMsg(frame); err != nil {
 			return i, err
 		}
 	}
@@ -161,10 +161,6 @@ func statusFrame(err error) *v2.ReceiveMessageResponse {
 
 func frameOf(status *v2.Status) *v2.ReceiveMessageResponse {
 	return &v2.ReceiveMessageResponse{Content: &v2.ReceiveMessageResponse_Status{Status: status}}
-}
-
-func messageFrame(m *v2.Message) *v2.ReceiveMessageResponse {
-	return &v2.ReceiveMessageResponse{Content: &v2.ReceiveMessageResponse_Message{Message: m}}
 }
 
 func timeFrame() *v2.ReceiveMessageResponse {

@@ -135,12 +135,13 @@ func typeOf(m *v2.Message) v2.MessageType {
 
 // keep takes messages for a topic, and gives the result of each.
 func (s *store) keep(t *topic, messages []*v2.Message, p placement) []*v2.SendResultEntry {
+	records := s.encoder.encode(messages)
 	queue, m := t.queuing(p), messages[0]
-	u := undelivered{t, queue(m), m}
+	u := undelivered{t, queue(m), records[0]}
 	switch { // those that are not stored at once come alone
 	case typeOf(m) == v2.MessageType_TRANSACTION:
 		return []*v2.SendResultEntry{sent(m, s.transactions.begin(u, p.through))}
-	case isLater(m, nowMillis()):
+	case u.record.isLater(nowMillis()):
 		entry := sent(m, s.delays.add(u))
 		entry.RecallHandle = recallHandleOf(s.name, m)
 		return []*v2.SendResultEntry{entry}
@@ -148,24 +149,24 @@ func (s *store) keep(t *topic, messages []*v2.Message, p placement) []*v2.SendRe
 	if len(messages) > 1 {
 		queue = s.quirks.batchQueue(queue)
 	}
-	return storeAll(t, queue, messages)
+	return storeAll(t, queue, messages, records)
 }
 
-// storeAll stores messages in their queues.
-func storeAll(t *topic, queue func(*v2.Message) int, messages []*v2.Message) []*v2.SendResultEntry {
+// storeAll stores messages, of which it is given the records, in their queues.
+func storeAll(t *topic, queue func(*v2.Message) int, messages []*v2.Message, records []record) []*v2.SendResultEntry {
 	entries := make([]*v2.SendResultEntry, 0, len(messages))
 	for len(messages) > 0 {
 		q, n := queue(messages[0]), 1
 		for n < len(messages) && queue(messages[n]) == q {
 			n++
 		}
-		offset := t.append(q, 0, messages[:n]...)
+		offset := t.append(q, 0, records[:n]...)
 		t.spread(q, offset, n)
 		t.arrived(q, offset)
 		for i, m := range messages[:n] {
 			entries = append(entries, sent(m, offset+int64(i)))
 		}
-		messages = messages[n:]
+		messages, records = messages[n:], records[n:]
 	}
 	return entries
 }

@@ -39,15 +39,16 @@ func (l *sharedLane) pop(p *pull) {
 		}
 		for i := range entries {
 			e := &entries[i]
-			if !p.filter.matches(e.message) {
+			if !p.filter.matches(e.record) {
 				l.next++
 				l.sub.counts.Filtered++
 				continue
 			}
-			if !p.fits(taken, len(e.message.GetBody())) {
+			size := len(e.body())
+			if !p.fits(taken, size) {
 				return
 			}
-			taken += len(e.message.GetBody())
+			taken += size
 			if start < 0 {
 				start = l.next
 			}

@@ -26,6 +26,7 @@ type store struct {
 	recall       bool          // what waits for its time may be taken back
 	retain       int64         // messages of a queue; 0 for all
 	quirks       quirks
+	encoder      encoder
 	scheduler    *scheduler
 	proxies      proxies
 	delays       *delays
@@ -92,7 +93,7 @@ func (s *store) stored(topic, messageID string) (*v2.Message, bool) {
 		offset, _ := l.bounds()
 		for entries := l.from(offset); len(entries) > 0; entries = l.from(offset) {
 			for i := range entries {
-				if entries[i].message.GetSystemProperties().GetMessageId() == messageID {
+				if entries[i].id() == messageID {
 					return s.shown(&entries[i], queue, offset+int64(i), 1), true
 				}
 			}

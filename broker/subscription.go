@@ -201,7 +201,7 @@ func (s *subscription) redeliver(e entry, attempt int32) {
 		s.retries = s.store.retriesOf(s)
 		s.retry = newSharedLane(s, s.retries.logs[0], 0, kindRetry)
 	}
-	first := s.retries.append(0, attempt, e.message)
+	first := s.retries.append(0, attempt, e.record)
 	s.tell(arrival{s.retries, 0, first})
 	s.wake(s.retry, first)
 	if len(*s.retries.subs.Load()) == 0 { // who is in flight has its message; nobody else reads here
@@ -216,7 +216,8 @@ func (s *subscription) bury(e entry) {
 		s.lite.returnFirst(e)
 	}
 	t := s.store.deadLetters(s.group.Name)
-	s.tell(arrival{t, 0, t.append(0, 0, e.message)})
+	kept := slices.Clone(e.record) // which may be part of a larger piece of memory
+	s.tell(arrival{t, 0, t.append(0, 0, kept)})
 }
 
 // tell lets unlock tell of an arrival, if anyone reads there. Who begins to after this finds it.

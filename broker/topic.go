@@ -166,18 +166,18 @@ func (s *store) newTopic(cfg Topic) *topic {
 
 // append stores messages in one queue, in order, and gives the offset of the first. They can be
 // received from then on, but nobody who waits has been told: see arrived.
-func (t *topic) append(queue int, attempt int32, messages ...*v2.Message) int64 {
+func (t *topic) append(queue int, attempt int32, records ...record) int64 {
 	now := time.Now().UnixMilli()
-	entries := make([]entry, len(messages))
-	for i, m := range messages {
-		size := int64(len(m.GetBody())) + entryOverhead
-		entries[i] = entry{message: m, storedAt: now, attempt: attempt, commit: t.commit.Add(size) - size}
+	entries := make([]entry, len(records))
+	for i, r := range records {
+		size := int64(len(r.body())) + entryOverhead
+		entries[i] = entry{record: r, storedAt: now, attempt: attempt, commit: t.commit.Add(size) - size}
 	}
 	return t.logs[queue].append(entries)
 }
 
 // publish stores a message in a queue and tells who waits. The caller holds no lock.
-func (t *topic) publish(queue int, m *v2.Message) { t.arrived(queue, t.append(queue, 0, m)) }
+func (t *topic) publish(queue int, r record) { t.arrived(queue, t.append(queue, 0, r)) }
 
 // arrived tells every group that waits for this topic of the messages from offset first on, and
 // drops what is too old and has been read by all. The caller holds no lock.

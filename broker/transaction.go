@@ -71,13 +71,14 @@ func newTransactions(st *store, limits Limits) *transactions {
 
 // begin keeps a half message that has come through a proxy, and gives its offset.
 func (t *transactions) begin(u undelivered, through *sessions) int64 {
-	sp, now := u.message.GetSystemProperties(), nowMillis()
+	m, now := u.record.message(), nowMillis()
+	sp := m.GetSystemProperties()
 	h := &half{
 		undelivered: u,
 		id:          halfID{u.topic.Name, sp.GetMessageId()},
 		born:        sp.GetBornTimestamp().AsTime().UnixMilli(),
 		stored:      now,
-		immunity:    t.immunityOf(u.message),
+		immunity:    t.immunityOf(m),
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

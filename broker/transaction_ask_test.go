@@ -25,7 +25,7 @@ func TestTransactions_AskAnotherProducerIfOneCannotBeReached(t *testing.T) {
 
 	half := func(id string) halfID {
 		m := &v2.Message{SystemProperties: &v2.SystemProperties{MessageId: id, MessageType: v2.MessageType_TRANSACTION}}
-		st.transactions.begin(undelivered{to, 0, m}, clients)
+		st.transactions.begin(undelivered{to, 0, appendRecord(nil, m)}, clients)
 		return halfID{"T", id}
 	}
 	tickets := func(id halfID) int { return len(st.transactions.byID[id][0].tickets) }

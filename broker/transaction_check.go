@@ -28,7 +28,7 @@ func (t *transactions) nextCheck(now int64) int64 {
 func (t *transactions) expire(now int64) {
 	checks, abandoned := t.due(now)
 	for _, h := range abandoned {
-		t.store.ensureTopic(Topic{Name: maxChecksTopic, Queues: 1}).publish(0, h.message)
+		t.store.ensureTopic(Topic{Name: maxChecksTopic, Queues: 1}).publish(0, h.record)
 	}
 	for _, c := range checks {
 		t.ask(c, now)
@@ -69,11 +69,11 @@ func (t *transactions) old(h *half, now int64) bool {
 func (t *transactions) count(h *half) check {
 	h.checks++
 	t.moveBack(h)
-	h.message = withProperty(h.message, propertyChecks, strconv.Itoa(h.checks))
+	h.record = h.record.with(propertyChecks, strconv.Itoa(h.checks))
 	return check{h, &v2.TelemetryCommand{Command: &v2.TelemetryCommand_RecoverOrphanedTransactionCommand{
 		RecoverOrphanedTransactionCommand: &v2.RecoverOrphanedTransactionCommand{
 			TransactionId: h.id.transaction,
-			Message:       t.store.shown(&entry{message: h.message, storedAt: h.stored}, h.queue, h.offset, 1),
+			Message:       t.store.shown(&entry{record: h.record, storedAt: h.stored}, h.queue, h.offset, 1),
 		},
 	}}}
 }

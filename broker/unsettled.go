@@ -49,9 +49,8 @@ func (s *subscription) unsettled(now int64) []Unsettled {
 	defer s.mu.Unlock()
 	var all []Unsettled
 	add := func(e entry, attempts int32, inFlight bool) {
-		sp := e.message.GetSystemProperties()
 		all = append(all, Unsettled{
-			s.group.Name, s.topic.Name, sp.GetLiteTopic(), sp.GetMessageId(), int(attempts), inFlight,
+			s.group.Name, s.topic.Name, e.liteTopic(), e.id(), int(attempts), inFlight,
 		})
 	}
 	for _, l := range s.all() {

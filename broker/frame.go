@@ -1,0 +1,78 @@
+package broker
+
+import (
+	"time"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/grpc/encoding"
+	grpcproto "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// fieldMessage is the number of the message in an answer of ReceiveMessage.
+const fieldMessage = 2
+
+// A messageFrame is an answer of ReceiveMessage that is a message, in the encoding of the protocol:
+// a stored message is copied there, not decoded.
+type messageFrame []byte
+
+// messageID gives the id of the message.
+func (f messageFrame) messageID() string { return record(bytesOf(f, fieldMessage)).id() }
+
+// messageFrames gives the answers for deliveries, in one piece of memory.
+func (s *store) messageFrames(topic *v2.Resource, got []delivery) []messageFrame {
+	const added = 200 // what a delivery adds, as a rule
+	size := 0
+	for i := range got {
+		size += len(got[i].record) + added
+	}
+	field := appendTopic(nil, topic)
+	b, frames := make([]byte, 0, size), make([]messageFrame, len(got))
+	for i := range got {
+		start := len(b)
+		b = s.appendFrame(b, field, &got[i])
+		frames[i] = b[start:len(b):len(b)]
+	}
+	return frames
+}
+
+// appendFrame appends a message as it goes to a consumer: what is kept, with the topic that it
+// asked for, and what is true of this delivery alone.
+func (s *store) appendFrame(b, topic []byte, d *delivery) []byte {
+	middle, system := d.record.split()
+	var space [256]byte
+	added := s.appendDelivery(space[:0], d)
+	properties := len(system) + len(added)
+	size := len(topic) + len(middle) + protowire.SizeTag(fieldSystemProperties) + protowire.SizeBytes(properties)
+	b = protowire.AppendTag(b, fieldMessage, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(size))
+	b = append(append(b, topic...), middle...)
+	b = protowire.AppendTag(b, fieldSystemProperties, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(properties))
+	return append(append(b, system...), added...)
+}
+
+// appendDelivery appends the system properties of a delivery.
+func (s *store) appendDelivery(b []byte, d *delivery) []byte {
+	b = appendTimestamp(b, fieldStoreTimestamp, timestamppb.New(time.UnixMilli(d.storedAt)))
+	b = appendText(b, fieldStoreHost, s.storeHost)
+	b = appendText(b, fieldReceiptHandle, d.handle.String())
+	b = appendNumber(b, fieldQueueID, uint64(d.handle.queue))
+	b = appendNumber(b, fieldQueueOffset, uint64(d.handle.offset))
+	return appendNumber(b, fieldDeliveryAttempt, uint64(d.attempt))
+}
+
+// A codec is grpc's own of protobuf, and takes answers as well that are encoded already.
+type codec struct{ encoding.CodecV2 }
+
+func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
+
+// Marshal gives an answer in its encoding.
+func (c codec) Marshal(v any) (mem.BufferSlice, error) {
+	if frame, ok := v.(messageFrame); ok {
+		return mem.BufferSlice{mem.SliceBuffer(frame)}, nil
+	}
+	return c.CodecV2.Marshal(v)
+}
