@@ -60,7 +60,8 @@ func newRig(tb testing.TB, opts broker.Options) *rig {
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, b.Close()) })
 	conn, err := grpc.NewClient("passthrough:///"+b.Endpoint(),
-		grpc.WithContextDialer(b.Dialer()), grpc.WithTransportCredentials(insecure.NewCredentials()))
+		grpc.WithContextDialer(b.Dialer()), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithInitialWindowSize(64<<10)) // and no more, however fast the broker is: see breakOff
 	require.NoError(tb, err)
 	tb.Cleanup(func() { require.NoError(tb, conn.Close()) })
 	return &rig{require.New(tb), b, v2.NewMessagingServiceClient(conn), as("client")}
