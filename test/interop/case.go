@@ -1,6 +1,7 @@
 package interop
 
 import (
+	"strings"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
@@ -105,6 +106,23 @@ func immediate() []Case {
 
 // withoutACL is why the case acl is not run.
 const withoutACL = "the server asks for no credentials"
+
+// stored is how many messages the topic has in the end: those that are sent and neither rolled back
+// nor taken back.
+func (c Case) stored() int {
+	count := 0
+	for _, row := range c.Rows {
+		for _, text := range row {
+			switch word, _, _ := strings.Cut(text, " "); word {
+			case "sent":
+				count++
+			case "rolled-back", "recalled":
+				count--
+			}
+		}
+	}
+	return count
+}
 
 func topic(messageType string, queues int) target.Topic {
 	return target.Topic{Type: messageType, Queues: queues}

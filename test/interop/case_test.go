@@ -74,3 +74,13 @@ func TestCamel_TurnsTheNameOfACaseIntoThatOfAClass(t *testing.T) {
 	require.Equal(t, "FilterTag", camel("filter-tag"))
 	require.Equal(t, "Fifo", camel("fifo"))
 }
+
+func TestStored_CountsWhatIsLeftInTheTopic(t *testing.T) {
+	counts := make(map[string]int)
+	for _, c := range Cases() {
+		counts[c.Name] = c.stored()
+	}
+	require.Equal(t, 3, counts["normal"])
+	require.Equal(t, 2, counts["transaction"])
+	require.Equal(t, 1, counts["recall"])
+}

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
-	"github.com/rocketflow-io/rocketflow/test/rocketmq"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
@@ -64,7 +62,8 @@ func (r *Runner) Run(ctx context.Context) ([]Outcome, error) {
 	for _, p := range programs {
 		places <- struct{}{}
 		running.Go(func() {
-			r.report(p.language.Name, p.spec.Name, p.run(ctx))
+			verdict, reason := p.run(ctx)
+			r.add(Outcome{Language: p.language.Name, Case: p.spec.Name, Verdict: verdict, Reason: reason})
 			<-places
 		})
 	}
@@ -72,15 +71,7 @@ func (r *Runner) Run(ctx context.Context) ([]Outcome, error) {
 	return r.outcomes, ctx.Err()
 }
 
-// report adds the outcome: a failure with the reason, or a pass if there is none.
-func (r *Runner) report(language, name string, failure string) {
-	o := Outcome{Language: language, Case: name, Verdict: Pass, Reason: failure}
-	if failure != "" {
-		o.Verdict = Fail
-	}
-	r.add(o)
-}
-
+// add adds the outcome and reports it.
 func (r *Runner) add(o Outcome) {
 	r.reporting.Lock()
 	defer r.reporting.Unlock()
@@ -111,7 +102,7 @@ func (r *Runner) prepare(ctx context.Context, language Language, prefix string) 
 		return programs, err
 	}
 	for _, p := range programs {
-		r.report(language.Name, p.spec.Name, failure)
+		r.add(Outcome{Language: language.Name, Case: p.spec.Name, Verdict: Fail, Reason: failure})
 	}
 	return nil, nil
 }
@@ -140,73 +131,4 @@ func (r *Runner) build(ctx context.Context, language Language) (failure string, 
 
 func (r *Runner) paths(language Language) Paths {
 	return Paths{Source: filepath.Join(r.Source, language.Name), Out: filepath.Join(r.Out, "programs", language.Name)}
-}
-
-// A program is one case in one language, with a topic and a group of its own.
-type program struct {
-	*Runner
-	language Language
-	spec     Case
-	prefix   string
-}
-
-// run runs the program and tells why it failed; empty if it did not.
-func (p program) run(ctx context.Context) (failure string) {
-	name := p.prefix + "-" + p.language.Name + "-" + p.spec.Name
-	if err := p.create(ctx, name); err != nil {
-		return err.Error()
-	}
-	home := filepath.Join(p.Out, p.Server.Mode(), p.language.Name+"-"+p.spec.Name)
-	lines, err := p.start(ctx, home, name)
-	var problems []string
-	if err != nil {
-		problems = append(problems, err.Error())
-	}
-	if problems = append(problems, p.spec.check(lines)...); len(problems) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s: see %s", strings.Join(problems, "; "), home)
-}
-
-// create creates the program's topic and group.
-func (p program) create(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, createTimeout)
-	defer cancel()
-	topic, group := p.spec.Topic, p.spec.Group
-	topic.Name, group.Name = name, name
-	group.RetryMaxTimes = 16 // the server's default
-	if p.spec.Lite {
-		group.Lite = &target.Lite{Parent: name}
-	}
-	if err := p.Server.CreateTopic(ctx, topic); err != nil {
-		return err
-	}
-	return p.Server.CreateGroup(ctx, group)
-}
-
-// start runs the program in a home which is made anew, and keeps its output there.
-func (p program) start(ctx context.Context, home, name string) (lines []line, err error) {
-	if err := errors.Join(os.RemoveAll(home), os.MkdirAll(home, 0o755)); err != nil {
-		return nil, err
-	}
-	log, err := os.Create(filepath.Join(home, "output.log"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	ctx, cancel := context.WithTimeoutCause(ctx, p.Timeout, fmt.Errorf("%w: ended after %v", ErrTimeout, p.Timeout))
-	defer cancel()
-	paths := p.paths(p.language)
-	paths.Home = home
-	return command{
-		args: p.language.Run(paths, p.spec.Name),
-		dir:  paths.Source,
-		env: []string{
-			rocketmq.EndpointVariable + "=" + p.Server.Endpoint(),
-			TopicVariable + "=" + name,
-			GroupVariable + "=" + name,
-			"HOME=" + home,
-		},
-		log: log,
-	}.run(ctx)
 }

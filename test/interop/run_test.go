@@ -31,6 +31,11 @@ func run(t *testing.T, language Language, cases ...Case) ([]Outcome, *Runner) {
 	server, err := target.StartEmbedded(broker.Options{})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, server.Close()) }()
+	return runOn(t, server, language, cases...)
+}
+
+func runOn(t *testing.T, server target.Server, language Language, cases ...Case) ([]Outcome, *Runner) {
+	t.Helper()
 	r := &Runner{
 		Server: server, Languages: []Language{language}, Cases: cases, Source: t.TempDir(), Out: t.TempDir(),
 		Timeout: time.Minute, Report: func(Outcome) {},
@@ -58,7 +63,7 @@ func TestRun_GivesEachProgramATopicAndAGroup(t *testing.T) {
 	_, r := run(t, shell("true", `echo $ROCKETMQ_ENDPOINT $ROCKETMQ_TOPIC $ROCKETMQ_GROUP; echo sent hello`), greeting("hello"))
 	log, err := os.ReadFile(filepath.Join(r.Out, "embedded", "shell-hello", "output.log"))
 	require.NoError(t, err)
-	require.Regexp(t, `^127\.0\.0\.1:\d+ (t[a-z0-9]{8}-shell-hello) (t[a-z0-9]{8}-shell-hello)\n`, string(log))
+	require.Regexp(t, `^127\.0\.0\.1:\d+ (t[a-z0-9]{8}-shell-hello-1) (t[a-z0-9]{8}-shell-hello-1)\n`, string(log))
 }
 
 func TestRun_FailsWhatEndsBadly(t *testing.T) {
@@ -80,6 +85,24 @@ func TestRun_FailsAllCasesWhoseProgramsCannotBeBuilt(t *testing.T) {
 		require.Equal(t, Fail, o.Verdict)
 		require.Contains(t, o.Reason, "the programs cannot be built: exit status 4: see ")
 	}
+}
+
+// full says of every topic that it holds two messages.
+type full struct{ target.Server }
+
+func (full) Stored(context.Context, string) (int64, error) { return 2, nil }
+
+func TestRun_RunsAProgramAnewWhoseClientHasSentAMessageTwice(t *testing.T) {
+	server, err := target.StartEmbedded(broker.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.Close()) }()
+	const script = `echo sent hello; test -e $1/again || echo sent hello; touch $1/again`
+	outcomes, _ := runOn(t, full{server}, shell("true", script), greeting("hello"))
+	require.Equal(t, "shell hello pass after a try in which the client sent a message twice", outcomes[0].String())
+	outcomes, _ = runOn(t, full{server}, shell("true", `echo sent hello; echo sent hello`), greeting("hello"))
+	require.Equal(t, "shell hello fail the client sent a message twice at each try", outcomes[0].String())
+	outcomes, _ = runOn(t, server, shell("true", script), greeting("hello"))
+	require.Equal(t, Fail, outcomes[0].Verdict, "the topic has one message at most")
 }
 
 func TestRun_SkipsWhatTheClientOrTheServerCannotDo(t *testing.T) {

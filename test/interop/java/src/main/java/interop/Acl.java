@@ -1,0 +1,44 @@
+package interop;
+
+import org.apache.rocketmq.client.apis.ClientConfiguration;
+import org.apache.rocketmq.client.apis.StaticSessionCredentialsProvider;
+import org.apache.rocketmq.client.apis.consumer.FilterExpression;
+import org.apache.rocketmq.client.apis.consumer.SimpleConsumer;
+import org.apache.rocketmq.client.apis.producer.Producer;
+import org.apache.rocketmq.client.java.exception.UnauthorizedException;
+
+/** Sends and receives a message with the credentials of a user, and is refused with a wrong secret. */
+final class Acl {
+    private Acl() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        ClientConfiguration own = configuration(System.getenv("ROCKETMQ_SECRET_KEY"));
+        send(own, "allowed");
+        try (SimpleConsumer consumer = Program.simpleConsumer(own, FilterExpression.SUB_ALL)) {
+            Program.receiveAll(consumer, 1, Program::nothing);
+        }
+        try {
+            send(configuration("wrong"), "forged");
+        } catch (IllegalStateException e) {
+            // The producer asks for the route of its topic before it is built.
+            if (!(e.getCause() instanceof UnauthorizedException)) {
+                throw e;
+            }
+            System.out.println("refused forged");
+        }
+    }
+
+    private static ClientConfiguration configuration(String secret) {
+        return ClientConfiguration.newBuilder()
+            .setEndpoints(System.getenv("ROCKETMQ_ENDPOINT"))
+            .setCredentialProvider(new StaticSessionCredentialsProvider(System.getenv("ROCKETMQ_ACCESS_KEY"), secret))
+            .build();
+    }
+
+    private static void send(ClientConfiguration configuration, String body) throws Exception {
+        try (Producer producer = Program.producer(configuration)) {
+            Program.send(producer, Program.message(body).build());
+        }
+    }
+}
