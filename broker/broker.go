@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+
+	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 )
 
 // A Broker is a running broker; Close ends it. All methods may be called at any time, from any
@@ -14,11 +16,12 @@ import (
 type Broker struct {
 	*gate
 	front     *front
-	sessions  *sessions
+	sessions  *sessions // nil behind the proxies of a cluster
 	store     *store
 	acl       *acl // nil if all are served
 	pulling   bool
 	scheduler *scheduler
+	barrier   *barrier // for the proxies of a cluster
 	limits    Limits
 	logger    *slog.Logger
 
@@ -30,11 +33,11 @@ type Broker struct {
 // listen, or with a [*ConfigError] if a topic, a group or a user cannot be as it is described, or if a
 // quirk is unknown.
 func Start(opts Options) (*Broker, error) {
-	b, err := newBroker(opts)
+	addr, err := opts.addr()
 	if err != nil {
 		return nil, err
 	}
-	addr, err := opts.addr()
+	b, err := newBroker(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -44,15 +47,20 @@ func Start(opts Options) (*Broker, error) {
 	if b.front, err = openFront(addr, pseudoEndpoint, b.gate, b.logger); err != nil {
 		return nil, err
 	}
-	b.sessions = newSessions(b.limits.ClientExpiry, b.scheduler, b.store)
-	b.store.proxies.add(b.sessions)
 	host, _ := splitEndpoint(b.front.endpoint)
 	b.store.storeHost = net.JoinHostPort(host, "10911")
-	b.scheduler.start()
 	b.front.advertised = opts.Advertise
-	b.front.serve(opts.TLSConfig, opts.TLSOnly, b.service())
-	b.logger.Info("broker: started", "endpoint", b.front.endpoint, "in_memory", opts.InMemory)
+	b.answer(opts, func(s *service) v2.MessagingServiceServer { return s })
 	return b, nil
+}
+
+// answer lets the clients of this broker be answered at its front, by its service as it is handed over.
+func (b *Broker) answer(opts Options, by func(*service) v2.MessagingServiceServer) {
+	b.sessions = newSessions(b.limits.ClientExpiry, b.scheduler, b.store)
+	b.store.proxies.add(b.sessions)
+	b.scheduler.start()
+	b.front.serve(opts.TLSConfig, opts.TLSOnly, by(b.service(b.sessions, b.front.endpoints())))
+	b.logger.Info("broker: started", "endpoint", b.front.endpoint, "in_memory", opts.InMemory)
 }
 
 // newBroker makes a broker that nobody can reach and whose time stands still.
@@ -63,6 +71,7 @@ func newBroker(opts Options) (*Broker, error) {
 	b := &Broker{
 		pulling:   opts.Pull,
 		scheduler: newScheduler(),
+		barrier:   newBarrier(),
 		limits:    opts.Limits.withDefaults(),
 		logger:    opts.Logger,
 		closed:    make(chan struct{}),
@@ -75,6 +84,14 @@ func newBroker(opts Options) (*Broker, error) {
 	var err error
 	b.acl, err = newACL(opts.ACL)
 	return b, errors.Join(b.store.create(opts.Topics, opts.Groups), b.store.fifo.check(), err)
+}
+
+// again gives a broker that stores what a closed one did, is called the same, and nobody can reach yet.
+func (b *Broker) again() *Broker {
+	return &Broker{
+		gate: b.gate, store: b.store, acl: b.acl, pulling: b.pulling, scheduler: b.scheduler, barrier: newBarrier(),
+		limits: b.limits, logger: b.logger, closed: make(chan struct{}),
+	}
 }
 
 // addr is where to listen: "" for in memory.
@@ -90,10 +107,10 @@ func (o *Options) addr() (string, error) {
 	return o.Addr, nil
 }
 
-// service answers the clients of this broker.
-func (b *Broker) service() *service {
+// service answers clients that come through a proxy, which they reach at the endpoints.
+func (b *Broker) service(through *sessions, at *v2.Endpoints) *service {
 	return &service{
-		store: b.store, sessions: b.sessions, acl: b.acl, pulling: b.pulling, limits: b.limits, endpoints: b.front.endpoints(), logger: b.logger,
+		store: b.store, sessions: through, acl: b.acl, pulling: b.pulling, limits: b.limits, endpoints: at, logger: b.logger,
 	}
 }
 
@@ -112,7 +129,12 @@ func (b *Broker) Dialer() func(ctx context.Context, addr string) (net.Conn, erro
 // always returns nil.
 func (b *Broker) Close() error {
 	b.closing.Do(func() {
+		b.barrier.close()
 		b.front.close()
+		if b.sessions != nil { // it was its own proxy
+			b.sessions.close()
+			b.store.proxies.remove(b.sessions)
+		}
 		b.scheduler.close()
 		close(b.closed)
 		b.logger.Info("broker: closed", "endpoint", b.front.endpoint)

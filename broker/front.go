@@ -33,7 +33,8 @@ type front struct {
 	dial       func(context.Context) (net.Conn, error)
 	listeners  []*listener
 	gate       *gate
-	server     *grpc.Server
+	feed       *feed        // of an access point; nil without
+	server     *grpc.Server // nil before serve
 	logger     *slog.Logger
 	serving    sync.WaitGroup // the goroutines of serve, one for each listener
 }
@@ -92,6 +93,12 @@ func (f *front) serve(tlsConfig *tls.Config, tlsOnly bool, service v2.MessagingS
 	}
 }
 
+// takeFed lets connections come also from an access point. It is called before serve.
+func (f *front) takeFed() {
+	f.feed = newFeed(f.listeners[0].Addr())
+	f.listeners = append(f.listeners, f.gate.listener(f.feed))
+}
+
 // connections counts those that are open.
 func (f *front) connections() int {
 	n := 0
@@ -106,7 +113,9 @@ func (f *front) close() {
 	for _, l := range f.listeners {
 		l.hangUp()
 	}
-	f.server.Stop()
+	if f.server != nil {
+		f.server.Stop()
+	}
 	f.serving.Wait()
 }
 

@@ -23,14 +23,19 @@ func (t *topic) queuing(p placement) func(*v2.Message) int {
 		p.row, p.queue = len(t.logs), int(t.robin.Add(1))%len(t.logs)
 	}
 	return func(m *v2.Message) int {
-		sp := m.GetSystemProperties()
-		if key := cmp.Or(sp.GetMessageGroup(), sp.GetLiteTopic()); key != "" {
+		if key := keyOf(m); key != "" {
 			return queueOf(key, p.row) - p.first
 		}
-		if sp.Priority != nil {
+		if sp := m.GetSystemProperties(); sp.Priority != nil {
 			t.ranked.Store(true)
 			return min(int(sp.GetPriority()), len(t.logs)-1)
 		}
 		return p.queue
 	}
+}
+
+// keyOf gives what binds a message to a queue: its message group or lite topic, "" for neither.
+func keyOf(m *v2.Message) string {
+	sp := m.GetSystemProperties()
+	return cmp.Or(sp.GetMessageGroup(), sp.GetLiteTopic())
 }

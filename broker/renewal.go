@@ -31,6 +31,9 @@ func newRenewal(p *pull, failures int32) *renewal {
 // extend gives how long, in milliseconds, a delivery stays invisible from now on, and what extends
 // it after that: nothing, if its client has gone, or has held it for too long.
 func (s *subscription) extend(r *renewal, now int64) (int64, *renewal) {
+	if r.proxy.ended() {
+		return renewAhead, nil // the lease ends when it would have
+	}
 	if _, there := r.proxy.settings(r.client); !there {
 		return abandonedAfter, nil
 	}

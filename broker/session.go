@@ -18,8 +18,9 @@ type sessions struct {
 	commands  *commands
 	bereft    bereft
 
-	mu sync.Mutex // guards what follows and the sessions in it
-	by map[string]*session
+	mu   sync.Mutex // guards what follows and the sessions in it
+	by   map[string]*session
+	over bool // the proxy has been stopped: nothing is known of anybody any more
 }
 
 // bereft is told of clients that are there no more, with no lock held.
@@ -165,4 +166,22 @@ func (c *session) over(now int64) (int64, bool) {
 	}
 	delete(c.all.by, c.client)
 	return 0, true
+}
+
+// close forgets all sessions, without a word to anybody: the proxy is no more.
+func (s *sessions) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	for _, c := range s.by {
+		s.scheduler.remove(&c.deadline)
+	}
+	clear(s.by)
+}
+
+// ended tells whether the proxy has been stopped.
+func (s *sessions) ended() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
 }
