@@ -117,6 +117,25 @@ func TestAcceptance03_AnExpiredReceiptEndsTheMatterAndFreesItsRoom(t *testing.T)
 	})
 }
 
+func TestAcceptance07_APushConsumerGoesOnWithinFiveSecondsOfARestart(t *testing.T) {
+	for _, outage := range []time.Duration{5 * time.Second, time.Minute, time.Hour} {
+		t.Run(outage.String(), func(t *testing.T) {
+			onNetwork(t, single, func(n *network) {
+				s := n.counterAt(single[0], false)
+				n.push(s.see)
+				time.Sleep(time.Second)
+				n.stop(single[0])
+				time.Sleep(outage)
+				n.start(single[0], newScripted(single))
+				back := n.counterAt(single[0], false)
+				back.give(nil, ids("a")...)
+				time.Sleep(5 * time.Second)
+				require.Equal(n, []string{"ack a"}, back.all())
+			})
+		})
+	}
+}
+
 func TestAcceptance10_WhatIsAssignedStaysSoWhenItCannotBeAskedFor(t *testing.T) {
 	var asked atomic.Int32
 	failing := grpc.WithUnaryInterceptor(func(ctx context.Context, method string, q, a any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {

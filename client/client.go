@@ -145,9 +145,9 @@ func closedError(what string) error { return fmt.Errorf("client: %s is %w", what
 
 // Close closes all producers and consumers of the client, tells the servers that they are gone, and
 // closes the connections. It returns when all goroutines of the client have ended: at once when
-// nothing is under way, and otherwise when what is under way has ended, for which it gives messages
-// being sent the request timeout and cancels polls. Calling it again waits for the first call and
-// returns its result.
+// nothing is under way, and otherwise when what is under way has ended. It cancels polls, gives messages
+// being sent the request timeout, and handlers of push consumers their [WithDrainTimeout]. Calling it
+// again waits for the first call and returns its result.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	if c.closed {

@@ -18,9 +18,10 @@ const (
 	defaultLongPolling = 30 * time.Second
 	defaultBatchSize   = 32
 
-	// A server that says that it is busy wants less; one that is in trouble wants to be left alone.
+	// A server that says that it is busy wants less; one that is in trouble wants to be left alone, but
+	// not for so long that consumption would go on more than five seconds after the server is back.
 	firstThrottled, lastThrottled = 20 * time.Millisecond, time.Second
-	firstTrouble, lastTrouble     = time.Second, 10 * time.Second
+	firstTrouble, lastTrouble     = time.Second, 3 * time.Second
 )
 
 // An intake polls for one assignment: one poll at a time on a FIFO group, and otherwise as many as
