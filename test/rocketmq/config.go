@@ -21,18 +21,23 @@ const (
 type config struct {
 	dir   string
 	ports ports
+	super Credentials // of the first user, if the server is to have any
 }
 
 func (c config) path(name string) string { return filepath.Join(c.dir, name) }
 
 // write writes the files.
 func (c config) write() error {
+	broker := c.broker()
+	if err := c.super.addTo(broker); err != nil {
+		return err
+	}
 	files := map[string]string{
 		"namesrv.conf": properties(map[string]string{"listenPort": strconv.Itoa(c.ports.namesrv)}),
-		"broker.conf":  properties(c.broker()),
+		"broker.conf":  properties(broker),
 	}
 	for i, ports := range c.ports.proxies {
-		proxy, err := json.MarshalIndent(map[string]any{
+		settings := map[string]any{
 			"rocketMQClusterName": clusterName,
 			"namesrvAddr":         local(c.ports.namesrv),
 			"grpcServerPort":      ports.grpc,
@@ -40,7 +45,9 @@ func (c config) write() error {
 			// Routes name the proxies as the client does. By default they all get this one's port,
 			// since proxies are expected on machines of their own.
 			"useEndpointPortFromRequest": true,
-		}, "", "  ")
+		}
+		c.super.guard(settings)
+		proxy, err := json.MarshalIndent(settings, "", "  ")
 		if err != nil {
 			return fmt.Errorf("rocketmq: write the configuration: %w", err)
 		}

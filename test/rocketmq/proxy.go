@@ -118,7 +118,7 @@ func (s *Server) awaitProxy(ctx context.Context, i int) error {
 	defer func() { _ = conn.Close() }()
 	client := v2.NewMessagingServiceClient(conn)
 	return s.await(ctx, proxyName(i), func(ctx context.Context) error {
-		ctx = metadata.AppendToOutgoingContext(ctx, "x-mq-client-id", readyTopic)
+		ctx = s.super.Sign(metadata.AppendToOutgoingContext(ctx, "x-mq-client-id", readyTopic))
 		resp, err := client.QueryRoute(ctx, &v2.QueryRouteRequest{
 			Topic: &v2.Resource{Name: readyTopic},
 			Endpoints: &v2.Endpoints{Scheme: v2.AddressScheme_IPv4, Addresses: []*v2.Address{

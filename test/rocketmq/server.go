@@ -12,6 +12,7 @@ package rocketmq
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,9 @@ type Options struct {
 	Mode Mode
 	// Proxies is how many proxies the cluster has; none means one. Mode Local has one.
 	Proxies int
+	// ACL has the server serve users alone. [Server.Credentials] are those of the first, who may do
+	// everything; package admin makes others.
+	ACL bool
 	// Log is told of each step. It must not be nil.
 	Log *slog.Logger
 }
@@ -55,6 +59,7 @@ type Server struct {
 	dir       string
 	machine   machine
 	ports     ports
+	super     Credentials
 	processes []*process // in the order of their start
 }
 
@@ -89,7 +94,10 @@ func Start(ctx context.Context, o Options) (_ *Server, err error) {
 	if s.ports, err = freePorts(max(o.Proxies, 1)); err != nil {
 		return nil, err
 	}
-	if err := (config{dir: dir, ports: s.ports}).write(); err != nil {
+	if o.ACL {
+		s.super = Credentials{AccessKey: "rocketflow", Secret: rand.Text()}
+	}
+	if err := (config{dir: dir, ports: s.ports, super: s.super}).write(); err != nil {
 		return nil, err
 	}
 	o.Log.Info("starting the server", "mode", o.Mode, "endpoint", s.Endpoint(), "broker", s.Broker(), "folder", dir)
@@ -121,14 +129,21 @@ func (s *Server) Broker() string { return local(s.ports.broker) }
 // Namesrv is host:port of the name server.
 func (s *Server) Namesrv() string { return local(s.ports.namesrv) }
 
+// Credentials are those of a user who may do everything; none, if the server serves everybody.
+func (s *Server) Credentials() Credentials { return s.super }
+
 // Env is what a test finds the server by, in the form of [os.Environ].
 func (s *Server) Env() []string {
-	return []string{
+	env := []string{
 		EndpointVariable + "=" + s.Endpoint(),
 		BrokerVariable + "=" + s.Broker(),
 		NamesrvVariable + "=" + s.Namesrv(),
 		ModeVariable + "=" + string(s.mode),
 	}
+	if s.super.AccessKey != "" {
+		env = append(env, AccessKeyVariable+"="+s.super.AccessKey, SecretKeyVariable+"="+s.super.Secret)
+	}
+	return env
 }
 
 // logs returns the last lines of all that the server has written.

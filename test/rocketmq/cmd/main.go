@@ -1,11 +1,12 @@
 // Command cmd runs a command with a real RocketMQ server:
 //
-//	go run ./rocketmq/cmd [-mode local|cluster] [-topic NAME[:TYPE[:QUEUES]]]… [-group NAME[:ordered]]… -- COMMAND ARGS…
+//	go run ./rocketmq/cmd [-mode local|cluster] [-acl] [-topic NAME[:TYPE[:QUEUES]]]… [-group NAME[:ordered]]… -- COMMAND ARGS…
 //
 // It starts the server, creates the topics and groups, runs the command with the server's
 // addresses in its environment (ROCKETMQ_ENDPOINT, ROCKETMQ_BROKER, ROCKETMQ_NAMESRV,
 // ROCKETMQ_MODE), takes the server down and exits with the command's code. Without a command it
-// keeps the server up until it is interrupted.
+// keeps the server up until it is interrupted. With -acl the server serves users alone; the
+// credentials of one who may do everything are in ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY.
 package main
 
 import (
@@ -37,6 +38,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	flags := flag.NewFlagSet("rocketmq", flag.ContinueOnError)
 	flags.SetOutput(errOut)
 	mode := flags.String("mode", string(rocketmq.Local), "local: broker inside the proxy; cluster: broker beside it")
+	acl := flags.Bool("acl", false, "serve users alone, of whom the environment of the command has one who may do everything")
 	var wanted wanted
 	flags.Func("topic", "create the topic `NAME[:TYPE[:QUEUES]]`, of type NORMAL with 8 queues if unsaid; may be repeated", wanted.addTopic)
 	flags.Func("group", "create the consumer group `NAME[:ordered]`; may be repeated", wanted.addGroup)
@@ -44,7 +46,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 		return 2
 	}
 	log := slog.New(slog.NewTextHandler(errOut, nil))
-	server, err := rocketmq.Start(ctx, rocketmq.Options{Mode: rocketmq.Mode(*mode), Log: log})
+	server, err := rocketmq.Start(ctx, rocketmq.Options{Mode: rocketmq.Mode(*mode), ACL: *acl, Log: log})
 	if err != nil {
 		report(errOut, err)
 		return 1

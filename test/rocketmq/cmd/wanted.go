@@ -59,7 +59,10 @@ func (w *wanted) addGroup(text string) error {
 
 // create creates it all and returns when the topics can be used.
 func (w *wanted) create(ctx context.Context, server *rocketmq.Server) (err error) {
-	admin, err := target.Connect(string(server.Mode()), server.Endpoint(), server.Broker(), server.Namesrv())
+	admin, err := target.Connect(target.Real{
+		Mode: string(server.Mode()), Endpoint: server.Endpoint(), Broker: server.Broker(), Names: server.Namesrv(),
+		Super: server.Credentials(),
+	})
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 type embedded struct {
 	broker   *broker.Broker
 	inMemory bool
+	guarded  bool
 }
 
 // StartEmbedded starts an embedded broker. Close ends it. With the option InMemory it has no
@@ -29,7 +30,7 @@ func StartEmbedded(o broker.Options) (Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("target: start the embedded broker: %w", err)
 	}
-	return &embedded{broker: b, inMemory: o.InMemory}, nil
+	return &embedded{broker: b, inMemory: o.InMemory, guarded: o.ACL != nil}, nil
 }
 
 // Mode implements Server.
@@ -50,6 +51,22 @@ func (s *embedded) Endpoint() string {
 func (s *embedded) Dial(creds credentials.TransportCredentials) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+s.broker.Endpoint(),
 		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(s.broker.Dialer()))
+}
+
+// Guarded implements Server.
+func (s *embedded) Guarded() bool { return s.guarded }
+
+// CreateUser implements Server.
+func (s *embedded) CreateUser(_ context.Context, u User) error {
+	user := broker.User{Name: u.Name, Secret: u.Secret, Disabled: u.Disabled}
+	for _, p := range u.Policies {
+		policy := broker.Policy{Resource: p.Resource, Deny: p.Deny, Sources: p.Sources}
+		for _, action := range p.Actions {
+			policy.Actions = append(policy.Actions, broker.PolicyAction(action))
+		}
+		user.Policies = append(user.Policies, policy)
+	}
+	return s.broker.SetUser(user)
 }
 
 // CreateTopic implements Server.

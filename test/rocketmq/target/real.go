@@ -14,24 +14,37 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/rocketflow-io/rocketflow/test/rocketmq"
 	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
 )
 
 // pollInterval is how often a change at the real server is looked for.
 const pollInterval = 50 * time.Millisecond
 
+// Real tells where a real server is.
+type Real struct {
+	Mode     string
+	Endpoint string               // host:port of the proxy's gRPC
+	Broker   string               // host:port of the broker
+	Names    string               // host:port of the name server
+	Super    rocketmq.Credentials // of a user who may do everything, if it serves users alone
+}
+
 // real is a RocketMQ that runs in other processes.
 type real struct {
 	mode, endpoint string
+	super          rocketmq.Credentials
 	broker, names  *admin.Client
 	conn           *grpc.ClientConn
 	rpc            v2.MessagingServiceClient
 }
 
-// Connect returns the real server of the mode with these addresses, host:port of the proxy's gRPC,
-// the broker and the name server. It is connected to by the first call.
-func Connect(mode, endpoint, broker, names string) (Server, error) {
-	r := &real{mode: mode, endpoint: endpoint, broker: admin.New(broker), names: admin.New(names)}
+// Connect returns a real server. It is connected to by the first call.
+func Connect(where Real) (Server, error) {
+	r := &real{
+		mode: where.Mode, endpoint: where.Endpoint, super: where.Super,
+		broker: admin.New(where.Broker), names: admin.New(where.Names),
+	}
 	conn, err := r.Dial(insecure.NewCredentials())
 	if err != nil {
 		return nil, err
@@ -70,7 +83,7 @@ func (r *real) CreateTopic(ctx context.Context, t Topic) error {
 		return fmt.Errorf("target: create topic %q: %w", t.Name, err)
 	}
 	err = poll(ctx, func() error {
-		ctx := metadata.AppendToOutgoingContext(ctx, "x-mq-client-id", "target")
+		ctx := r.super.Sign(metadata.AppendToOutgoingContext(ctx, "x-mq-client-id", "target"))
 		resp, err := r.rpc.QueryRoute(ctx, &v2.QueryRouteRequest{Topic: &v2.Resource{Name: t.Name}})
 		if err == nil && resp.GetStatus().GetCode() != v2.Code_OK {
 			err = errors.New(resp.GetStatus().String())
@@ -82,6 +95,12 @@ func (r *real) CreateTopic(ctx context.Context, t Topic) error {
 	}
 	return nil
 }
+
+// Guarded implements Server.
+func (r *real) Guarded() bool { return r.super.AccessKey != "" }
+
+// CreateUser implements Server.
+func (r *real) CreateUser(ctx context.Context, u User) error { return r.broker.CreateUser(ctx, u) }
 
 // CreateGroup implements Server.
 func (r *real) CreateGroup(ctx context.Context, g Group) error { return r.broker.CreateGroup(ctx, g) }

@@ -38,6 +38,12 @@ type Lite = admin.Lite
 // Exponential is the retry policy of a group.
 type Exponential = admin.Exponential
 
+// User describes a user to create.
+type User = admin.User
+
+// Policy allows, or denies, a user something.
+type Policy = admin.Policy
+
 // Server is a RocketMQ to test against. Topics and groups that it creates stay until it goes.
 type Server interface {
 	// Mode is Embedded, Local or Cluster.
@@ -46,6 +52,11 @@ type Server interface {
 	Endpoint() string
 	// Dial returns a new connection to it, which the caller closes.
 	Dial(creds credentials.TransportCredentials) (*grpc.ClientConn, error)
+	// Guarded tells whether the server serves users alone.
+	Guarded() bool
+	// CreateUser creates the user, whom nobody has spoken of yet, with the user's policies. The server
+	// must be guarded.
+	CreateUser(ctx context.Context, u User) error
 	// CreateTopic creates the topic and returns when its route can be asked for.
 	CreateTopic(ctx context.Context, t Topic) error
 	// CreateGroup creates the group.
@@ -82,5 +93,10 @@ func FromEnvironment() (Server, error) {
 			"run the test by the command in rocketmq/cmd", rocketmq.EndpointVariable, rocketmq.BrokerVariable,
 			rocketmq.NamesrvVariable, rocketmq.ModeVariable)
 	}
-	return Connect(mode, endpoint, broker, names)
+	return Connect(Real{
+		Mode: mode, Endpoint: endpoint, Broker: broker, Names: names,
+		Super: rocketmq.Credentials{
+			AccessKey: os.Getenv(rocketmq.AccessKeyVariable), Secret: os.Getenv(rocketmq.SecretKeyVariable),
+		},
+	})
 }
