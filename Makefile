@@ -57,11 +57,11 @@ conformance-diff: ## fail on differences between the two that docs/fidelity.md d
 	cd test && for mode in local cluster; do go run ./conformance/cmd diff ../out/conformance-embedded.json ../out/conformance-$$mode.json || exit 1; done
 
 .PHONY: interop
-interop: ## run the official clients of Java and Go against the embedded broker (needs Java 17 and Maven)
+interop: ## run the official clients of five languages against the embedded broker (needs Java 17, Maven, Python 3.11, Node.js 20 and Cargo)
 	cd test && go run ./interop/cmd
 
 .PHONY: interop-rocketmq
-interop-rocketmq: ## the same programs on a real RocketMQ, in both modes (needs Java 17 and Maven)
+interop-rocketmq: ## the same programs on a real RocketMQ, in both modes (needs the same)
 	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- go run ./interop/cmd || exit 1; done
 
 .PHONY: bench-flow

@@ -31,7 +31,7 @@ func (p Paths) out(elements ...string) string {
 
 // Languages returns all languages.
 func Languages() []Language {
-	return []Language{javaClient(), goClient()}
+	return []Language{javaClient(), goClient(), pythonClient(), nodeClient(), rustClient()}
 }
 
 // goClient is github.com/apache/rocketmq-clients/golang/v5.

@@ -21,7 +21,7 @@ func run(ctx context.Context, topic string) (err error) {
 	for _, message := range []struct {
 		body     string
 		priority int32
-	}{{"low", 0}, {"middle", 3}, {"high", 7}} {
+	}{{"low", 1}, {"middle", 3}, {"high", 7}} {
 		m := &rmq.Message{Topic: topic, Body: []byte(message.body)}
 		if err := m.SetPriority(message.priority); err != nil {
 			return err

@@ -11,7 +11,7 @@ final class Priority {
 
     public static void main(String[] args) throws Exception {
         try (Producer producer = Program.producer(Program.configuration())) {
-            Program.send(producer, Program.message("low").setPriority(0).build());
+            Program.send(producer, Program.message("low").setPriority(1).build());
             Program.send(producer, Program.message("middle").setPriority(3).build());
             Program.send(producer, Program.message("high").setPriority(7).build());
         }

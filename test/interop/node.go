@@ -1,0 +1,19 @@
+package interop
+
+// nodeClient is rocketmq-client-nodejs.
+func nodeClient() Language {
+	return Language{
+		Name: "node",
+		Build: func(p Paths) [][]string {
+			// A program looks for its modules beside itself, so the programs are copied too.
+			return [][]string{
+				{"cp", "-R", ".", p.Out},
+				{"npm", "ci", "--prefix", p.Out, "--ignore-scripts", "--no-audit", "--no-fund"},
+			}
+		},
+		Run: func(p Paths, name string) []string { return []string{"node", p.out(name + ".js")} },
+		Skip: map[string]string{
+			"tls": "the client trusts known authorities only, and has no setting for a certificate that is signed by itself",
+		},
+	}
+}
