@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,12 +12,20 @@ import (
 
 // CreateTopic makes a topic. It fails with a [*ConfigError] if the description is at fault, and
 // with [ErrExists] if a topic of this name exists.
-func (b *Broker) CreateTopic(t Topic) error { return b.store.createTopic(t) }
+func (b *Broker) CreateTopic(t Topic) error { return b.settle(b.store.createTopic(t)) }
 
 // CreateGroup makes a consumer group, which reads every topic from its beginning. It fails with a
 // [*ConfigError] if the description is at fault, and with [ErrExists] if a group of this name
 // exists.
-func (b *Broker) CreateGroup(g Group) error { return b.store.createGroup(g) }
+func (b *Broker) CreateGroup(g Group) error { return b.settle(b.store.createGroup(g)) }
+
+// settle waits until what was done would be found again in Dir, if there is one.
+func (b *Broker) settle(err error) error {
+	if err != nil {
+		return err
+	}
+	return b.store.diary.settled(context.Background())
+}
 
 // Topics lists all topics by name, also those of retries (%RETRY%group_topic) and dead letters
 // (%DLQ%group).

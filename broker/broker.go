@@ -25,8 +25,9 @@ type Broker struct {
 	limits    Limits
 	logger    *slog.Logger
 
-	closing sync.Once
-	closed  chan struct{} // closed when Close is through
+	closing  sync.Once
+	closeErr error
+	closed   chan struct{} // closed when Close is through
 }
 
 // Start makes a broker and lets it serve, until [Broker.Close]. It fails if the broker cannot
@@ -41,17 +42,26 @@ func Start(opts Options) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := b.listen(opts, addr); err != nil {
+		return nil, errors.Join(err, b.store.diary.close())
+	}
+	b.store.diary.start(b.store)
+	b.answer(opts, func(s *service) v2.MessagingServiceServer { return s })
+	return b, nil
+}
+
+// listen lets clients come, who are not answered yet.
+func (b *Broker) listen(opts Options, addr string) (err error) {
 	if _, _, err := net.SplitHostPort(opts.Advertise); opts.Advertise != "" && err != nil {
-		return nil, fmt.Errorf("broker: advertise %q: %w: name a host and a port", opts.Advertise, err)
+		return fmt.Errorf("broker: advertise %q: %w: name a host and a port", opts.Advertise, err)
 	}
 	if b.front, err = openFront(addr, pseudoEndpoint, b.gate, b.logger); err != nil {
-		return nil, err
+		return err
 	}
 	host, _ := splitEndpoint(b.front.endpoint)
 	b.store.storeHost = net.JoinHostPort(host, "10911")
-	b.front.advertised = opts.Advertise
-	b.answer(opts, func(s *service) v2.MessagingServiceServer { return s })
-	return b, nil
+	b.front.advertised, b.front.diary = opts.Advertise, b.store.diary
+	return nil
 }
 
 // answer lets the clients of this broker be answered at its front, by its service as it is handed over.
@@ -81,9 +91,15 @@ func newBroker(opts Options) (*Broker, error) {
 	}
 	b.gate = newGate(opts, b.scheduler)
 	b.store = newStore(opts, b.limits, b.scheduler)
+	if err := b.store.recover(opts, b.logger); err != nil {
+		return nil, err
+	}
 	var err error
 	b.acl, err = newACL(opts.ACL)
-	return b, errors.Join(b.store.create(opts.Topics, opts.Groups), b.store.fifo.check(), err)
+	if err = errors.Join(b.store.create(opts.Topics, opts.Groups), b.store.fifo.check(), err); err != nil {
+		return nil, errors.Join(err, b.store.diary.close())
+	}
+	return b, nil
 }
 
 // again gives a broker that stores what a closed one did, is called the same, and nobody can reach yet.
@@ -125,8 +141,8 @@ func (b *Broker) Dialer() func(ctx context.Context, addr string) (net.Conn, erro
 }
 
 // Close ends the broker: connections break, calls that wait end, and no goroutine of the broker is
-// left when it returns. What was stored can still be looked at. It may be called again, and
-// always returns nil.
+// left when it returns. What was stored can still be looked at. It may be called again. It returns
+// nil, unless there is an [Options].Dir on which not everything could be written.
 func (b *Broker) Close() error {
 	b.closing.Do(func() {
 		b.barrier.close()
@@ -136,8 +152,11 @@ func (b *Broker) Close() error {
 			b.store.proxies.remove(b.sessions)
 		}
 		b.scheduler.close()
+		if b.closeErr = b.store.diary.close(); b.closeErr != nil {
+			b.logger.Error("broker: what happened last may be lost", "error", b.closeErr)
+		}
 		close(b.closed)
 		b.logger.Info("broker: closed", "endpoint", b.front.endpoint)
 	})
-	return nil
+	return b.closeErr
 }

@@ -124,6 +124,8 @@ func (o *ClusterOptions) normalize() error {
 		return fmt.Errorf("broker: start a cluster: unknown mode %d", o.Mode)
 	case o.Mode == ProxyLocal && o.Proxies != 0:
 		return fmt.Errorf("broker: start a cluster of %d proxies: in mode ProxyLocal the brokers are the proxies: leave Proxies 0", o.Proxies)
+	case o.Options.Dir != "":
+		return fmt.Errorf("broker: start a cluster in %q: Dir must be empty: what a cluster holds is in memory", o.Options.Dir)
 	case o.Options.Addr != "" || o.Options.Advertise != "":
 		return fmt.Errorf("broker: start a cluster at %q: Addr and Advertise must be empty: there are several to listen",
 			o.Options.Addr+o.Options.Advertise)

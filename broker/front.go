@@ -33,6 +33,7 @@ type front struct {
 	dial       func(context.Context) (net.Conn, error)
 	listeners  []*listener
 	gate       *gate
+	diary      *diary       // where is written down what calls do; nil if nowhere
 	feed       *feed        // of an access point; nil without
 	server     *grpc.Server // nil before serve
 	logger     *slog.Logger
@@ -80,7 +81,7 @@ func (f *front) serve(tlsConfig *tls.Config, tlsOnly bool, service v2.MessagingS
 		grpc.MaxRecvMsgSize(maxRequestSize),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
 		grpc.WaitForHandlers(true),
-		grpc.ChainUnaryInterceptor(f.gate.unary),
+		grpc.ChainUnaryInterceptor(f.gate.unary, f.diary.unary),
 		grpc.ChainStreamInterceptor(f.gate.stream),
 	)
 	v2.RegisterMessagingServiceServer(f.server, service)

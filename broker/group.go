@@ -102,7 +102,8 @@ func (g *Group) maxAttempts() int32 { return int32(min(g.RetryMaxTimes, 1<<30)) 
 // A group is its description and what it reads.
 type group struct {
 	Group
-	subs map[string]*subscription // by topic; guarded by store.mu
+	found bool                     // in the diary, and not described since by who has started the broker
+	subs  map[string]*subscription // by topic; guarded by store.mu
 }
 
 func newGroup(cfg Group) *group {

@@ -24,10 +24,13 @@ type entry struct {
 // growing copies nothing, what has been read out stays valid without the lock, and the oldest can
 // be dropped.
 type queueLog struct {
-	mu       sync.RWMutex // guards what follows; a leaf: nothing is locked under it
+	mu       sync.RWMutex // guards what follows; nothing but the diary's journal is locked under it
 	segments []*[segmentSize]entry
 	first    int64 // the first offset kept, where a segment begins
 	next     int64 // the offset that the next entry will have
+
+	diary *diary // where is written down what happens to it; nil if nowhere
+	where where  // it is, as the diary calls it
 }
 
 // append stores entries and gives the offset of the first.
@@ -35,6 +38,9 @@ func (l *queueLog) append(entries []entry) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first := l.next
+	if l.diary != nil && len(entries) > 0 {
+		l.diary.write(l.where.entriesEvent(nil, first, entries))
+	}
 	for _, e := range entries {
 		at := l.next % segmentSize
 		if at == 0 {
@@ -97,5 +103,8 @@ func (l *queueLog) trim(offset int64) {
 	if n := (min(offset, l.next) - l.first) / segmentSize; n > 0 {
 		l.segments = slices.Delete(l.segments, 0, int(n))
 		l.first += n * segmentSize
+		if l.diary != nil {
+			l.diary.write(l.where.event(eventTrim).number(l.first))
+		}
 	}
 }

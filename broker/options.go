@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"time"
+
+	"github.com/rocketflow-io/rocketflow/broker/internal/journal"
 )
 
 // Options says what a broker is like. The zero value is a broker on a free port of the loopback
@@ -58,6 +60,23 @@ type Options struct {
 	// redelivers it, has still to receive. If 0, all is kept, and memory grows with what is sent.
 	Retain int
 
+	// Dir is where what the broker holds is kept, so that another broker has it that is started there,
+	// after this one was closed or killed: topics, groups, and the messages in them, as far as Retain
+	// lets them stay. The directory is made if there is none, and is one broker's at a time. If "",
+	// all is in memory alone, as it is in a cluster.
+	//
+	// Not kept is how far groups have come, so that they receive all that is stored once more, and what
+	// is in no topic yet: messages that wait for their time, or for the end of their transaction.
+	//
+	// What is in Topics and Groups and was found too is from then on as described here; Start fails
+	// with a [*ConfigError] if the queues would be others.
+	Dir string
+
+	// SyncEvery relaxes what Dir promises. If 0, no answer leaves before the disk has what it promises.
+	// If positive, the operating system has it by then, which outlives the end of the process, but
+	// perhaps not that of the machine; and the disk this much later.
+	SyncEvery time.Duration
+
 	// TLSConfig is for the connections that begin with a TLS handshake. If nil, a certificate for
 	// localhost, signed by itself, is made when the first one does.
 	TLSConfig *tls.Config
@@ -75,6 +94,8 @@ type Options struct {
 
 	// Limits may be shortened in tests.
 	Limits Limits
+
+	files journal.FS // where Dir is; nil for the files of the system
 }
 
 // Limits are times and counts that a test may want smaller. Each stands for the server's default

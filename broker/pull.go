@@ -62,6 +62,8 @@ type waiter struct {
 // receive pops for p, or lets it wait: it gives no waiter if p is answered. It gives false if too
 // many wait already.
 func (s *subscription) receive(p *pull, deadline int64) (*waiter, bool) {
+	s.store.diary.enter()
+	defer s.store.diary.leave()
 	s.mu.Lock()
 	defer s.unlock()
 	if s.pop(p); p.answered() {

@@ -28,6 +28,11 @@ func (s *service) ReceiveMessage(req *v2.ReceiveMessageRequest, stream receiveSt
 		}
 		return stream.Send(timeFrame())
 	}
+	// Lost in a crash, the deliveries would be under way again, and to acknowledge these would do nothing.
+	if err := s.store.diary.settled(stream.Context()); err != nil {
+		sub.handBack(p.got)
+		return unsettledStatus(err)
+	}
 	sent, err := s.deliver(stream, req.GetMessageQueue().GetTopic(), p.got)
 	sub.handBack(p.got[sent:]) // the client is gone: it goes to another at once
 	return err
@@ -146,6 +151,8 @@ func (s *subscription) handBack(all []delivery) {
 	if len(all) == 0 {
 		return
 	}
+	s.store.diary.enter()
+	defer s.store.diary.leave()
 	s.mu.Lock()
 	defer s.unlock()
 	for i := range all {

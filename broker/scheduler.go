@@ -11,7 +11,8 @@ type scheduler struct {
 	mu    sync.Mutex // guards queue; not held while an owner is called
 	queue deadlines
 
-	kick chan struct{} // capacity 1: the earliest deadline has changed
+	diary *diary        // of the store whose deadlines they are; set before start
+	kick  chan struct{} // capacity 1: the earliest deadline has changed
 	// What follows is of the present start.
 	stop chan struct{} // closed by close
 	done chan struct{} // closed when the goroutine has ended
@@ -83,8 +84,14 @@ func (s *scheduler) expireDue() time.Duration {
 			return time.UnixMilli(s.queue[0].at).Sub(now)
 		}
 		s.mu.Unlock()
-		d.owner.expire(now.UnixMilli())
+		s.expire(d, now.UnixMilli())
 	}
+}
+
+func (s *scheduler) expire(d *deadline, now int64) {
+	s.diary.enter()
+	defer s.diary.leave()
+	d.owner.expire(now)
 }
 
 // nowMillis is the clock of the broker, in Unix milliseconds.

@@ -35,8 +35,10 @@ type store struct {
 	revive       int64  // milliseconds from the end of a lease to the redelivery
 	storeHost    string // what messages say of where they are stored
 	commit       atomic.Int64
+	diary        *diary // nil if all is in memory alone
 
 	mu     sync.RWMutex // guards what follows, the maps in groups, and the writing of topic.subs
+	lastID int64        // of a topic
 	topics map[string]*topic
 	groups map[string]*group
 }
@@ -57,20 +59,20 @@ func newStore(opts Options, limits Limits, sch *scheduler) *store {
 	}
 	s.transactions = newTransactions(s, limits)
 	if s.quirks[QuirkClusterTopic] {
-		s.topics[clusterName] = s.newTopic(Topic{Name: clusterName, Queues: clusterQueues})
+		s.topics[clusterName] = s.newTopic(unkept, Topic{Name: clusterName, Queues: clusterQueues})
 	}
 	s.pullOffsets = &pullOffsets{by: make(map[pullPosition]int64)}
 	return s
 }
 
-// create makes what can be made, and reports all that cannot.
+// create makes what can be made, or describes anew what was found, and reports all that cannot be so.
 func (s *store) create(topics []Topic, groups []Group) error {
 	var errs []error
 	for _, t := range topics {
-		errs = append(errs, s.createTopic(t))
+		errs = append(errs, s.declareTopic(t))
 	}
 	for _, g := range groups {
-		errs = append(errs, s.createGroup(g))
+		errs = append(errs, s.declareGroup(g))
 	}
 	return errors.Join(errs...)
 }
@@ -122,10 +124,26 @@ func (s *store) ensureTopic(cfg Topic) *topic {
 	defer s.mu.Unlock()
 	t, ok := s.topics[cfg.Name]
 	if !ok {
-		t = s.newTopic(cfg)
-		s.topics[cfg.Name] = t
+		t = s.addTopicLocked(cfg)
 	}
 	return t
+}
+
+// addTopicLocked makes a topic, and writes down that there is one.
+func (s *store) addTopicLocked(cfg Topic) *topic {
+	s.lastID++
+	t := s.newTopic(s.lastID, cfg)
+	s.topics[cfg.Name] = t
+	s.diary.write(topicEvent(t.id, cfg))
+	return t
+}
+
+// addGroupLocked makes a group, and writes down that there is one.
+func (s *store) addGroupLocked(cfg Group) *group {
+	g := newGroup(cfg)
+	s.groups[cfg.Name] = g
+	s.diary.write(groupEvent(cfg))
+	return g
 }
 
 // createTopic makes a topic of which nobody has spoken yet.
@@ -138,7 +156,7 @@ func (s *store) createTopic(cfg Topic) error {
 	if _, ok := s.topics[cfg.Name]; ok {
 		return fmt.Errorf("%w: topic %q", ErrExists, cfg.Name)
 	}
-	s.topics[cfg.Name] = s.newTopic(cfg)
+	s.addTopicLocked(cfg)
 	return nil
 }
 
@@ -168,8 +186,7 @@ func (s *store) ensureGroup(cfg Group) (*group, bool) {
 	defer s.mu.Unlock()
 	g, ok := s.groups[cfg.Name]
 	if !ok {
-		g = newGroup(cfg)
-		s.groups[cfg.Name] = g
+		g = s.addGroupLocked(cfg)
 	}
 	return g, true
 }
@@ -184,7 +201,7 @@ func (s *store) createGroup(cfg Group) error {
 	if _, ok := s.groups[cfg.Name]; ok {
 		return fmt.Errorf("%w: group %q", ErrExists, cfg.Name)
 	}
-	s.groups[cfg.Name] = newGroup(cfg)
+	s.addGroupLocked(cfg)
 	return nil
 }
 
@@ -274,7 +291,7 @@ func (s *store) retriesOf(sub *subscription) *topic {
 	if _, taken := s.topics[cfg.Name]; taken {
 		cfg.Name = retryPrefix + sub.group.Name + "+" + sub.topic.Name
 	}
-	t := s.newTopic(cfg)
+	t := s.newTopic(unkept, cfg)
 	s.topics[cfg.Name] = t
 	return t
 }

@@ -136,6 +136,8 @@ func (t *Topic) normalize() error {
 // A topic is a set of logs and the groups that read them.
 type topic struct {
 	Topic
+	id      int64            // by which the diary calls it; unkept if it does not
+	found   bool             // in the diary, and not described since by who has started the broker
 	accepts []v2.MessageType // of Type; never changed, as answers share it
 	logs    []*queueLog
 	// subs is replaced, never changed, under store.mu: senders read it without a lock.
@@ -148,14 +150,18 @@ type topic struct {
 	lites   *liteTopics   // nil unless of type Lite
 }
 
-func (s *store) newTopic(cfg Topic) *topic {
-	t := &topic{Topic: cfg, accepts: cfg.Type.accepts(), commit: &s.commit, logs: make([]*queueLog, cfg.Queues)}
+// unkept is the id of topics that no diary tells of.
+const unkept = 0
+
+func (s *store) newTopic(id int64, cfg Topic) *topic {
+	t := &topic{Topic: cfg, id: id, accepts: cfg.Type.accepts(), commit: &s.commit, logs: make([]*queueLog, cfg.Queues)}
 	if !strings.HasPrefix(cfg.Name, "%") && cfg.Name != maxChecksTopic {
 		t.retain = s.retain
 	}
 	for i := range t.logs {
 		t.logs[i] = new(queueLog)
 	}
+	t.keepIn(s.diary)
 	t.ranked.Store(cfg.Type == Priority)
 	if cfg.Type == Lite {
 		t.lites = newLiteTopics(s.scheduler, cfg, t.retain)

@@ -1,0 +1,97 @@
+package broker
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// An eventKind is what has happened to a store.
+type eventKind byte
+
+// The kinds are in files: a number never gets another meaning.
+const (
+	eventTopic   eventKind = 1 // a topic is made, or described anew: id, description
+	eventGroup   eventKind = 2 // a group likewise: description
+	eventQueue   eventKind = 3 // where a queue begins, in a snapshot: topic, queue, offset
+	eventEntries eventKind = 4 // messages are stored: topic, queue, offset of the first, attempt, time, and of each position and message
+	eventTrim    eventKind = 5 // the oldest messages are dropped: topic, queue, first offset kept
+)
+
+// events is what happened, one after the other, as the journal has it: of each the kind and its
+// fields, which are numbers and, behind their length, bytes.
+type events []byte
+
+func (e events) begin(k eventKind) events { return append(e, byte(k)) }
+
+func (e events) number(n int64) events { return binary.AppendVarint(e, n) }
+
+func (e events) bytes(b []byte) events {
+	return append(binary.AppendUvarint(e, uint64(len(b))), b...)
+}
+
+// value appends a description of a topic or group.
+func (e events) value(v any) events {
+	b, err := json.Marshal(v)
+	if err != nil { // neither has anything that could not be described
+		return e.bytes(nil)
+	}
+	return e.bytes(b)
+}
+
+// errEvent is why an event cannot be read.
+var errEvent = errors.New("an event is cut short")
+
+// An eventReader reads events. The first error ends it.
+type eventReader struct {
+	rest []byte
+	err  error
+}
+
+// next gives the kind of the next event; false at the end, and after an error.
+func (r *eventReader) next() (eventKind, bool) {
+	if r.err != nil || len(r.rest) == 0 {
+		return 0, false
+	}
+	k := eventKind(r.rest[0])
+	r.rest = r.rest[1:]
+	return k, true
+}
+
+func (r *eventReader) number() int64 {
+	n, size := binary.Varint(r.rest)
+	if size <= 0 {
+		r.fail(errEvent)
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+// bytes gives bytes that are part of what is read.
+func (r *eventReader) bytes() []byte {
+	n, size := binary.Uvarint(r.rest)
+	if size <= 0 || n > uint64(len(r.rest)-size) {
+		r.fail(errEvent)
+		return nil
+	}
+	b := r.rest[size : size+int(n)]
+	r.rest = r.rest[size+int(n):]
+	return b
+}
+
+func (r *eventReader) value(v any) {
+	if b := r.bytes(); r.err == nil {
+		if err := json.Unmarshal(b, v); err != nil {
+			r.fail(fmt.Errorf("read a description: %w", err))
+		}
+	}
+}
+
+func (r *eventReader) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+	r.rest = nil
+}

@@ -1,0 +1,96 @@
+package broker
+
+import (
+	"iter"
+	"slices"
+)
+
+// A picture is a store as it was at one moment.
+type picture struct {
+	topics []pictured
+	groups []Group
+}
+
+// A pictured topic has logs of its own, which share the entries with the store's.
+type pictured struct {
+	Topic
+	id   int64
+	logs []*queueLog
+}
+
+// pictureLocked takes a picture of all that a diary tells of.
+func (s *store) pictureLocked() picture {
+	var p picture
+	for _, t := range s.topics {
+		seen := pictured{t.Topic, t.id, make([]*queueLog, len(t.logs))}
+		for i, l := range t.logs {
+			seen.logs[i] = l.picture()
+		}
+		p.topics = append(p.topics, seen)
+	}
+	for _, g := range s.groups {
+		p.groups = append(p.groups, g.Group)
+	}
+	return p
+}
+
+// picture gives a log that has the entries that this one has now.
+func (l *queueLog) picture() *queueLog {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return &queueLog{segments: slices.Clone(l.segments), first: l.first, next: l.next}
+}
+
+// events gives what would have made the store like the picture, some at a time.
+func (p picture) events() iter.Seq[events] {
+	return func(yield func(events) bool) {
+		for _, g := range p.groups {
+			if !yield(groupEvent(g)) {
+				return
+			}
+		}
+		for _, t := range p.topics {
+			if !t.tell(yield) {
+				return
+			}
+		}
+	}
+}
+
+func (t pictured) tell(yield func(events) bool) bool {
+	if !yield(topicEvent(t.id, t.Topic)) {
+		return false
+	}
+	for queue, l := range t.logs {
+		at := where{t.id, queue}
+		if l.first > 0 && !yield(at.event(eventQueue).number(l.first)) {
+			return false
+		}
+		for offset := l.first; offset < l.next; {
+			entries := l.from(offset)
+			for run := range runs(entries) {
+				if !yield(at.entriesEvent(nil, offset, run)) {
+					return false
+				}
+				offset += int64(len(run))
+			}
+		}
+	}
+	return true
+}
+
+// runs splits entries into such as were stored at one time with one count of attempts.
+func runs(entries []entry) iter.Seq[[]entry] {
+	return func(yield func([]entry) bool) {
+		for len(entries) > 0 {
+			n := 1
+			for n < len(entries) && entries[n].storedAt == entries[0].storedAt && entries[n].attempt == entries[0].attempt {
+				n++
+			}
+			if !yield(entries[:n]) {
+				return
+			}
+			entries = entries[n:]
+		}
+	}
+}
