@@ -84,6 +84,7 @@ func FuzzRequests(f *testing.F) {
 
 // fuzzed is a broker that has something of everything.
 func fuzzed(f *testing.F, quirks []broker.Quirk) *rig {
+	f.Helper()
 	opts, lite := standard(), withLite()
 	opts.Topics = append(opts.Topics, lite.Topics[0])
 	opts.Groups = slices.Concat(opts.Groups, lite.Groups[1:3], lite.Groups[5:9])

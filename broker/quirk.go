@@ -70,8 +70,9 @@ const (
 	// attempt of the least delivered, so a message that is joined by new ones again and again never
 	// reaches its last.
 	QuirkAttemptReset Quirk = "attempt-reset"
-	// QuirkMissingTopicReceive fails a receive from a missing topic.
-	QuirkMissingTopicReceive Quirk = "missing-topic-receive"
+	// QuirkMissingTopic fails a receive from a missing topic, and a message to the dead letters of a group
+	// that has none.
+	QuirkMissingTopic Quirk = "missing-topic"
 	// QuirkStackTrace loses the question for a stack trace on its way to the client.
 	QuirkStackTrace Quirk = "stack-trace"
 	// QuirkNoLite refuses to subscribe to lite topics.
@@ -131,7 +132,7 @@ func commonQuirks() []Quirk {
 
 func localQuirks() []Quirk {
 	return []Quirk{
-		QuirkLostAck, QuirkWrongDeadLetter, QuirkAttemptReset, QuirkMissingTopicReceive, QuirkStackTrace, QuirkNoLite,
+		QuirkLostAck, QuirkWrongDeadLetter, QuirkAttemptReset, QuirkMissingTopic, QuirkStackTrace, QuirkNoLite,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc/metadata"
@@ -68,7 +69,11 @@ func (s *service) checkTopic(name string) error {
 // missing gives why a message to a topic that does not exist is refused.
 func (s *service) missing(err error, m *v2.Message) error {
 	r, ok := errors.AsType[*refusal](err)
-	if ok && r.code == v2.Code_TOPIC_NOT_FOUND && s.store.quirks[QuirkMissingTopicSend] {
+	switch {
+	case !ok || r.code != v2.Code_TOPIC_NOT_FOUND:
+	case strings.HasPrefix(m.GetTopic().GetName(), "%"): // the server does not ask for its type
+		return under(QuirkMissingTopic, err)
+	case s.store.quirks[QuirkMissingTopicSend]:
 		return refusef(v2.Code_MESSAGE_PROPERTY_CONFLICT_WITH_TYPE,
 			"TopicMessageType validate failed, the expected type is UNSPECIFIED, but actual type is %v", typeOf(m))
 	}

@@ -98,7 +98,7 @@ func (s *service) readable(topic, group *v2.Resource, client v2.ClientType) (*su
 	}
 	t, err := s.findTopic(topic)
 	if err != nil {
-		return nil, under(QuirkMissingTopicReceive, err)
+		return nil, under(QuirkMissingTopic, err)
 	}
 	g, err := s.findGroup(group, v2.Code_CONSUMER_GROUP_NOT_FOUND)
 	if err != nil {

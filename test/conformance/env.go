@@ -18,7 +18,8 @@ import (
 // Env is what a row works with. It serves testify's require as its TestingT: a failed requirement
 // ends the row. It belongs to the row's goroutine, except where a method says otherwise.
 type Env struct {
-	ctx    context.Context
+	whole  context.Context // of the run
+	ctx    context.Context // of the row, with its deadline
 	server target.Server
 	conn   *grpc.ClientConn
 	prefix string
@@ -107,6 +108,9 @@ func (e *Env) Indexed(topic string, n int64) {
 func (e *Env) Alone() {
 	e.lanes.clear()
 	e.solo = true
+	ctx, cancel := context.WithTimeout(e.whole, rowTimeout)
+	e.ctx = ctx // the time of the others is not the row's
+	e.Cleanup(cancel)
 }
 
 // leave lets other rows run.

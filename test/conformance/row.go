@@ -13,7 +13,7 @@
 // The ids are grouped by what they exercise: TR transport, RT route, AS assignment, TE telemetry,
 // HB heartbeat, TM termination, SE send, RE receive, AC acknowledge, CI change of the invisible
 // duration, DL dead letters, FI ordered groups, DE delayed delivery, TX transactions, PR
-// priorities, FL filters, CO commands to clients, LI lite topics.
+// priorities, FL filters, CO commands to clients, BL backlogs, LI lite topics, RS restarts.
 package conformance
 
 import "slices"
@@ -45,6 +45,6 @@ func Rows() []Row {
 		sendRows(), sendTypeRows(), sendBatchRows(), receiveRows(), receivePollRows(), receiveLimitRows(),
 		ackRows(), invisibleRows(), deadLetterRows(), orderedRows(), orderedExpiryRows(), delayRows(),
 		transactionRows(), transactionCheckRows(), priorityRows(), filterRows(), sqlRows(), sqlFaultRows(), commandRows(),
-		liteRows(), liteSyncRows(), liteOrderRows(), liteClientRows(),
+		forgedRows(), backlogRows(), liteRows(), liteSyncRows(), liteOrderRows(), liteClientRows(), aloneRows(),
 	)
 }

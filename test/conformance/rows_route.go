@@ -70,6 +70,13 @@ func routeRows() []Row {
 				require.Equal(e, []v2.MessageType{v2.MessageType_NORMAL}, queue.GetAcceptMessageTypes())
 			}
 		}},
+		{"RT9", "a topic of type MIXED accepts all types but PRIORITY and LITE", Equal, func(e *Env) {
+			for _, queue := range e.route(e.Topic("MIXED", 2)) {
+				require.Equal(e, []v2.MessageType{
+					v2.MessageType_NORMAL, v2.MessageType_FIFO, v2.MessageType_DELAY, v2.MessageType_TRANSACTION,
+				}, queue.GetAcceptMessageTypes())
+			}
+		}},
 	}
 }
 

@@ -75,6 +75,7 @@ func Run(ctx context.Context, server target.Server, rows []Row, report func(Outc
 // run runs a row, in a goroutine of its own since a failed requirement ends it, and its cleanups.
 // A row that panics, as over an answer without the entry that it looks for, has failed.
 func (e *Env) run(ctx context.Context, row Row) Outcome {
+	e.whole = ctx
 	ctx, cancel := context.WithTimeout(ctx, rowTimeout)
 	defer cancel()
 	e.ctx = ctx

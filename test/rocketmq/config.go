@@ -62,7 +62,8 @@ func (c config) write() error {
 }
 
 // broker returns the broker's properties: the server's defaults, save for addresses, folders, files
-// small enough for a test with hundreds of topics, and the recall of messages, which is off by default.
+// small enough for a test with hundreds of topics, and the recall of messages and topics of type MIXED,
+// which are off by default.
 func (c config) broker() map[string]string {
 	return map[string]string{
 		"brokerClusterName":          clusterName,
@@ -79,6 +80,7 @@ func (c config) broker() map[string]string {
 		"timerWheelEnable":           "true",
 		"enablePropertyFilter":       "true",
 		"recallMessageEnable":        "true",
+		"enableMixedMessageType":     "true",
 		"enableLmq":                  "true", // these two are off by default, and without them
 		"enableMultiDispatch":        "true", // what is sent to a lite topic cannot be received
 	}

@@ -37,9 +37,7 @@ func (m machine) run(name, main string, heapMB int, args ...string) (*process, e
 func (s *Server) launch(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	file := func(name string) string { return filepath.Join(s.dir, name) }
-
-	if err := s.run(s.machine.run("namesrv", "org.apache.rocketmq.namesrv.NamesrvStartup", 256, "-c", file("namesrv.conf"))); err != nil {
+	if err := s.run(s.machine.run("namesrv", "org.apache.rocketmq.namesrv.NamesrvStartup", 256, "-c", filepath.Join(s.dir, "namesrv.conf"))); err != nil {
 		return err
 	}
 	names := admin.New(s.Namesrv())
@@ -47,8 +45,14 @@ func (s *Server) launch(ctx context.Context) error {
 	if err := s.await(ctx, "name server", names.Ping); err != nil {
 		return err
 	}
+	return s.launchBroker(ctx, names)
+}
+
+// launchBroker starts broker and proxies, and waits for them.
+func (s *Server) launchBroker(ctx context.Context, names *admin.Client) error {
 	if s.mode == Cluster {
-		if err := s.run(s.machine.run("broker", "org.apache.rocketmq.broker.BrokerStartup", 1024, "-c", file("broker.conf"))); err != nil {
+		conf := filepath.Join(s.dir, "broker.conf")
+		if err := s.run(s.machine.run("broker", "org.apache.rocketmq.broker.BrokerStartup", 1024, "-c", conf)); err != nil {
 			return err
 		}
 		// The proxy reads the cluster's brokers when it starts, so the broker has to be there.

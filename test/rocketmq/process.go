@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"syscall"
+	"time"
 )
 
 // process is one virtual machine of the server, in a process group of its own.
@@ -59,6 +60,26 @@ func (p *process) ended() error {
 		return p.err
 	default:
 		return nil
+	}
+}
+
+// endTimeout bounds an orderly end.
+const endTimeout = 20 * time.Second
+
+// end asks the process to end, so that it saves what it has in memory, and kills it if it has not
+// after a while.
+func (p *process) end() error {
+	if p.ended() != nil {
+		return nil
+	}
+	if err := syscall.Kill(p.pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("rocketmq: end the %s: %w", p.name, err)
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(endTimeout):
+		return p.kill()
 	}
 }
 

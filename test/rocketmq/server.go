@@ -20,6 +20,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/admin"
 )
 
 // Mode tells where the proxy finds the broker.
@@ -115,6 +117,27 @@ func (s *Server) Stop() error {
 	}
 	s.processes = nil
 	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
+}
+
+// Restart ends broker and proxies in an orderly way and starts them again, at their old ports and with
+// what they have stored. The name server goes on. When Restart fails, the error has the last lines of
+// the logs, and what runs is left for Stop to end.
+func (s *Server) Restart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for len(s.processes) > 1 { // the first is the name server
+		last := len(s.processes) - 1
+		if err := s.processes[last].end(); err != nil {
+			return err
+		}
+		s.processes = s.processes[:last]
+	}
+	names := admin.New(s.Namesrv())
+	defer func() { _ = names.Close() }()
+	if err := s.launchBroker(ctx, names); err != nil {
+		return fmt.Errorf("%w\n%s", err, s.logs())
+	}
+	return nil
 }
 
 // Mode is that of the Options.

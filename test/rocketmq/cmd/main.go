@@ -4,9 +4,10 @@
 //
 // It starts the server, creates the topics and groups, runs the command with the server's
 // addresses in its environment (ROCKETMQ_ENDPOINT, ROCKETMQ_BROKER, ROCKETMQ_NAMESRV,
-// ROCKETMQ_MODE), takes the server down and exits with the command's code. Without a command it
-// keeps the server up until it is interrupted. With -acl the server serves users alone; the
-// credentials of one who may do everything are in ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY.
+// ROCKETMQ_MODE, and ROCKETMQ_CONTROL to restart it), takes the server down and exits with the
+// command's code. Without a command it keeps the server up until it is interrupted. With -acl the
+// server serves users alone; the credentials of one who may do everything are in ROCKETMQ_ACCESS_KEY
+// and ROCKETMQ_SECRET_KEY.
 package main
 
 import (
@@ -53,7 +54,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 	}
 	code, err := 0, wanted.create(ctx, server)
 	if err == nil {
-		code, err = with(ctx, server.Env(), flags.Args(), out, errOut)
+		code, err = controlled(ctx, server, flags.Args(), out, errOut)
 	}
 	log.Info("taking the server down")
 	if err := errors.Join(err, server.Stop()); err != nil {
@@ -66,6 +67,16 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 // report writes the error as it is, with the lines of the server's logs that it has.
 func report(errOut io.Writer, err error) {
 	_, _ = fmt.Fprintln(errOut, err) // there is nowhere left to tell of a failure
+}
+
+// controlled runs the command, which can have the server restarted.
+func controlled(ctx context.Context, server *rocketmq.Server, command []string, out, errOut io.Writer) (int, error) {
+	control, err := rocketmq.ServeControl(server)
+	if err != nil {
+		return 0, err
+	}
+	code, err := with(ctx, append(server.Env(), control.Env()...), command, out, errOut)
+	return code, errors.Join(err, control.Close())
 }
 
 // with runs the command with env added to its environment and returns its exit code. When ctx

@@ -16,9 +16,8 @@ import (
 
 // embedded is the broker of this project, in this process.
 type embedded struct {
-	broker   *broker.Broker
-	inMemory bool
-	guarded  bool
+	broker  *broker.Broker
+	options broker.Options
 }
 
 // StartEmbedded starts an embedded broker. Close ends it. With the option InMemory it has no
@@ -26,12 +25,30 @@ type embedded struct {
 // on, as on the real server that rocketmq/cmd starts.
 func StartEmbedded(o broker.Options) (Server, error) {
 	o.Recall = true
+	return startEmbedded(o)
+}
+
+func startEmbedded(o broker.Options) (*embedded, error) {
 	b, err := broker.Start(o)
 	if err != nil {
 		return nil, fmt.Errorf("target: start the embedded broker: %w", err)
 	}
-	return &embedded{broker: b, inMemory: o.InMemory, guarded: o.ACL != nil}, nil
+	return &embedded{broker: b, options: o}, nil
 }
+
+// WithoutRecall implements Server.
+func (s *embedded) WithoutRecall(context.Context) (Server, func() error, error) {
+	o := s.options
+	o.Recall = false
+	other, err := startEmbedded(o)
+	if err != nil {
+		return nil, nil, err
+	}
+	return other, other.Close, nil
+}
+
+// Restart implements Server.
+func (s *embedded) Restart(context.Context) error { return ErrNoRestart }
 
 // Mode implements Server.
 func (s *embedded) Mode() string { return Embedded }
@@ -41,7 +58,7 @@ func (s *embedded) Close() error { return s.broker.Close() }
 
 // Endpoint implements Server.
 func (s *embedded) Endpoint() string {
-	if s.inMemory {
+	if s.options.InMemory {
 		return ""
 	}
 	return s.broker.Endpoint()
@@ -54,7 +71,7 @@ func (s *embedded) Dial(creds credentials.TransportCredentials) (*grpc.ClientCon
 }
 
 // Guarded implements Server.
-func (s *embedded) Guarded() bool { return s.guarded }
+func (s *embedded) Guarded() bool { return s.options.ACL != nil }
 
 // CreateUser implements Server.
 func (s *embedded) CreateUser(_ context.Context, u User) error {
@@ -128,7 +145,9 @@ func messageType(name string) (broker.MessageType, error) {
 	if name == "" {
 		return broker.Normal, nil
 	}
-	types := []broker.MessageType{broker.Normal, broker.FIFO, broker.Delay, broker.Transaction, broker.Priority, broker.Lite}
+	types := []broker.MessageType{
+		broker.Normal, broker.FIFO, broker.Delay, broker.Transaction, broker.Priority, broker.Lite, broker.Mixed,
+	}
 	i := slices.IndexFunc(types, func(t broker.MessageType) bool { return t.String() == name })
 	if i < 0 {
 		return 0, fmt.Errorf("target: message type %q: want one of %v", name, types)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -142,6 +143,28 @@ func (r *real) Backlog(ctx context.Context, group, topic string) (int64, error) 
 // retryTopic is where the server puts what it redelivers to a group that is not ordered. It makes
 // the topic at the first redelivery and tells the name server of it much later.
 func retryTopic(group, topic string) string { return "%RETRY%" + group + "_" + topic }
+
+// WithoutRecall implements Server: the broker is told so while it runs.
+func (r *real) WithoutRecall(ctx context.Context) (Server, func() error, error) {
+	const property = "recallMessageEnable"
+	if err := r.broker.Configure(ctx, property, "false"); err != nil {
+		return nil, nil, err
+	}
+	return r, func() error { return r.broker.Configure(context.WithoutCancel(ctx), property, "true") }, nil
+}
+
+// Restart implements Server, if the command in rocketmq/cmd has started it.
+func (r *real) Restart(ctx context.Context) error {
+	url := os.Getenv(rocketmq.ControlVariable)
+	if url == "" {
+		return ErrNoRestart
+	}
+	if err := rocketmq.RequestRestart(ctx, url); err != nil {
+		return err
+	}
+	// Connections that broke with the server are made anew by the next request.
+	return errors.Join(r.broker.Close(), r.names.Close())
+}
 
 // poll tries until it succeeds, or ctx ends.
 func poll(ctx context.Context, try func() error) error {

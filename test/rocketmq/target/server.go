@@ -74,12 +74,21 @@ type Server interface {
 	// Verify has a consumer of the group consume a message that was received from the topic, outside
 	// of any delivery, and tells whether it has.
 	Verify(ctx context.Context, group, client string, m *v2.Message) (bool, error)
+	// WithoutRecall returns a server that recalls no message until restore is called: this one, or
+	// another like it.
+	WithoutRecall(ctx context.Context) (server Server, restore func() error, err error)
+	// Restart stops the server in an orderly way, starts it again and returns when it answers. It
+	// fails with ErrNoRestart if it cannot be restarted.
+	Restart(ctx context.Context) error
 	// Close ends what the server holds here. It does not stop a real server.
 	Close() error
 }
 
 // ErrNoServer says that the environment names no real server.
 var ErrNoServer = errors.New("no real server in the environment")
+
+// ErrNoRestart says that a server cannot be restarted: it keeps nothing, or is not ours.
+var ErrNoRestart = errors.New("the server cannot be restarted")
 
 // FromEnvironment returns the real server that the environment names, or [ErrNoServer].
 func FromEnvironment() (Server, error) {
