@@ -51,7 +51,7 @@ func (s *service) settle(req *v2.AckMessageRequest) []error {
 	}
 	now := nowMillis()
 	for i, e := range req.GetEntries() {
-		h, err := parseHandle(e.GetReceiptHandle())
+		h, err := s.parseHandle(e.GetReceiptHandle())
 		h.lite = e.GetLiteTopic()
 		switch {
 		case err != nil:

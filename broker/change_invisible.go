@@ -29,7 +29,7 @@ func (s *service) changeInvisible(ctx context.Context, req *v2.ChangeInvisibleDu
 	if _, ok := s.sessions.settings(id); !ok {
 		return "", under(QuirkMissingSettings, errNoSettings())
 	}
-	h, err := parseHandle(req.GetReceiptHandle())
+	h, err := s.parseHandle(req.GetReceiptHandle())
 	h.lite = req.GetLiteTopic()
 	if err != nil {
 		return "", err

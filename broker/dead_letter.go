@@ -25,7 +25,7 @@ func (s *service) forward(ctx context.Context, req *v2.ForwardMessageToDeadLette
 	if _, ok := s.sessions.settings(id); !ok {
 		return under(QuirkMissingSettings, errNoSettings())
 	}
-	h, err := parseHandle(req.GetReceiptHandle())
+	h, err := s.parseHandle(req.GetReceiptHandle())
 	h.lite = req.GetLiteTopic()
 	if err != nil {
 		return err

@@ -83,6 +83,8 @@ const (
 const (
 	// QuirkClusterTopic gives a route for the name of the cluster, which is a topic of the server's own.
 	QuirkClusterTopic Quirk = "cluster-topic"
+	// QuirkHandleBroker refuses a receipt handle that names another broker with INVALID_RECEIPT_HANDLE.
+	QuirkHandleBroker Quirk = "handle-broker"
 	// QuirkGroupMadeBySettings makes a group, not ordered, that settings, a heartbeat or a subscription
 	// to lite topics name and that does not exist.
 	QuirkGroupMadeBySettings Quirk = "group-made-by-settings"
@@ -138,7 +140,7 @@ func localQuirks() []Quirk {
 
 func clusterQuirks() []Quirk {
 	return []Quirk{
-		QuirkClusterTopic, QuirkGroupMadeBySettings, QuirkLiteAttemptReset, QuirkLiteSuspend, QuirkLiteUnnamed,
+		QuirkClusterTopic, QuirkHandleBroker, QuirkGroupMadeBySettings, QuirkLiteAttemptReset, QuirkLiteSuspend, QuirkLiteUnnamed,
 		QuirkLiteDeadLetter, QuirkLiteRenewal, QuirkLiteAttempt, QuirkLiteTakeover, QuirkLiteNews, QuirkLiteMode,
 	}
 }

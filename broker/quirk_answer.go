@@ -66,6 +66,15 @@ func (s *service) checkTopic(name string) error {
 	return checkTopic(name)
 }
 
+// parseHandle reads a handle, whose broker has to be known to a proxy that looks for it.
+func (s *service) parseHandle(text string) (handle, error) {
+	h, err := parseHandle(text)
+	if err == nil && h.broker != s.store.name && s.store.quirks[QuirkHandleBroker] {
+		return handle{}, refusef(v2.Code_INVALID_RECEIPT_HANDLE, "no broker %.100q is known", h.broker)
+	}
+	return h, err
+}
+
 // missing gives why a message to a topic that does not exist is refused.
 func (s *service) missing(err error, m *v2.Message) error {
 	r, ok := errors.AsType[*refusal](err)
