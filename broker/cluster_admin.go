@@ -48,7 +48,7 @@ func (c *Cluster) StartBroker(name string) error {
 		return nil
 	}
 	b := m.broker.again()
-	if err := c.run(m, b, ""); err != nil {
+	if err := c.run(b, m.broker.front.endpoint, ""); err != nil {
 		return err
 	}
 	c.mu.Lock()

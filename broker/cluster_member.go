@@ -14,8 +14,7 @@ import (
 
 // A member is a broker of a cluster over its life.
 type member struct {
-	name     string
-	endpoint string // where it is reached in mode ProxyLocal
+	name string
 	// What follows is guarded by the cluster's mu.
 	broker  *Broker // the one that runs, or has run last
 	listed  listing
@@ -61,10 +60,10 @@ func (c *Cluster) addBroker(name string, delay time.Duration) error {
 	}
 	b.gate, b.acl, b.store.name = c.gate, c.acl, name
 	b.store.storeHost = net.JoinHostPort(pseudoHost, strconv.Itoa(10911+10*number))
-	m := &member{name: name, broker: b}
-	if err := c.run(m, b, pseudo(number)); err != nil {
+	if err := c.run(b, "", pseudo(number)); err != nil {
 		return err
 	}
+	m := &member{name: name, broker: b}
 	m.listed.set(true, delay)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,8 +97,9 @@ func (c *Cluster) described() Options {
 	return opts
 }
 
-// run lets a broker serve as the one of a member. Only who holds changing calls it.
-func (c *Cluster) run(m *member, b *Broker, endpoint string) error {
+// run lets a broker serve, in mode ProxyLocal at an endpoint as openFront does. Only who holds changing
+// calls it.
+func (c *Cluster) run(b *Broker, endpoint, name string) error {
 	if c.opts.Mode == ProxyCluster {
 		b.front = &front{endpoint: c.access.endpoint, dial: c.dialAccess, logger: c.logger}
 		for _, s := range c.runningProxies() {
@@ -108,11 +108,11 @@ func (c *Cluster) run(m *member, b *Broker, endpoint string) error {
 		b.scheduler.start()
 		return nil
 	}
-	f, err := c.openFront(m.endpoint, endpoint)
+	f, err := c.openFront(endpoint, name)
 	if err != nil {
 		return err
 	}
-	b.front, m.endpoint = f, f.endpoint
+	b.front = f
 	b.answer(c.opts.Options, func(s *service) v2.MessagingServiceServer { return &localProxy{service: s, cluster: c} })
 	return nil
 }
@@ -186,7 +186,7 @@ func (c *Cluster) doors() []door {
 	}
 	for _, m := range c.members {
 		if !m.removed {
-			all = append(all, doorOf(m.endpoint, m.broker.front, m.broker.barrier.open.Err() == nil))
+			all = append(all, doorOf(m.broker.front.endpoint, m.broker.front, m.broker.barrier.open.Err() == nil))
 		}
 	}
 	return all
