@@ -125,6 +125,10 @@ func TestCalls_RemembersTheLatest(t *testing.T) {
 				}
 				r.Equal(c.want, got)
 				r.Empty(<-waits)
+				synctest.Wait()
+				for _, call := range r.broker.Calls(broker.Match{RPC: "SendMessage"}) {
+					r.EqualValues(v2.Code_OK, call.Code, "it is not what became of the receive")
+				}
 				r.inject(broker.Fault{Do: broker.AnswerGRPC(codes.Aborted, "")})
 				sees, _ := r.try(r.ctx, "N", "x")
 				r.Equal("Aborted", sees, "faults need no log")

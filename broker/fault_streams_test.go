@@ -37,8 +37,9 @@ func TestInject_LetsAReceiveGoWrong(t *testing.T) {
 				r.send("N", "a")
 				r.inject(broker.Fault{On: receives, Do: c.do})
 				begin := time.Now()
-				_, err := r.frames(r.ctx, r.request("G", "N", invisible(time.Minute)))
+				frames, err := r.frames(r.ctx, r.request("G", "N", invisible(time.Minute)))
 				r.Equal(c.fails, status.Code(err), err)
+				r.Equal(c.fails == codes.OK, len(frames) > 0)
 				r.Equal(c.took, time.Since(begin))
 				synctest.Wait()
 				r.Equal(c.inFlight, r.stats("G").InFlight)
@@ -97,6 +98,17 @@ func TestInject_LetsATelemetryStreamGoWrong(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestInject_LosesTheEndOfATelemetryStreamToo(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.inject(broker.Fault{On: broker.Match{RPC: "Telemetry"}, Do: broker.DropResponse()})
+		stream, cancel := r.talk(3 * time.Second)
+		defer cancel()
+		r.NoError(stream.CloseSend())
+		_, err := stream.Recv()
+		r.Equal(codes.DeadlineExceeded, status.Code(err), err)
+	})
 }
 
 // settingsFail says settings and gives the code with which the wait for the answer ends, for 3 s.
