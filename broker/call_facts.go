@@ -15,9 +15,15 @@ import (
 const statusCommand = "status"
 
 // newCall begins what is remembered of a call.
-func newCall(ctx context.Context, fullMethod string) Call {
+func (g *gate) newCall(ctx context.Context, fullMethod string) Call {
 	id, _ := clientID(ctx) // without one the service refuses the call
-	return Call{At: time.Now(), Pending: true, RPC: path.Base(fullMethod), Client: id}
+	c := Call{At: time.Now(), Pending: true, RPC: path.Base(fullMethod), Client: id}
+	if g.several {
+		if conn, ok := connOf(ctx); ok {
+			c.Endpoint = conn.from.endpoint
+		}
+	}
+	return c
 }
 
 // read takes from a request what it is about.

@@ -32,6 +32,7 @@ type Call struct {
 
 	Client       string // the client's id
 	Topic, Group string // "" where a request names none, or several
+	Endpoint     string // where it arrived in a [Cluster]; elsewhere ""
 
 	Messages   int      // in the request, or in the answer to a receive
 	MessageIDs []string // of the first 32 of them
@@ -53,7 +54,7 @@ func (c Call) String() string {
 		}
 		fmt.Fprintf(&b, " %s %s", arrow, c.Command)
 	}
-	for _, about := range [][2]string{{"client", c.Client}, {"topic", c.Topic}, {"group", c.Group}} {
+	for _, about := range [][2]string{{"at", c.Endpoint}, {"client", c.Client}, {"topic", c.Topic}, {"group", c.Group}} {
 		if about[1] != "" {
 			fmt.Fprintf(&b, " %s=%s", about[0], about[1])
 		}
@@ -91,14 +92,14 @@ func (c Call) writeOutcome(b *strings.Builder) {
 func (m *Match) fits(c *Call) bool {
 	same := func(want, got string) bool { return want == "" || want == got }
 	return same(m.RPC, c.RPC) && same(m.Command, c.Command) && same(m.Topic, c.Topic) &&
-		same(m.Group, c.Group) && same(m.Client, c.Client)
+		same(m.Group, c.Group) && same(m.Client, c.Client) && same(m.Endpoint, c.Endpoint)
 }
 
 // String names what is meant, "any call" for all.
 func (m Match) String() string {
 	var parts []string
 	for _, about := range [][2]string{
-		{"command", m.Command}, {"topic", m.Topic}, {"group", m.Group}, {"client", m.Client},
+		{"command", m.Command}, {"topic", m.Topic}, {"group", m.Group}, {"client", m.Client}, {"endpoint", m.Endpoint},
 	} {
 		if about[1] != "" {
 			parts = append(parts, fmt.Sprintf("%s %q", about[0], about[1]))

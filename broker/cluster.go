@@ -64,7 +64,8 @@ var ErrNoMember = errors.New("broker: no such broker or proxy in the cluster")
 // goes. What clients have said of themselves is known to the proxy that heard it, and to no other.
 //
 // Faults, the log of calls and the users of an ACL are those of the cluster: also [Broker.Inject],
-// [Broker.Freeze] and [Broker.SetUser] of one of its brokers are for all.
+// [Broker.Freeze] and [Broker.SetUser] of one of its brokers are for all. One proxy, or one broker of
+// mode ProxyLocal, fails by its endpoint: see [Match], [Cluster.Freeze] and [Cluster.Cut].
 type Cluster struct {
 	*gate
 	opts      ClusterOptions
@@ -99,6 +100,7 @@ func StartCluster(opts ClusterOptions) (*Cluster, error) {
 		gate: newGate(opts.Options, sch), opts: opts, logger: opts.Options.Logger, acl: users, scheduler: sch,
 		topics: slices.Clone(opts.Options.Topics), groups: slices.Clone(opts.Options.Groups),
 	}
+	c.several = true
 	if c.access, err = openAccess(opts.Options.InMemory, c.doors); err != nil {
 		return nil, err
 	}

@@ -21,6 +21,10 @@ type Match struct {
 
 	Topic, Group string
 	Client       string // the client's id
+
+	// Endpoint is where the call arrived in a [Cluster]: at which proxy, or at which broker that is its
+	// own. Elsewhere no call has one.
+	Endpoint string
 }
 
 // A Fault is a rule by which calls go wrong: which ones, and how. Commands on telemetry streams go

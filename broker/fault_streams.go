@@ -17,7 +17,7 @@ func (g *gate) stream(service any, stream grpc.ServerStream, info *grpc.StreamSe
 	if g.idle() {
 		return handle(service, stream)
 	}
-	s := &answerStream{ServerStream: stream, gate: g, call: newCall(stream.Context(), info.FullMethod)}
+	s := &answerStream{ServerStream: stream, gate: g, call: g.newCall(stream.Context(), info.FullMethod)}
 	err := s.end(handle(service, s))
 	if s.read {
 		s.outcome.err, s.outcome.fault = err, s.verdict.String()
@@ -92,9 +92,9 @@ func (s *answerStream) refuse() error {
 
 // converse is called with a telemetry stream.
 func (g *gate) converse(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	c := newCall(stream.Context(), info.FullMethod)
+	c := g.newCall(stream.Context(), info.FullMethod)
 	number, v := g.log.begin(&c), g.faults.judge(&c)
-	t := &talk{ServerStream: stream, gate: g, client: c.Client, verdict: v}
+	t := &talk{ServerStream: stream, gate: g, call: c, verdict: v}
 	err := t.run(func() error { return handle(service, t) })
 	g.log.end(number, &outcome{err: err, fault: v.String()})
 	return err
@@ -104,7 +104,7 @@ func (g *gate) converse(service any, stream grpc.ServerStream, info *grpc.Stream
 type talk struct {
 	grpc.ServerStream
 	gate    *gate
-	client  string
+	call    Call    // the stream, as it began
 	verdict verdict // on the stream, not on what is said there
 
 	mu sync.Mutex // held while something is sent: a fault answers beside the service
@@ -174,7 +174,8 @@ func (t *talk) pass(command *v2.TelemetryCommand, toClient bool) (lost bool, v v
 	if t.gate.idle() {
 		return false, nil, nil
 	}
-	c := Call{At: time.Now(), RPC: telemetry, Client: t.client, ToClient: toClient}
+	c := t.call
+	c.At, c.ToClient = time.Now(), toClient
 	c.readCommand(command)
 	v = t.gate.faults.judge(&c)
 	c.Fault = v.String()

@@ -12,17 +12,47 @@ import (
 // answered until thaw is called. Inside, time goes on: messages become visible, and checks are due.
 // It may be called again before the thaw; the broker is frozen until all have thawed it. Calling
 // thaw more than once does nothing.
-func (g *gate) Freeze() (thaw func()) { return g.frost.begin() }
+//
+// If endpoints are given, only those of a [Cluster] stand still, also when what is there is stopped
+// and started again.
+func (g *gate) Freeze(endpoints ...string) (thaw func()) {
+	if len(endpoints) == 0 {
+		return g.frost.begin()
+	}
+	ends := make([]func(), len(endpoints))
+	for i, endpoint := range endpoints {
+		ends[i] = g.frostAt(endpoint).begin()
+	}
+	return func() {
+		for _, end := range ends {
+			end()
+		}
+	}
+}
 
-// Cut breaks all connections, as a restart of the server does, and tells how many there were. New
-// ones are welcome at once.
-func (g *gate) Cut() int {
+// frostAt gives the frost of an endpoint.
+func (g *gate) frostAt(endpoint string) *frost {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	f, ok := g.frosts[endpoint]
+	if !ok {
+		f = new(frost)
+		g.frosts[endpoint] = f
+	}
+	return f
+}
+
+// Cut breaks all connections, as a restart of the server does, or those to the given endpoints of a
+// [Cluster], and tells how many there were. New ones are welcome at once.
+func (g *gate) Cut(endpoints ...string) int {
 	g.mu.Lock()
 	listeners := slices.Clone(g.listeners)
 	g.mu.Unlock()
 	n := 0
 	for _, l := range listeners {
-		n += l.cut()
+		if len(endpoints) == 0 || slices.Contains(endpoints, l.endpoint) {
+			n += l.cut()
+		}
 	}
 	return n
 }

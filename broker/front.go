@@ -45,14 +45,14 @@ func openFront(addr, endpoint string, g *gate, logger *slog.Logger) (*front, err
 	if addr == "" {
 		pipe := bufconn.Listen(pipeSize)
 		return &front{
-			endpoint: endpoint, dial: pipe.DialContext, listeners: []*listener{g.listener(pipe)}, gate: g, logger: logger,
+			endpoint: endpoint, dial: pipe.DialContext, listeners: []*listener{g.listener(pipe, endpoint)}, gate: g, logger: logger,
 		}, nil
 	}
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("broker: listen on %q: %w", addr, err)
 	}
-	f := &front{endpoint: advertised(l.Addr()), listeners: []*listener{g.listener(l)}, gate: g, logger: logger}
+	f := &front{endpoint: advertised(l.Addr()), listeners: []*listener{g.listener(l, advertised(l.Addr()))}, gate: g, logger: logger}
 	f.dial = func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", f.endpoint)
 	}
@@ -97,7 +97,7 @@ func (f *front) serve(tlsConfig *tls.Config, tlsOnly bool, service v2.MessagingS
 // takeFed lets connections come also from an access point. It is called before serve.
 func (f *front) takeFed() {
 	f.feed = newFeed(f.listeners[0].Addr())
-	f.listeners = append(f.listeners, f.gate.listener(f.feed))
+	f.listeners = append(f.listeners, f.gate.listener(f.feed, f.endpoint))
 }
 
 // connections counts those that are open.

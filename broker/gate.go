@@ -27,16 +27,21 @@ type gate struct {
 	faults    faults
 	frost     frost
 	scheduler *scheduler
+	several   bool // there are several endpoints, so that each call tells its own
 
-	mu        sync.Mutex // guards listeners
+	mu        sync.Mutex // guards what follows
 	listeners []*listener
+	frosts    map[string]*frost // by endpoint, whether or not anything listens there
 }
 
-func newGate(opts Options, sch *scheduler) *gate { return &gate{log: newCallLog(opts), scheduler: sch} }
+func newGate(opts Options, sch *scheduler) *gate {
+	return &gate{log: newCallLog(opts), scheduler: sch, frosts: make(map[string]*frost)}
+}
 
-// listener lets connections come in, until they are hung up.
-func (g *gate) listener(l net.Listener) *listener {
-	at := &listener{Listener: l, gate: g, open: make(map[*trackedConn]struct{})}
+// listener lets connections come in to an endpoint, until they are hung up.
+func (g *gate) listener(l net.Listener, endpoint string) *listener {
+	local := g.frostAt(endpoint)
+	at := &listener{Listener: l, endpoint: endpoint, gate: g, frost: local, open: make(map[*trackedConn]struct{})}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.listeners = append(g.listeners, at)
@@ -58,7 +63,7 @@ func (g *gate) unary(ctx context.Context, request any, info *grpc.UnaryServerInf
 	if g.idle() {
 		return handle(ctx, request)
 	}
-	c := newCall(ctx, info.FullMethod)
+	c := g.newCall(ctx, info.FullMethod)
 	c.read(request)
 	number, v := g.log.begin(&c), g.faults.judge(&c)
 	answer, err := g.answer(ctx, &c, v, func() (any, error) { return handle(ctx, request) })
@@ -141,11 +146,8 @@ func silence(ctx context.Context) error {
 
 // cut breaks the connection of a call.
 func cut(ctx context.Context) error {
-	if p, ok := peer.FromContext(ctx); ok {
-		if l, ok := p.AuthInfo.(link); ok {
-			_ = l.conn.Close() // that it is broken is the purpose
-			<-ctx.Done()
-		}
+	if conn, ok := connOf(ctx); ok {
+		_ = conn.Close() // that it is broken is the purpose
 	}
 	return status.Error(codes.Unavailable, "the connection was cut")
 }
@@ -154,6 +156,20 @@ func cut(ctx context.Context) error {
 type link struct {
 	credentials.AuthInfo
 	conn net.Conn
+}
+
+// connOf gives the connection of a call.
+func connOf(ctx context.Context) (*trackedConn, bool) {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil, false
+	}
+	l, ok := p.AuthInfo.(link)
+	if !ok {
+		return nil, false
+	}
+	conn, ok := l.conn.(*trackedConn)
+	return conn, ok
 }
 
 func (a Action) status() *v2.Status { return &v2.Status{Code: v2.Code(a.code), Message: a.text} }

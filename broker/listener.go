@@ -9,7 +9,9 @@ import (
 // end also those on which nothing has been said yet, whose first words the gRPC server would wait for.
 type listener struct {
 	net.Listener
-	gate *gate
+	endpoint string
+	gate     *gate
+	frost    *frost // of the endpoint
 
 	mu     sync.Mutex // guards what follows
 	open   map[*trackedConn]struct{}
@@ -73,14 +75,20 @@ type trackedConn struct {
 // Read reads what is there once there is no frost.
 func (c *trackedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.from.gate.frost.wait(c.gone)
+	c.standStill()
 	return n, err
 }
 
 // Write writes once there is no frost.
 func (c *trackedConn) Write(b []byte) (int, error) {
-	c.from.gate.frost.wait(c.gone)
+	c.standStill()
 	return c.Conn.Write(b)
+}
+
+// standStill returns when there is no frost, neither everywhere nor here.
+func (c *trackedConn) standStill() {
+	c.from.gate.frost.wait(c.gone)
+	c.from.frost.wait(c.gone)
 }
 
 // Close closes the connection.
