@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path"
 	"strconv"
 	"strings"
 
@@ -21,6 +22,7 @@ type brokerFlags struct {
 	status          string
 	certFile        string
 	keyFile         string
+	usersFile       string
 	exposed         bool
 	verbose         bool
 	options         broker.Options
@@ -44,6 +46,13 @@ func parseBroker(args []string, errOut io.Writer) (*brokerFlags, error) {
 	set.BoolVar(&o.Recall, "recall", true, "let producers take back delayed messages")
 	set.IntVar(&o.Retain, "retain", 0, "keep about so many `messages` of a queue, and drop older ones that have been read; 0 keeps all")
 	set.Func("topic", "create the topic `NAME[:TYPE[:QUEUES]]`, of type NORMAL with 8 queues if unsaid; may be repeated", f.addTopic)
+	set.StringVar(&o.Dir, "dir", "", "the `directory` to keep all in, for the next broker that is started there; empty keeps it in memory")
+	set.DurationVar(&o.SyncEvery, "sync-every", 0, "with -dir, write to the disk this long after an answer; 0 writes before it")
+	set.BoolVar(&o.Pull, "pull", false, "answer pull consumers, which the server does not")
+	set.Func("quirk", "have a defect of the server, by its `NAME`, or all of a mode: local, cluster; may be repeated", f.addQuirk)
+	set.Func("fifo-group", "with -auto-create, make ordered the groups of this `NAME`, or like *-fifo; may be repeated", f.addFIFOGroup)
+	set.Func("user", "serve only users, such as this one who may do everything: `NAME:SECRET`; may be repeated", f.addUser)
+	set.StringVar(&f.usersFile, "users", "", "serve only users, those of a JSON `file`: [{\"name\", \"secret\", \"policies\": [{\"resource\", \"actions\"}]}]")
 	set.Func("group", "create the consumer group `NAME[:ordered]`; may be repeated", f.addGroup)
 	if err := set.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -85,6 +94,13 @@ func (f *brokerFlags) complete() error {
 	if !o.TLSOnly && !f.exposed && !isLoopback(f.host) {
 		return fmt.Errorf("rocketflow broker: -host %q would be open to others, in plaintext: "+
 			"give -tls-cert and -tls-key, or -allow-plaintext: %w", f.host, errUsage)
+	}
+	if f.usersFile != "" {
+		users, err := readUsers(f.usersFile)
+		if err != nil {
+			return fmt.Errorf("rocketflow broker: -users: %w", err)
+		}
+		f.addUsers(users...)
 	}
 	return f.checkStatus()
 }
@@ -138,7 +154,7 @@ func (f *brokerFlags) addTopic(text string) error {
 // typeNamed finds a type of topics by the server's name.
 func typeNamed(name string) (broker.MessageType, error) {
 	var names []string
-	for kind := broker.Normal; kind <= broker.Mixed; kind++ {
+	for kind := broker.Normal; kind <= broker.Any; kind++ {
 		if strings.EqualFold(name, kind.String()) {
 			return kind, nil
 		}
@@ -153,5 +169,26 @@ func (f *brokerFlags) addGroup(text string) error {
 		return fmt.Errorf("is %q: must be \"ordered\", or nothing", kind)
 	}
 	f.options.Groups = append(f.options.Groups, broker.Group{Name: name, Ordered: kind == "ordered"})
+	return nil
+}
+
+// addQuirk leaves it to the broker to know the names.
+func (f *brokerFlags) addQuirk(name string) error {
+	switch name {
+	case "local":
+		f.options.Quirks = append(f.options.Quirks, broker.LocalQuirks()...)
+	case "cluster":
+		f.options.Quirks = append(f.options.Quirks, broker.ClusterQuirks()...)
+	default:
+		f.options.Quirks = append(f.options.Quirks, broker.Quirk(name))
+	}
+	return nil
+}
+
+func (f *brokerFlags) addFIFOGroup(pattern string) error {
+	if _, err := path.Match(pattern, ""); err != nil {
+		return err
+	}
+	f.options.FIFOGroups = append(f.options.FIFOGroups, pattern)
 	return nil
 }

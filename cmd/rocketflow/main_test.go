@@ -53,6 +53,8 @@ func TestRun_RefusesWhatCannotBe(t *testing.T) {
 		{"unknown type", []string{"broker", "-topic", "t:BLUE"}, "must be one of NORMAL, FIFO"},
 		{"queues that are none", []string{"broker", "-topic", "t:FIFO:zero"}, `"zero" queues`},
 		{"more than a topic", []string{"broker", "-topic", "t:FIFO:1:2"}, "NAME:TYPE:QUEUES"},
+		{"a user without a secret", []string{"broker", "-user", "alice"}, "NAME:SECRET"},
+		{"a pattern that is none", []string{"broker", "-fifo-group", "[a"}, "syntax error in pattern"},
 		{"unknown kind of group", []string{"broker", "-group", "g:sorted"}, `"sorted"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -81,6 +83,9 @@ func TestRun_SaysWhyTheBrokerDoesNotStart(t *testing.T) {
 		{"status port taken", []string{"-port", "0", "-status", taken.Addr().String()}, "-status"},
 		{"bad topic", []string{"-port", "0", "-topic", "a b"}, "illegal characters"},
 		{"no certificate", []string{"-tls-cert", filepath.Join(t.TempDir(), "none"), "-tls-key", "none"}, "no such file"},
+		{"unknown quirk", []string{"-port", "0", "-quirk", "moody"}, "moody"},
+		{"no file of users", []string{"-port", "0", "-users", filepath.Join(t.TempDir(), "none")}, "no such file"},
+		{"a directory that is a file", []string{"-port", "0", "-dir", os.Args[0]}, os.Args[0]},
 		{"bad advertised address", []string{"-port", "0", "-advertise", "here"}, "name a host and a port"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -181,6 +186,60 @@ func TestBroker_TakesTLSOnlyWithACertificate(t *testing.T) {
 	require.NoError(t, send(client.WithTLSConfig(&tls.Config{InsecureSkipVerify: true})))
 	require.ErrorIs(t, send(client.WithPlaintext()), client.ErrUnavailable)
 	p.interrupt()
+}
+
+func TestBroker_ServesItsUsersAlone(t *testing.T) {
+	users := filepath.Join(t.TempDir(), "users.json")
+	require.NoError(t, os.WriteFile(users, []byte(`[{
+		"name": "reader", "secret": "r", "policies": [{"resource": "Topic:orders", "actions": ["Sub"]}]
+	}]`), 0o600))
+	p := startProcess(t, "-port", "0", "-status", "", "-user", "alice:secret", "-users", users)
+	send := func(name, secret string) error {
+		c, err := client.New(p.endpoint, client.WithPlaintext(), client.WithCredentials(name, secret))
+		require.NoError(t, err)
+		defer func() { require.NoError(t, c.Close()) }()
+		producer, err := c.NewProducer()
+		require.NoError(t, err)
+		_, err = producer.Send(t.Context(), &client.Message{Topic: "orders", Body: []byte("one")})
+		return err
+	}
+	require.NoError(t, send("alice", "secret"))
+	require.ErrorIs(t, send("alice", "guess"), client.ErrUnauthorized)
+	require.ErrorIs(t, send("reader", "r"), client.ErrUnauthorized)
+	p.interrupt()
+}
+
+func TestBroker_ComesBackWithWhatItsDirectoryHolds(t *testing.T) {
+	directory := t.TempDir()
+	flags := []string{"-port", "0", "-status", "", "-dir", directory}
+	p := startProcess(t, flags...)
+	p.sendOne()
+	p.interrupt()
+	p = startProcess(t, append(flags, "-fifo-group", "*-fifo", "-quirk", "local")...)
+	c, err := client.New(p.endpoint, client.WithPlaintext())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, c.Close()) }()
+	consumer, err := c.NewSimpleConsumer("shop-fifo", map[string]client.Filter{"orders": client.All()})
+	require.NoError(t, err)
+	settings, err := consumer.Settings(t.Context())
+	require.NoError(t, err)
+	require.True(t, settings.FIFO)
+	got, err := consumer.Receive(t.Context(), 1, time.Minute)
+	require.NoError(t, err)
+	require.Len(t, got, 1)
+	require.Equal(t, "one", string(got[0].Body))
+	require.NoError(t, c.Close())
+	p.interrupt()
+}
+
+func (p *process) sendOne() {
+	c, err := client.New(p.endpoint, client.WithPlaintext())
+	require.NoError(p, err)
+	defer func() { require.NoError(p, c.Close()) }()
+	producer, err := c.NewProducer()
+	require.NoError(p, err)
+	_, err = producer.Send(p.Context(), &client.Message{Topic: "orders", Body: []byte("one")})
+	require.NoError(p, err)
 }
 
 func between(text, before, after string) string {
