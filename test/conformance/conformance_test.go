@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // clock is over as soon as it has been computed.
 func TestConformance(t *testing.T) {
 	known := knownDifferences(t)
-	for _, o := range runInMemory(t, broker.Options{}, Rows()) {
+	for _, o := range runInMemory(t, broker.Options{Dir: t.TempDir(), SyncEvery: time.Second}, Rows()) {
 		t.Log(o)
 		assert.NotEqual(t, Fail, o.Status, "%s: %s", o.ID, o.Reason)
 		for _, k := range known {

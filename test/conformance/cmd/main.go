@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/rocketflow-io/rocketflow/broker"
 	"github.com/rocketflow-io/rocketflow/test/conformance"
@@ -58,7 +59,7 @@ func run(ctx context.Context, args []string, out io.Writer) (_ int, err error) {
 	}
 	server, err := target.FromEnvironment()
 	if errors.Is(err, target.ErrNoServer) {
-		server, err = target.StartEmbedded(broker.Options{Quirks: quirks(*odd)})
+		server, err = embedded(quirks(*odd))
 	}
 	if err != nil {
 		return 2, err
@@ -83,6 +84,28 @@ func run(ctx context.Context, args []string, out io.Writer) (_ int, err error) {
 	}
 	return report.Code(), nil
 }
+
+// embedded starts a broker whose directory goes with it.
+func embedded(quirks []broker.Quirk) (target.Server, error) {
+	dir, err := os.MkdirTemp("", "conformance-")
+	if err != nil {
+		return nil, fmt.Errorf("conformance: make the broker's directory: %w", err)
+	}
+	server, err := target.StartEmbedded(broker.Options{Quirks: quirks, Dir: dir, SyncEvery: time.Second})
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return kept{server, dir}, nil
+}
+
+// kept is a server with a directory.
+type kept struct {
+	target.Server
+	dir string
+}
+
+// Close ends the server and removes the directory.
+func (k kept) Close() error { return errors.Join(k.Server.Close(), os.RemoveAll(k.dir)) }
 
 // quirks returns those of a mode, or those of the names.
 func quirks(text string) []broker.Quirk {

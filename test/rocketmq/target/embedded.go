@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
+	"sync"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
@@ -16,13 +18,15 @@ import (
 
 // embedded is the broker of this project, in this process.
 type embedded struct {
-	broker  *broker.Broker
 	options broker.Options
+
+	mu     sync.Mutex // guards what follows
+	broker *broker.Broker
 }
 
 // StartEmbedded starts an embedded broker. Close ends it. With the option InMemory it has no
 // endpoint and is reached by [Server.Dial] alone, and it fits a bubble of testing/synctest. Recall is
-// on, as on the real server that rocketmq/cmd starts.
+// on, as on the real server that rocketmq/cmd starts. With the option Dir it can be restarted.
 func StartEmbedded(o broker.Options) (Server, error) {
 	o.Recall = true
 	return startEmbedded(o)
@@ -39,7 +43,7 @@ func startEmbedded(o broker.Options) (*embedded, error) {
 // WithoutRecall implements Server.
 func (s *embedded) WithoutRecall(context.Context) (Server, func() error, error) {
 	o := s.options
-	o.Recall = false
+	o.Recall, o.Dir = false, ""
 	other, err := startEmbedded(o)
 	if err != nil {
 		return nil, nil, err
@@ -47,27 +51,53 @@ func (s *embedded) WithoutRecall(context.Context) (Server, func() error, error) 
 	return other, other.Close, nil
 }
 
-// Restart implements Server.
-func (s *embedded) Restart(context.Context) error { return ErrNoRestart }
+// Restart implements Server: another broker goes on in the directory of this one.
+func (s *embedded) Restart(context.Context) error {
+	if s.options.Dir == "" {
+		return ErrNoRestart
+	}
+	o := s.options
+	if !o.InMemory {
+		o.Addr = s.Endpoint()
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	next, err := startEmbedded(o)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.broker = next.broker
+	return nil
+}
+
+// running is the broker that runs now.
+func (s *embedded) running() *broker.Broker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broker
+}
 
 // Mode implements Server.
 func (s *embedded) Mode() string { return Embedded }
 
 // Close implements Server.
-func (s *embedded) Close() error { return s.broker.Close() }
+func (s *embedded) Close() error { return s.running().Close() }
 
 // Endpoint implements Server.
 func (s *embedded) Endpoint() string {
 	if s.options.InMemory {
 		return ""
 	}
-	return s.broker.Endpoint()
+	return s.running().Endpoint()
 }
 
 // Dial implements Server.
 func (s *embedded) Dial(creds credentials.TransportCredentials) (*grpc.ClientConn, error) {
-	return grpc.NewClient("passthrough:///"+s.broker.Endpoint(),
-		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(s.broker.Dialer()))
+	return grpc.NewClient("passthrough:///"+s.running().Endpoint(),
+		grpc.WithTransportCredentials(creds), grpc.WithContextDialer(s.dial))
 }
 
 // Guarded implements Server.
@@ -83,7 +113,12 @@ func (s *embedded) CreateUser(_ context.Context, u User) error {
 		}
 		user.Policies = append(user.Policies, policy)
 	}
-	return s.broker.SetUser(user)
+	return s.running().SetUser(user)
+}
+
+// dial connects to the broker that runs now.
+func (s *embedded) dial(ctx context.Context, addr string) (net.Conn, error) {
+	return s.running().Dialer()(ctx, addr)
 }
 
 // CreateTopic implements Server.
@@ -99,7 +134,7 @@ func (s *embedded) CreateTopic(_ context.Context, t Topic) error {
 	if err != nil {
 		return err
 	}
-	return s.broker.CreateTopic(broker.Topic{Name: t.Name, Queues: max(t.Queues, 1), Type: kind, Permission: permission})
+	return s.running().CreateTopic(broker.Topic{Name: t.Name, Queues: max(t.Queues, 1), Type: kind, Permission: permission})
 }
 
 // CreateGroup implements Server.
@@ -119,18 +154,18 @@ func (s *embedded) CreateGroup(_ context.Context, g Group) error {
 			ResetOnUnsubscribe: l.ResetOnUnsubscribe, Wildcard: l.Wildcard, Quota: l.Quota,
 		}
 	}
-	return s.broker.CreateGroup(group)
+	return s.running().CreateGroup(group)
 }
 
 // Stored implements Server.
 func (s *embedded) Stored(_ context.Context, topic string) (int64, error) {
-	return int64(len(s.broker.Messages(topic))), nil
+	return int64(len(s.running().Messages(topic))), nil
 }
 
 // Backlog implements Server. It is all of the topic for a group that has read nothing, which the
 // broker's statistics do not list.
 func (s *embedded) Backlog(ctx context.Context, group, topic string) (int64, error) {
-	stats, err := s.broker.GroupStats(group)
+	stats, err := s.running().GroupStats(group)
 	if err != nil {
 		return 0, err
 	}
@@ -157,12 +192,12 @@ func messageType(name string) (broker.MessageType, error) {
 
 // StackTrace implements Server.
 func (s *embedded) StackTrace(ctx context.Context, _, client string) (string, error) {
-	return s.broker.StackTrace(ctx, client)
+	return s.running().StackTrace(ctx, client)
 }
 
 // Verify implements Server.
 func (s *embedded) Verify(ctx context.Context, _, client string, m *v2.Message) (bool, error) {
-	err := s.broker.VerifyMessage(ctx, client, m.GetTopic().GetName(), m.GetSystemProperties().GetMessageId())
+	err := s.running().VerifyMessage(ctx, client, m.GetTopic().GetName(), m.GetSystemProperties().GetMessageId())
 	if _, failed := errors.AsType[*broker.ClientError](err); failed {
 		return false, nil
 	}
