@@ -64,6 +64,10 @@ interop: ## run the official clients of five languages against the embedded brok
 interop-rocketmq: ## the same programs on a real RocketMQ, in both modes (needs the same)
 	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- go run ./interop/cmd || exit 1; done
 
+.PHONY: conformance-quirks
+conformance-quirks: ## give the embedded broker the real server's defects, and fail on any other difference
+	cd test && for mode in local cluster; do go run ./conformance/cmd run -quirks $$mode -out ../out/conformance-quirks-$$mode.json && go run ./conformance/cmd diff -quirks ../out/conformance-quirks-$$mode.json ../out/conformance-$$mode.json || exit 1; done
+
 .PHONY: bench-flow
 bench-flow: ## measure the engine against go-streams and a plain loop
 	cd test/bench && go run ./flow

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -85,6 +86,23 @@ func TestRows_HaveIDsOfTheirOwn(t *testing.T) {
 		require.False(t, seen[row.ID], "id %s", row.ID)
 		seen[row.ID] = true
 		require.NotEmpty(t, row.Doc, "doc of %s", row.ID)
+	}
+}
+
+// The description of the protocol that this project was built by numbers what it observed; each number
+// has a row.
+func TestRows_AccountForTheWholeDescription(t *testing.T) {
+	ids := map[string]bool{}
+	for _, row := range Rows() {
+		ids[row.ID] = true
+	}
+	for subject, n := range map[string]int{
+		"TR": 6, "RT": 9, "AS": 4, "TE": 11, "HB": 4, "TM": 2, "SE": 30, "RE": 22, "AC": 9, "CI": 9, "DL": 6, "FI": 12,
+		"DE": 6, "TX": 9, "PR": 2, "FL": 9, "LI": 2,
+	} {
+		for i := range n {
+			require.True(t, ids[fmt.Sprint(subject, i+1)], "row %s%d", subject, i+1)
+		}
 	}
 }
 

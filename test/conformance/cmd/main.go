@@ -1,12 +1,13 @@
 // Command cmd runs the conformance rows and compares the reports of two runs:
 //
 //	go run ./conformance/cmd run [-rows RE,FI3] [-quirks local] [-out FILE]
-//	go run ./conformance/cmd diff [-known FILE] EMBEDDED REAL
+//	go run ./conformance/cmd diff [-quirks] [-known FILE] EMBEDDED REAL
 //
 // Run runs them against the real server that the environment names (see rocketmq/cmd), or else
 // against an embedded broker, with the quirks of a mode or some by name if it is asked for, prints a
 // line for each row and a count at the end, and fails if a row does. Diff fails on each row whose outcome differs between the two reports, unless the list
-// of known differences gives it a reason.
+// of known differences gives it a reason; with -quirks, for a run with quirks, unless there is a quirk
+// for it.
 package main
 
 import (
@@ -141,13 +142,14 @@ func chosen(prefixes string) []conformance.Row {
 func diff(args []string, out io.Writer) (int, error) {
 	flags := flag.NewFlagSet("diff", flag.ContinueOnError)
 	known := flags.String("known", "../docs/fidelity.md", "the list of known differences")
+	odd := flags.Bool("quirks", false, "the embedded broker had the quirks of the real server's mode")
 	if err := flags.Parse(args); err != nil {
 		return 2, err
 	}
 	if flags.NArg() != 2 {
 		return 2, errors.New("conformance: diff: want two reports, that of the embedded broker first")
 	}
-	differences, err := conformance.DiffFiles(flags.Arg(0), flags.Arg(1), *known)
+	differences, err := conformance.DiffFiles(flags.Arg(0), flags.Arg(1), *known, *odd)
 	if err != nil {
 		return 2, err
 	}

@@ -45,6 +45,10 @@ func TestDiff_FailsOnADifferenceWithoutAReason(t *testing.T) {
 	require.Zero(t, code)
 	require.Contains(t, out.String(), "SE23  embedded: two entries; local: one entry; ")
 
+	code, err = command(t.Context(), []string{"diff", "-quirks", "-known", known, embedded, real}, &out)
+	require.NoError(t, err)
+	require.Equal(t, 1, code, "there is a quirk for it")
+
 	write(real, "local", "none")
 	code, err = command(t.Context(), []string{"diff", "-known", known, embedded, real}, &out)
 	require.NoError(t, err)
