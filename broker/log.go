@@ -84,6 +84,12 @@ func (l *queueLog) last() (entry, bool) {
 	return l.at(end - 1)
 }
 
+// exceeds tells whether keep could drop something.
+func (l *queueLog) exceeds(entries int64) bool {
+	first, end := l.bounds()
+	return entries != 0 && end-entries-first >= segmentSize
+}
+
 // keep drops what lies before the offset read, but for the latest entries, of which there are to
 // be so many; 0 is for all.
 func (l *queueLog) keep(entries, read int64) {

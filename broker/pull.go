@@ -72,6 +72,13 @@ func (s *subscription) receive(p *pull, deadline int64) (*waiter, bool) {
 	if len(s.waiters) >= maxWaiters {
 		return nil, false
 	}
+	if len(s.waiters) == 0 && s.lite == nil { // who stores in a lite topic asks all that read it
+		s.topic.awaited.add(s)
+		if s.pop(p); p.answered() { // what was stored just before that
+			s.topic.awaited.remove(s)
+			return nil, true
+		}
+	}
 	w := &waiter{pull: p, deadline: deadline, served: make(chan struct{})}
 	at, _ := slices.BinarySearchFunc(s.waiters, deadline+1, func(other *waiter, d int64) int {
 		return cmp.Compare(other.deadline, d)
@@ -85,16 +92,28 @@ func (s *subscription) leave(w *waiter) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i := slices.Index(s.waiters, w); i >= 0 {
-		s.waiters = slices.Delete(s.waiters, i, i+1)
+		s.removeWaiter(i)
 	}
 }
 
-// arrived is called when messages have been stored in a queue of the topic, from first on. It
-// gives the offset below which the group needs the queue no more.
-func (s *subscription) arrived(queue int, first int64) int64 {
+func (s *subscription) removeWaiter(i int) {
+	s.waiters = slices.Delete(s.waiters, i, i+1)
+	if len(s.waiters) == 0 && s.lite == nil {
+		s.topic.awaited.remove(s)
+	}
+}
+
+// arrived is called when messages have been stored in a queue of the topic, from first on.
+func (s *subscription) arrived(queue int, first int64) {
 	s.mu.Lock()
 	defer s.unlock()
 	s.wake(s.lanes[queue], first)
+}
+
+// position gives the offset below which the group needs a queue no more.
+func (s *subscription) position(queue int) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.lanes[queue].position()
 }
 
@@ -119,7 +138,7 @@ func (s *subscription) serve(l lane, chosen func(*pull) bool) {
 			continue
 		}
 		close(w.served)
-		s.waiters = slices.Delete(s.waiters, i, i+1)
+		s.removeWaiter(i)
 	}
 }
 

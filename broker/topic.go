@@ -142,6 +142,7 @@ type topic struct {
 	logs    []*queueLog
 	// subs is replaced, never changed, under store.mu: senders read it without a lock.
 	subs    atomic.Pointer[[]*subscription]
+	awaited awaited       // those of subs in which somebody waits
 	robin   atomic.Uint32 // which queue the next message without a message group goes to
 	ranked  atomic.Bool   // a queue is a priority: of type Priority, or of type Any with a priority in it
 	pullers pullers       // who wait for any message of the topic
@@ -189,11 +190,18 @@ func (t *topic) publish(queue int, r record) { t.arrived(queue, t.append(queue, 
 // drops what is too old and has been read by all. The caller holds no lock.
 func (t *topic) arrived(queue int, first int64) {
 	t.pullers.wake()
+	for _, s := range t.awaited.all() {
+		s.arrived(queue, first)
+	}
+	l := t.logs[queue]
+	if !l.exceeds(t.retain) {
+		return
+	}
 	read := first
 	for _, s := range *t.subs.Load() {
-		read = min(read, s.arrived(queue, first))
+		read = min(read, s.position(queue))
 	}
-	t.logs[queue].keep(t.retain, read)
+	l.keep(t.retain, read)
 }
 
 // addSub is called with store.mu held.
