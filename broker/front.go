@@ -21,6 +21,8 @@ const (
 	maxRequestSize = 130 << 20
 	idleTimeout    = 120 * time.Second
 	pipeSize       = 1 << 20
+	// readBufferSize is what a connection holds while nothing comes. Large frames are read past it.
+	readBufferSize = 4 << 10
 	// pseudoEndpoint is what the routes of a broker say that listens nowhere.
 	pseudoEndpoint = "127.0.0.1:8081"
 )
@@ -79,6 +81,7 @@ func (f *front) serve(tlsConfig *tls.Config, tlsOnly bool, service v2.MessagingS
 		grpc.Creds(newSniffing(tlsConfig, tlsOnly)),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.MaxRecvMsgSize(maxRequestSize),
+		grpc.ReadBufferSize(readBufferSize),
 		grpc.KeepaliveParams(keepalive.ServerParameters{MaxConnectionIdle: idleTimeout}),
 		grpc.WaitForHandlers(true),
 		grpc.ChainUnaryInterceptor(f.gate.unary, f.diary.unary),

@@ -10,24 +10,20 @@ import (
 const maxCommands = 8192
 
 // An outbox is what the broker says on one telemetry stream: answers, and commands that others
-// give at any time. Who posts never waits for the client to read.
+// give at any time. Who posts never waits for the client to read. What is posted is sent by a
+// goroutine that ends when there is no more, so that a stream on which nothing is said has none.
 type outbox struct {
-	send func(*v2.TelemetryCommand) error // called by the one goroutine alone
-	done chan struct{}                    // closed when the goroutine has ended
+	send    func(*v2.TelemetryCommand) error // called by one goroutine at a time
+	senders sync.WaitGroup                   // that goroutine; begun under mu, and not after close
 
-	mu     sync.Mutex // guards what follows
-	queue  []*v2.TelemetryCommand
-	posted *sync.Cond // queue or closed has changed
-	closed bool
+	mu      sync.Mutex // guards what follows
+	queue   []*v2.TelemetryCommand
+	sending bool // a goroutine is about to look at queue
+	closed  bool
 }
 
-// openOutbox starts the goroutine that sends, which ends by close.
-func openOutbox(send func(*v2.TelemetryCommand) error) *outbox {
-	o := &outbox{send: send, done: make(chan struct{})}
-	o.posted = sync.NewCond(&o.mu)
-	go o.run()
-	return o
-}
+// openOutbox gives an outbox, which ends by close.
+func openOutbox(send func(*v2.TelemetryCommand) error) *outbox { return &outbox{send: send} }
 
 // post lets a command be sent. It gives false, and drops the command, if the stream is over or the
 // client has not read for too long.
@@ -38,7 +34,10 @@ func (o *outbox) post(c *v2.TelemetryCommand) bool {
 		return false
 	}
 	o.queue = append(o.queue, c)
-	o.posted.Signal()
+	if !o.sending {
+		o.sending = true
+		o.senders.Go(o.run)
+	}
 	return true
 }
 
@@ -46,37 +45,28 @@ func (o *outbox) post(c *v2.TelemetryCommand) bool {
 func (o *outbox) close() {
 	o.mu.Lock()
 	o.closed = true
-	o.posted.Signal()
 	o.mu.Unlock()
-	<-o.done
+	o.senders.Wait()
 }
 
 func (o *outbox) run() {
-	defer close(o.done)
-	for {
-		batch, more := o.take()
+	for batch := o.take(); len(batch) > 0; batch = o.take() {
 		for _, c := range batch {
 			if o.send(c) != nil { // the stream is over, which its reader sees as well
 				o.shut()
 				return
 			}
 		}
-		if !more {
-			return
-		}
 	}
 }
 
-// take waits for commands. It gives false with the last of them.
-func (o *outbox) take() ([]*v2.TelemetryCommand, bool) {
+// take gives what is to be sent. If that is nothing, the next post begins another goroutine.
+func (o *outbox) take() []*v2.TelemetryCommand {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for len(o.queue) == 0 && !o.closed {
-		o.posted.Wait()
-	}
 	batch := o.queue
-	o.queue = nil
-	return batch, !o.closed
+	o.queue, o.sending = nil, len(batch) > 0
+	return batch
 }
 
 // shut refuses what is posted from now on.
