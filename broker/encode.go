@@ -1,7 +1,6 @@
 package broker
 
 import (
-	"crypto/md5"
 	"slices"
 	"sync"
 
@@ -35,8 +34,7 @@ func (e *encoder) encode(messages []*v2.Message) []record {
 	return records
 }
 
-// appendRecord appends a message as it is kept. The digest is that of the body, whatever the
-// sender said, as on the server.
+// appendRecord appends a message as it is kept: without a digest, which is added to each delivery.
 func appendRecord(b []byte, m *v2.Message) record {
 	b = appendTopic(b, &v2.Resource{Name: m.GetTopic().GetName()})
 	for key, value := range m.GetUserProperties() {
@@ -49,7 +47,6 @@ func appendRecord(b []byte, m *v2.Message) record {
 	b = protowire.AppendBytes(b, m.GetBody())
 	var space [512]byte
 	system := appendSystem(space[:0], m.GetSystemProperties())
-	system = appendDigest(system, m.GetBody())
 	b = protowire.AppendTag(b, fieldSystemProperties, protowire.BytesType)
 	return protowire.AppendBytes(b, system)
 }
@@ -99,20 +96,6 @@ func appendSystem(b []byte, sp *v2.SystemProperties) []byte {
 	}
 	if sp.Priority != nil {
 		b = appendNumber(b, fieldPriority, uint64(sp.GetPriority()))
-	}
-	return b
-}
-
-func appendDigest(b []byte, body []byte) []byte {
-	const upperHex = "0123456789ABCDEF"
-	sum := md5.Sum(body)
-	b = protowire.AppendTag(b, fieldBodyDigest, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(2+2+2*len(sum)))
-	b = appendNumber(b, 1, uint64(v2.DigestType_MD5))
-	b = protowire.AppendTag(b, 2, protowire.BytesType)
-	b = protowire.AppendVarint(b, uint64(2*len(sum)))
-	for _, c := range sum {
-		b = append(b, upperHex[c>>4], upperHex[c&0xf])
 	}
 	return b
 }

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"crypto/md5"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -23,7 +24,7 @@ func (f messageFrame) messageID() string { return record(bytesOf(f, fieldMessage
 
 // messageFrames gives the answers for deliveries, in one piece of memory.
 func (s *store) messageFrames(topic *v2.Resource, got []delivery) []messageFrame {
-	const added = 200 // what a delivery adds, as a rule
+	const added = 250 // what a delivery adds, as a rule
 	size := 0
 	for i := range got {
 		size += len(got[i].record) + added
@@ -42,7 +43,7 @@ func (s *store) messageFrames(topic *v2.Resource, got []delivery) []messageFrame
 // asked for, and what is true of this delivery alone.
 func (s *store) appendFrame(b, topic []byte, d *delivery) []byte {
 	middle, system := d.record.split()
-	var space [256]byte
+	var space [320]byte
 	added := s.appendDelivery(space[:0], d)
 	properties := len(system) + len(added)
 	size := len(topic) + len(middle) + protowire.SizeTag(fieldSystemProperties) + protowire.SizeBytes(properties)
@@ -56,12 +57,32 @@ func (s *store) appendFrame(b, topic []byte, d *delivery) []byte {
 
 // appendDelivery appends the system properties of a delivery.
 func (s *store) appendDelivery(b []byte, d *delivery) []byte {
+	b = appendDigest(b, d.record.body())
 	b = appendTimestamp(b, fieldStoreTimestamp, timestamppb.New(time.UnixMilli(d.storedAt)))
 	b = appendText(b, fieldStoreHost, s.storeHost)
 	b = appendText(b, fieldReceiptHandle, d.handle.String())
 	b = appendNumber(b, fieldQueueID, uint64(d.handle.queue))
 	b = appendNumber(b, fieldQueueOffset, uint64(d.handle.offset))
 	return appendNumber(b, fieldDeliveryAttempt, uint64(d.attempt))
+}
+
+// checksum is the digest that the server always gives of a body, whatever the sender said: MD5 in
+// upper hexadecimal. It is made for each delivery, so that senders need not wait for it.
+func checksum(body []byte) [2 * md5.Size]byte {
+	const digits = "0123456789ABCDEF"
+	var text [2 * md5.Size]byte
+	for i, b := range md5.Sum(body) {
+		text[2*i], text[2*i+1] = digits[b>>4], digits[b&0xf]
+	}
+	return text
+}
+
+func appendDigest(b, body []byte) []byte {
+	text := checksum(body)
+	b = protowire.AppendTag(b, fieldBodyDigest, protowire.BytesType)
+	b = protowire.AppendVarint(b, uint64(2+1+protowire.SizeBytes(len(text))))
+	b = appendNumber(b, 1, uint64(v2.DigestType_MD5))
+	return protowire.AppendBytes(protowire.AppendTag(b, 2, protowire.BytesType), text[:])
 }
 
 // A codec is grpc's own of protobuf, and takes answers as well that are encoded already.

@@ -10,7 +10,7 @@ import (
 )
 
 // toStore gives a message as it is kept: what the sender said, less what only the broker may say.
-// The digest is still to come. Body and user properties are shared with the request.
+// The digest is made for each delivery. Body and user properties are shared with the request.
 func toStore(m *v2.Message, host string) *v2.Message {
 	sent := m.GetSystemProperties()
 	encoding := v2.Encoding_IDENTITY
@@ -64,6 +64,8 @@ func withTransaction(sent *v2.SystemProperties, m *v2.Message) *v2.Message {
 func (s *store) shown(e *entry, queue int, offset int64, attempt int32) *v2.Message {
 	m := e.message()
 	sp := m.GetSystemProperties()
+	sum := checksum(m.GetBody())
+	sp.BodyDigest = &v2.Digest{Type: v2.DigestType_MD5, Checksum: string(sum[:])}
 	sp.StoreTimestamp = timestamppb.New(time.UnixMilli(e.storedAt))
 	sp.StoreHost = s.storeHost
 	sp.QueueId = int32(queue)
