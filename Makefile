@@ -1,7 +1,7 @@
 # Every target runs on a machine with Go, make and git; those that need more say so.
 export GOTOOLCHAIN = go1.27.3
 
-MODULES   := . client/collector examples test test/bench test/bench/client test/interop/go
+MODULES   := . client/collector examples test test/bench test/bench/client test/interop/go test/bench/broker
 GOFMT      = $(shell go env GOROOT)/bin/gofmt
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SEEDS     ?= 5000
@@ -77,6 +77,11 @@ bench-client: ## measure the client against the official one, on a real RocketMQ
 	cd test/bench/client && go build -o ../../../out/bench-client .
 	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- ../out/bench-client || exit 1; done
 	out/bench-client -embedded
+
+.PHONY: bench-broker
+bench-broker: ## measure the embedded broker against a real RocketMQ and a server that only echoes (needs Java 17 and Maven)
+	cd test/bench/broker && go build -o ../../../out/bench-broker .
+	out/bench-broker
 
 .PHONY: soak
 soak: ## run the client for ten minutes against the embedded broker, with faults
