@@ -63,6 +63,13 @@
 // [Broker.Script] lets all of that happen at set times. [Broker.Calls] tells what was asked and
 // answered, and [Broker.Unsettled] what was received and never settled.
 //
+// # Clusters
+//
+// [StartCluster] gives several brokers behind one access point, in the process as well: behind
+// proxies of which each reaches every broker, or each its own proxy, as the server's modes CLUSTER and
+// LOCAL are. Brokers and proxies can be added, removed, stopped and started while clients work.
+// Routes are 20 seconds old, as on the server, so some requests still meet a broker that is no more.
+//
 // # What is not here
 //
 // Reading queues by offset is an option, [Options].Pull, since the server has it not. Nothing is

@@ -113,6 +113,18 @@ func enter(b *Broker) error {
 	return nil
 }
 
+// refused gives why a request is refused that no broker has seen: who asks comes first, as at a broker.
+func (p *proxy) refused(ctx context.Context, req any, err error) error {
+	s, none := p.one()
+	if none != nil {
+		return err
+	}
+	if _, unwelcome := s.admit(ctx, req); unwelcome != nil {
+		return unwelcome
+	}
+	return err
+}
+
 // abandon implements bereft: the client has gone from one of the proxies.
 func (c *Cluster) abandon(at *sessions, client string) {
 	for _, b := range c.brokers() {

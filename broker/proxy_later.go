@@ -38,7 +38,7 @@ func (p *proxy) RecallMessage(
 ) (*v2.RecallMessageResponse, error) {
 	b, err := p.keeper(req.GetRecallHandle())
 	if err != nil {
-		return &v2.RecallMessageResponse{Status: statusOf(err)}, nil
+		return &v2.RecallMessageResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 	}
 	defer b.barrier.leave()
 	return p.at(b).RecallMessage(ctx, req)
@@ -72,5 +72,5 @@ func (p *proxy) SyncLiteSubscription(
 			break
 		}
 	}
-	return &v2.SyncLiteSubscriptionResponse{Status: statusOf(err)}, nil
+	return &v2.SyncLiteSubscriptionResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 }

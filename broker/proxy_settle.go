@@ -50,6 +50,9 @@ func (p *proxy) ackAt(ctx context.Context, name string, req *v2.AckMessageReques
 		defer b.barrier.leave()
 		return p.at(b).ack(ctx, req)
 	}
+	if unwelcome := p.refused(ctx, req, nil); unwelcome != nil {
+		return nil, unwelcome
+	}
 	entries := make([]*v2.AckMessageResultEntry, len(req.GetEntries()))
 	for i, e := range req.GetEntries() {
 		entries[i] = &v2.AckMessageResultEntry{
@@ -86,7 +89,7 @@ func (p *proxy) ChangeInvisibleDuration(
 ) (*v2.ChangeInvisibleDurationResponse, error) {
 	b, err := p.holder(brokerOf(req.GetReceiptHandle()))
 	if err != nil {
-		return &v2.ChangeInvisibleDurationResponse{Status: statusOf(err)}, nil
+		return &v2.ChangeInvisibleDurationResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 	}
 	defer b.barrier.leave()
 	return p.at(b).ChangeInvisibleDuration(ctx, req)
@@ -99,7 +102,7 @@ func (p *proxy) ForwardMessageToDeadLetterQueue(
 ) (*v2.ForwardMessageToDeadLetterQueueResponse, error) {
 	b, err := p.holder(brokerOf(req.GetReceiptHandle()))
 	if err != nil {
-		return &v2.ForwardMessageToDeadLetterQueueResponse{Status: statusOf(err)}, nil
+		return &v2.ForwardMessageToDeadLetterQueueResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 	}
 	defer b.barrier.leave()
 	return p.at(b).ForwardMessageToDeadLetterQueue(ctx, req)
