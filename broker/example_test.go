@@ -98,3 +98,39 @@ func ExampleBroker_LiteTopics() {
 	// Output:
 	// ann-and-bob 2 stored, 2 ready for [example]
 }
+
+// The server answers a request of several messages with one entry. So does the broker, with its quirks.
+func ExampleLocalQuirks() {
+	b, err := broker.Start(broker.Options{
+		Topics: []broker.Topic{{Name: "orders"}},
+		Quirks: broker.LocalQuirks(),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = b.Close() }() // always nil
+
+	conn, err := grpc.NewClient(b.Endpoint(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	ctx = metadata.AppendToOutgoingContext(ctx, "x-mq-client-id", "example", "x-mq-language", "GO")
+
+	var coffees []*v2.Message
+	for _, id := range []string{"order-1", "order-2"} {
+		coffees = append(coffees, &v2.Message{
+			Topic: &v2.Resource{Name: "orders"}, Body: []byte("one coffee"),
+			SystemProperties: &v2.SystemProperties{MessageId: id},
+		})
+	}
+	answer, err := v2.NewMessagingServiceClient(conn).SendMessage(ctx, &v2.SendMessageRequest{Messages: coffees})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(answer.GetEntries()), "entry for", len(b.Messages("orders")), "messages")
+	// Output:
+	// 1 entry for 2 messages
+}
