@@ -62,7 +62,7 @@ interop: ## run the official clients of five languages against the embedded brok
 
 .PHONY: interop-rocketmq
 interop-rocketmq: ## the same programs on a real RocketMQ, in both modes (needs the same)
-	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- go run ./interop/cmd || exit 1; done
+	cd test && for mode in local cluster; do for acl in "" -acl; do $(ROCKETMQ) -mode $$mode $$acl -- go run ./interop/cmd || exit 1; done; done
 
 .PHONY: conformance-quirks
 conformance-quirks: ## give the embedded broker the real server's defects, and fail on any other difference

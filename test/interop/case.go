@@ -15,6 +15,10 @@ type Case struct {
 	Group target.Group
 	// Lite binds the group to the topic.
 	Lite bool
+	// Guarded says that the case is run on a server that serves users alone, with a user of the
+	// program's own who may send to the topic and read it in the group. All others are run on one
+	// that serves everybody.
+	Guarded bool
 	// Rows are the lines that have to come, each once and in the order of its row, and no other.
 	Rows [][]string
 	// Pause is the least time between two of the lines.
@@ -51,6 +55,13 @@ func waiting() []Case {
 			{"received a-1 group=a", "received a-2 group=a", "received a-3 group=a"},
 			{"received b-1 group=b", "received b-2 group=b", "received b-3 group=b"},
 		}},
+		{
+			Name: "fifo-retry", Topic: topic("FIFO", 8), Group: target.Group{Ordered: true},
+			Rows: [][]string{{
+				"sent first", "sent second", "sent third", "received first attempt=1", "failed first",
+				"received first attempt=2", "received second attempt=1", "received third attempt=1",
+			}},
+		},
 		{Name: "filter-tag", Topic: topic("NORMAL", 1), Rows: [][]string{
 			{"sent red", "sent green", "sent blue"},
 			{"received red tag=red"}, {"received blue tag=blue"}, // in any order, since a listener runs many at once
@@ -95,17 +106,11 @@ func immediate() []Case {
 		{Name: "tls", Topic: topic("NORMAL", 8), Rows: [][]string{{"sent hello", "received hello", "acked hello"}}},
 		{Name: "plaintext", Topic: topic("NORMAL", 8), Rows: [][]string{{"sent hello", "received hello", "acked hello"}}},
 		{
-			Name: "acl", Topic: topic("NORMAL", 8),
+			Name: "acl", Topic: topic("NORMAL", 8), Guarded: true,
 			Rows: [][]string{{"sent allowed", "received allowed", "acked allowed"}, {"refused forged"}},
-			Skip: map[string]string{
-				target.Embedded: withoutACL, target.Local: withoutACL, target.Cluster: withoutACL,
-			},
 		},
 	}
 }
-
-// withoutACL is why the case acl is not run.
-const withoutACL = "the server asks for no credentials"
 
 // stored is how many messages the topic has in the end: those that are sent and neither rolled back
 // nor taken back.

@@ -59,7 +59,10 @@ func (p program) try(ctx context.Context, name string) (failure string) {
 	return fmt.Sprintf("%s: see %s", strings.Join(problems, "; "), home)
 }
 
-// create creates the program's topic and group.
+// secret is that of the user of a program, who is named as its topic.
+const secret = "of-the-program"
+
+// create creates the program's topic and group, and its user if the server wants one.
 func (p program) create(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, createTimeout)
 	defer cancel()
@@ -72,7 +75,13 @@ func (p program) create(ctx context.Context, name string) error {
 	if err := p.Server.CreateTopic(ctx, topic); err != nil {
 		return err
 	}
-	return p.Server.CreateGroup(ctx, group)
+	if err := p.Server.CreateGroup(ctx, group); err != nil || !p.spec.Guarded {
+		return err
+	}
+	return p.Server.CreateUser(ctx, target.User{Name: name, Secret: secret, Policies: []target.Policy{
+		{Resource: "Topic:" + name, Actions: []string{"Pub", "Sub"}},
+		{Resource: "Group:" + name, Actions: []string{"Sub"}},
+	}})
 }
 
 // start runs the program in a home which is made anew, and keeps its output there.
@@ -96,6 +105,8 @@ func (p program) start(ctx context.Context, home, name string) (lines []line, er
 			rocketmq.EndpointVariable + "=" + p.Server.Endpoint(),
 			TopicVariable + "=" + name,
 			GroupVariable + "=" + name,
+			rocketmq.AccessKeyVariable + "=" + name,
+			rocketmq.SecretKeyVariable + "=" + secret,
 			"HOME=" + home,
 		},
 		log: log,

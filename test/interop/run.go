@@ -32,7 +32,7 @@ var ErrTimeout = errors.New("took too long")
 type Runner struct {
 	Server    target.Server
 	Languages []Language
-	Cases     []Case
+	Cases     []Case // of which those run that are for a server like this one, by their Guarded
 	Source    string // the folder with those of the languages
 	Out       string // the folder for what is built, and for the output of the programs
 	Parallel  int    // how many programs run at once; 1 if less
@@ -40,20 +40,18 @@ type Runner struct {
 	// Report is told of each outcome when it is known, by one goroutine at a time.
 	Report func(Outcome)
 
-	reporting sync.Mutex // guards outcomes, and calls of Report
-	outcomes  []Outcome
+	reporting sync.Mutex // held for each call of Report
 }
 
-// Run runs all cases in all languages and returns the outcomes in the order in which they came. It
-// fails only if it cannot do its work; a program that cannot be built or started is an outcome.
-func (r *Runner) Run(ctx context.Context) ([]Outcome, error) {
-	r.outcomes = nil
+// Run runs all cases in all languages and reports how they went. It fails only if it cannot do its
+// work; a program that cannot be built or started is an outcome.
+func (r *Runner) Run(ctx context.Context) error {
 	prefix := target.Prefix()
 	var programs []program
 	for _, language := range r.Languages {
 		ready, err := r.prepare(ctx, language, prefix)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		programs = append(programs, ready...)
 	}
@@ -63,19 +61,18 @@ func (r *Runner) Run(ctx context.Context) ([]Outcome, error) {
 		places <- struct{}{}
 		running.Go(func() {
 			verdict, reason := p.run(ctx)
-			r.add(Outcome{Language: p.language.Name, Case: p.spec.Name, Verdict: verdict, Reason: reason})
+			r.report(Outcome{Language: p.language.Name, Case: p.spec.Name, Verdict: verdict, Reason: reason})
 			<-places
 		})
 	}
 	running.Wait()
-	return r.outcomes, ctx.Err()
+	return ctx.Err()
 }
 
-// add adds the outcome and reports it.
-func (r *Runner) add(o Outcome) {
+// report calls Report for one at a time.
+func (r *Runner) report(o Outcome) {
 	r.reporting.Lock()
 	defer r.reporting.Unlock()
-	r.outcomes = append(r.outcomes, o)
 	r.Report(o)
 }
 
@@ -84,12 +81,15 @@ func (r *Runner) add(o Outcome) {
 func (r *Runner) prepare(ctx context.Context, language Language, prefix string) ([]program, error) {
 	var programs []program
 	for _, spec := range r.Cases {
+		if spec.Guarded != r.Server.Guarded() {
+			continue
+		}
 		reason := spec.Skip[r.Server.Mode()]
 		if own, ok := language.Skip[spec.Name]; ok {
 			reason = own
 		}
 		if reason != "" {
-			r.add(Outcome{Language: language.Name, Case: spec.Name, Verdict: Skip, Reason: reason})
+			r.report(Outcome{Language: language.Name, Case: spec.Name, Verdict: Skip, Reason: reason})
 			continue
 		}
 		programs = append(programs, program{Runner: r, language: language, spec: spec, prefix: prefix})
@@ -102,7 +102,7 @@ func (r *Runner) prepare(ctx context.Context, language Language, prefix string) 
 		return programs, err
 	}
 	for _, p := range programs {
-		r.add(Outcome{Language: language.Name, Case: p.spec.Name, Verdict: Fail, Reason: failure})
+		r.report(Outcome{Language: language.Name, Case: p.spec.Name, Verdict: Fail, Reason: failure})
 	}
 	return nil, nil
 }

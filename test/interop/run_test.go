@@ -36,13 +36,13 @@ func run(t *testing.T, language Language, cases ...Case) ([]Outcome, *Runner) {
 
 func runOn(t *testing.T, server target.Server, language Language, cases ...Case) ([]Outcome, *Runner) {
 	t.Helper()
+	var outcomes []Outcome
 	r := &Runner{
 		Server: server, Languages: []Language{language}, Cases: cases, Source: t.TempDir(), Out: t.TempDir(),
-		Timeout: time.Minute, Report: func(Outcome) {},
+		Timeout: time.Minute, Report: func(o Outcome) { outcomes = append(outcomes, o) },
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(r.Source, language.Name), 0o755))
-	outcomes, err := r.Run(t.Context())
-	require.NoError(t, err)
+	require.NoError(t, r.Run(t.Context()))
 	return outcomes, r
 }
 
@@ -85,6 +85,20 @@ func TestRun_FailsAllCasesWhoseProgramsCannotBeBuilt(t *testing.T) {
 		require.Equal(t, Fail, o.Verdict)
 		require.Contains(t, o.Reason, "the programs cannot be built: exit status 4: see ")
 	}
+}
+
+func TestRun_RunsOnAServerWithUsersTheCasesThatWantThem(t *testing.T) {
+	guarded := greeting("guarded")
+	guarded.Guarded = true
+	open, _ := run(t, shell("true", `echo sent hello`), greeting("open"), guarded)
+	require.Equal(t, []Outcome{{Language: "shell", Case: "open", Verdict: Pass}}, open)
+
+	server, err := target.StartEmbedded(broker.Options{ACL: &broker.ACL{}})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.Close()) }()
+	const script = `test $ROCKETMQ_ACCESS_KEY = $ROCKETMQ_TOPIC && test -n $ROCKETMQ_SECRET_KEY && echo sent hello`
+	outcomes, _ := runOn(t, server, shell("true", script), greeting("open"), guarded)
+	require.Equal(t, []Outcome{{Language: "shell", Case: "guarded", Verdict: Pass}}, outcomes)
 }
 
 // full says of every topic that it holds two messages.

@@ -3,8 +3,9 @@
 //	go run ./interop/cmd [-language go,java] [-case fifo,delay] [-parallel N] [-out FOLDER]
 //
 // It runs them against the real server that the environment names (see rocketmq/cmd), or else
-// against an embedded broker, prints a line for each case and a count at the end, and fails if a
-// case does.
+// against embedded brokers, prints a line for each case and a count at the end, and fails if a case
+// does. A case is for a server that serves everybody, or for one that serves users alone: which of
+// them run on a real server depends on how it was started.
 package main
 
 import (
@@ -27,7 +28,7 @@ import (
 )
 
 // parallel is how many programs run at once, unless it is said: they wait more than they work.
-const parallel = 4
+const parallel = 2
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -62,25 +63,34 @@ func command(ctx context.Context, args []string, out io.Writer) (_ int, err erro
 	if runner.Out, err = filepath.Abs(*folder); err != nil {
 		return 2, err
 	}
-	if runner.Server, err = server(); err != nil {
+	servers, err := servers()
+	if err != nil {
 		return 2, err
 	}
-	defer func() { err = errors.Join(err, runner.Server.Close()) }()
-	return run(ctx, runner, out)
+	defer func() {
+		for _, server := range servers {
+			err = errors.Join(err, server.Close())
+		}
+	}()
+	return run(ctx, runner, servers, out)
 }
 
-// run runs the programs, prints the outcomes and returns the exit code.
-func run(ctx context.Context, runner *interop.Runner, out io.Writer) (int, error) {
+// run runs the programs on each server in turn, prints the outcomes and returns the exit code.
+func run(ctx context.Context, runner *interop.Runner, servers []target.Server, out io.Writer) (int, error) {
+	var outcomes []interop.Outcome
 	var printErr error
 	runner.Report = func(o interop.Outcome) {
+		outcomes = append(outcomes, o)
 		_, err := fmt.Fprintln(out, o)
 		printErr = errors.Join(printErr, err)
 	}
-	outcomes, err := runner.Run(ctx)
-	if err := errors.Join(err, printErr); err != nil {
-		return 2, err
+	for _, server := range servers {
+		runner.Server = server
+		if err := errors.Join(runner.Run(ctx), printErr); err != nil {
+			return 2, err
+		}
 	}
-	if _, err := fmt.Fprintf(out, "%s: %s\n", runner.Server.Mode(), interop.Summary(outcomes)); err != nil {
+	if _, err := fmt.Fprintf(out, "%s: %s\n", servers[0].Mode(), interop.Summary(outcomes)); err != nil {
 		return 2, err
 	}
 	if slices.ContainsFunc(outcomes, func(o interop.Outcome) bool { return o.Verdict == interop.Fail }) {
@@ -89,17 +99,23 @@ func run(ctx context.Context, runner *interop.Runner, out io.Writer) (int, error
 	return 0, nil
 }
 
-// server returns the server of the environment, or an embedded broker whose checks of transactions
-// come soon, so that nobody waits for them.
-func server() (target.Server, error) {
-	server, err := target.FromEnvironment()
+// servers returns the real server of the environment, or two embedded brokers, of which one serves
+// everybody and the other users alone. Their checks of transactions come soon, so that nobody waits.
+func servers() ([]target.Server, error) {
+	real, err := target.FromEnvironment()
 	if !errors.Is(err, target.ErrNoServer) {
-		return server, err
+		return []target.Server{real}, err
 	}
-	return target.StartEmbedded(broker.Options{Limits: broker.Limits{
-		TransactionCheckInterval: 2 * time.Second,
-		TransactionTimeout:       2 * time.Second,
-	}})
+	limits := broker.Limits{TransactionCheckInterval: 2 * time.Second, TransactionTimeout: 2 * time.Second}
+	open, err := target.StartEmbedded(broker.Options{Limits: limits})
+	if err != nil {
+		return nil, err
+	}
+	guarded, err := target.StartEmbedded(broker.Options{Limits: limits, ACL: &broker.ACL{}})
+	if err != nil {
+		return nil, errors.Join(err, open.Close())
+	}
+	return []target.Server{open, guarded}, nil
 }
 
 // chosen returns those of all whose names are listed, parted by commas; all, if the list is empty.

@@ -21,12 +21,16 @@ final class Acl {
         try {
             send(configuration("wrong"), "forged");
         } catch (IllegalStateException e) {
-            // The producer asks for the route of its topic before it is built.
-            if (!(e.getCause() instanceof UnauthorizedException)) {
+            if (!unauthorized(e)) {
                 throw e;
             }
             System.out.println("refused forged");
         }
+    }
+
+    /** Looks for the reason among the causes: a producer that cannot be built says only that it has failed. */
+    private static boolean unauthorized(Throwable e) {
+        return e != null && (e instanceof UnauthorizedException || unauthorized(e.getCause()));
     }
 
     private static ClientConfiguration configuration(String secret) {
