@@ -17,7 +17,8 @@ func pythonClient() Language {
 			return []string{p.out("bin", "python"), "-B", filepath.Join(p.Source, name+".py")}
 		},
 		Skip: map[string]string{
-			"tls": "over TLS, which is not its default, the client trusts known authorities only",
+			"fifo-retry": "the client repeats the message, in order, and does not count the attempt",
+			"tls":        "over TLS, which is not its default, the client trusts known authorities only",
 		},
 	}
 }
