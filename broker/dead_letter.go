@@ -59,6 +59,7 @@ func (s *subscription) forward(h handle) error {
 	}
 	if !s.forwarded[e.commit] || s.store.quirks[QuirkDeadTwice] {
 		s.forwarded[e.commit] = true
+		s.unnoted = append(s.unnoted, e.commit)
 		s.bury(e)
 	}
 	return nil

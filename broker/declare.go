@@ -55,6 +55,9 @@ func (s *store) declareGroup(cfg Group) error {
 	if err := cfg.normalize(); err != nil {
 		return err
 	}
+	if len(g.subs) > 0 && (g.Ordered != cfg.Ordered || g.Lite.Topic != cfg.Lite.Topic) {
+		return &ConfigError{"group", cfg.Name, "what is kept of it is ordered otherwise, or of other lite topics"}
+	}
 	if is := groupEvent(cfg); !bytes.Equal(groupEvent(g.Group), is) {
 		g.Group = cfg
 		s.diary.write(is)

@@ -159,7 +159,17 @@ func (d *diary) snapshot(ctx context.Context, s *store) error {
 func (d *diary) begin(s *store) (*journal.Snapshot, picture, error) {
 	d.hold.Lock()
 	defer d.hold.Unlock()
-	s.mu.RLock() // topics and groups are made under this one, by whoever
+	at, p, err := d.cut(s)
+	for _, sub := range p.subs {
+		p.told = append(p.told, sub.whole())
+	}
+	return at, p, err
+}
+
+// cut lets a snapshot begin. Topics, groups and subscriptions may be made without hold, but under the
+// lock of the store.
+func (d *diary) cut(s *store) (*journal.Snapshot, picture, error) {
+	s.mu.RLock()
 	defer s.mu.RUnlock()
 	at, err := d.journal.Cut()
 	if err != nil {

@@ -40,6 +40,10 @@ func (h *home) start() (*rig, func() error) {
 	conn, err := grpc.NewClient("passthrough:///"+b.Endpoint(),
 		grpc.WithContextDialer(b.Dialer()), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(h.t, err)
+	h.t.Cleanup(func() { // if the test fails in between
+		_ = conn.Close()
+		_ = b.Close()
+	})
 	r := &rig{require.New(h.t), b, v2.NewMessagingServiceClient(conn), as("client")}
 	r.register()
 	return r, func() error {

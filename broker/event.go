@@ -17,6 +17,15 @@ const (
 	eventQueue   eventKind = 3 // where a queue begins, in a snapshot: topic, queue, offset
 	eventEntries eventKind = 4 // messages are stored: topic, queue, offset of the first, attempt, time, and of each position and message
 	eventTrim    eventKind = 5 // the oldest messages are dropped: topic, queue, first offset kept
+
+	eventSubscription eventKind = 10 // a group begins to read a topic: id, group, topic
+	eventRetries      eventKind = 11 // where its redeliveries are: subscription, topic
+	eventForwarded    eventKind = 12 // a client has made a dead letter: subscription, position
+	eventCounts       eventKind = 13 // what has been counted: subscription, acked, filtered, dead letters
+	eventNext         eventKind = 14 // how far it has come: subscription, lane, offset
+	eventLease        eventKind = 15 // a delivery is in flight: subscription, lane, offset, time of the receive, deadline, flags, what these announce
+	eventSettled      eventKind = 16 // it is no more: subscription, lane, offset
+	eventOrdered      eventKind = 17 // all of an ordered lane: see orderedLane.tell
 )
 
 // events is what happened, one after the other, as the journal has it: of each the kind and its

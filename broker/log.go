@@ -34,12 +34,14 @@ type queueLog struct {
 }
 
 // append stores entries and gives the offset of the first.
-func (l *queueLog) append(entries []entry) int64 {
+func (l *queueLog) append(entries []entry) int64 { return l.appendAfter(nil, entries) }
+
+func (l *queueLog) appendAfter(cause events, entries []entry) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	first := l.next
 	if l.diary != nil && len(entries) > 0 {
-		l.diary.write(l.where.entriesEvent(nil, first, entries))
+		l.diary.write(l.where.entriesEvent(cause, first, entries))
 	}
 	for _, e := range entries {
 		at := l.next % segmentSize

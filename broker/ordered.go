@@ -18,6 +18,7 @@ type orderedLane struct {
 	tries     map[int64]tries // of what is not settled
 	out       []*outstanding  // what was handed out last and is not settled, by offset
 	attemptID string          // of the pull that got out
+	dirty     bool            // something is to be noted of it
 }
 
 // tries is what is known of the deliveries of one message.
@@ -118,8 +119,8 @@ func (l *orderedLane) take(p *pull) {
 func (l *orderedLane) hand(e entry, offset, start int64, p *pull) {
 	t := l.tries[offset]
 	if t.count >= l.sub.group.maxAttempts() && !l.evens() {
-		l.sub.bury(e)
 		l.settle(offset)
+		l.sub.bury(e)
 		p.dead++
 		return
 	}
@@ -158,6 +159,7 @@ func (l *orderedLane) deliver(o *outstanding, start int64, p *pull) {
 
 // settle takes a message out for good.
 func (l *orderedLane) settle(offset int64) {
+	l.dirty = true
 	delete(l.tries, offset)
 	l.settled[offset] = true
 	for l.settled[l.base] {
@@ -168,6 +170,7 @@ func (l *orderedLane) settle(offset int64) {
 
 // arm sets the deadline by what is out.
 func (l *orderedLane) arm() {
+	l.dirty = true
 	if len(l.out) == 0 {
 		l.sub.due.remove(&l.deadline)
 		return

@@ -9,6 +9,8 @@ import (
 type picture struct {
 	topics []pictured
 	groups []Group
+	subs   []*subscription
+	told   []events // of subs, each as a whole
 }
 
 // A pictured topic has logs of its own, which share the entries with the store's.
@@ -30,6 +32,11 @@ func (s *store) pictureLocked() picture {
 	}
 	for _, g := range s.groups {
 		p.groups = append(p.groups, g.Group)
+		for _, sub := range g.subs {
+			if sub.id != unkept {
+				p.subs = append(p.subs, sub)
+			}
+		}
 	}
 	return p
 }
@@ -51,6 +58,11 @@ func (p picture) events() iter.Seq[events] {
 		}
 		for _, t := range p.topics {
 			if !t.tell(yield) {
+				return
+			}
+		}
+		for _, e := range p.told {
+			if !yield(e) {
 				return
 			}
 		}

@@ -114,8 +114,8 @@ func (l *orderedLane) bury(h handle) {
 	for i, o := range l.out {
 		if o.offset == h.offset {
 			l.out = append(l.out[:i], l.out[i+1:]...)
-			l.sub.bury(o.held)
 			l.settle(o.offset)
+			l.sub.bury(o.held)
 			return
 		}
 	}

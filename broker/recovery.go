@@ -35,6 +35,7 @@ func (w where) entriesEvent(before events, first int64, entries []entry) events 
 type recovery struct {
 	store  *store
 	topics map[int64]*topic
+	subs   map[int64]*subscription
 }
 
 // recover makes the store what its diary says, if it is to have one, and lets it go on writing there.
@@ -42,13 +43,16 @@ func (s *store) recover(opts Options, logger *slog.Logger) error {
 	if opts.Dir == "" {
 		return nil
 	}
-	r := &recovery{s, make(map[int64]*topic)}
+	r := &recovery{s, make(map[int64]*topic), make(map[int64]*subscription)}
 	d, err := openDiary(opts, logger, r.replay)
 	if err != nil {
 		return err
 	}
 	for _, t := range r.topics {
 		t.keepIn(d)
+	}
+	for _, sub := range r.subs {
+		sub.resume()
 	}
 	s.diary, s.scheduler.diary = d, d
 	return nil
@@ -90,6 +94,8 @@ func (r *recovery) event(kind eventKind, in *eventReader) error {
 			return err
 		}
 		return r.queue(kind, t, queue, in)
+	case eventSubscription, eventRetries, eventForwarded, eventCounts, eventNext, eventLease, eventSettled, eventOrdered:
+		return r.subscription(kind, in)
 	}
 	return fmt.Errorf("an event of unknown kind %d: a later version may know it", kind)
 }

@@ -9,6 +9,9 @@ type sharedLane struct {
 	kind   topicKind
 	next   int64            // all below have been handed out or skipped
 	leases map[int64]*lease // by offset
+
+	noted   int64   // next, as it was noted last
+	touched []int64 // offsets of which is still to be noted what has become of them
 }
 
 func newSharedLane(s *subscription, l *queueLog, id int, kind topicKind) *sharedLane {
@@ -52,26 +55,26 @@ func (l *sharedLane) pop(p *pull) {
 			if start < 0 {
 				start = l.next
 			}
-			l.hand(e, start, p)
 			l.next++
+			l.hand(e, l.next-1, start, p)
 		}
 	}
 }
 
-// hand gives the entry at next to p, or to the dead letters if it has been delivered enough.
-func (l *sharedLane) hand(e *entry, start int64, p *pull) {
+// hand gives the entry at an offset to p, or to the dead letters if it has been delivered enough.
+func (l *sharedLane) hand(e *entry, offset, start int64, p *pull) {
 	if e.attempt >= l.sub.group.maxAttempts() {
 		l.sub.bury(*e)
 		p.dead++
 		return
 	}
-	ls := &lease{lane: l, held: *e, offset: l.next, popTime: p.now, renewal: newRenewal(p, e.attempt)}
+	ls := &lease{lane: l, held: *e, offset: offset, popTime: p.now, renewal: newRenewal(p, e.attempt)}
 	ls.owner = ls
 	ls.hide(p.now + p.invisible)
-	l.leases[l.next] = ls
+	l.leases[offset] = ls
 	p.take(delivery{entry: *e, attempt: e.attempt + 1, handle: handle{
-		start: start, popTime: p.now, invisible: p.invisible, revive: l.next % reviveQueues,
-		kind: l.kind, broker: l.sub.store.name, queue: int64(l.id), offset: l.next, commit: e.commit,
+		start: start, popTime: p.now, invisible: p.invisible, revive: offset % reviveQueues,
+		kind: l.kind, broker: l.sub.store.name, queue: int64(l.id), offset: offset, commit: e.commit,
 	}})
 }
 
@@ -112,6 +115,7 @@ func (ls *lease) hide(until int64) {
 		until += ls.lane.sub.store.revive
 	}
 	ls.lane.sub.due.set(&ls.deadline, until)
+	ls.lane.touch(ls.offset)
 }
 
 // expire brings the message back, unless its lease is to be extended.
@@ -140,6 +144,7 @@ func (ls *lease) entry() entry { return ls.held }
 func (ls *lease) settle() {
 	delete(ls.lane.leases, ls.offset)
 	ls.lane.sub.due.remove(&ls.deadline)
+	ls.lane.touch(ls.offset)
 }
 
 func (ls *lease) change(now, invisible int64, free bool) (popTime, invisibleFor int64) {

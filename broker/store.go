@@ -38,7 +38,7 @@ type store struct {
 	diary        *diary // nil if all is in memory alone
 
 	mu     sync.RWMutex // guards what follows, the maps in groups, and the writing of topic.subs
-	lastID int64        // of a topic
+	lastID int64        // of a topic or a subscription
 	topics map[string]*topic
 	groups map[string]*group
 }
@@ -242,10 +242,20 @@ func (s *store) subscription(g *group, t *topic) *subscription {
 		if sub.lite != nil {
 			t.lites.addReader(sub)
 		} else {
+			s.keepLocked(sub)
 			t.addSub(sub)
 		}
 	}
 	return sub
+}
+
+// keepLocked lets what happens to a subscription be written down.
+func (s *store) keepLocked(sub *subscription) {
+	if s.diary != nil && sub.topic.id != unkept {
+		s.lastID++
+		sub.id = s.lastID
+		s.diary.write(sub.subscriptionEvent(nil))
+	}
 }
 
 // abandon brings back soon what a proxy extends for a client that has gone, and ends its
@@ -291,7 +301,13 @@ func (s *store) retriesOf(sub *subscription) *topic {
 	if _, taken := s.topics[cfg.Name]; taken {
 		cfg.Name = retryPrefix + sub.group.Name + "+" + sub.topic.Name
 	}
-	t := s.newTopic(unkept, cfg)
+	if sub.id == unkept {
+		s.topics[cfg.Name] = s.newTopic(unkept, cfg)
+		return s.topics[cfg.Name]
+	}
+	s.lastID++
+	t := s.newTopic(s.lastID, cfg)
 	s.topics[cfg.Name] = t
+	s.diary.write(sub.event(topicEvent(t.id, cfg), eventRetries).number(t.id))
 	return t
 }

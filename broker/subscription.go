@@ -12,6 +12,7 @@ type subscription struct {
 	group *group
 	topic *topic
 	alarm deadline // in the scheduler, for the earliest of due
+	id    int64    // by which the diary calls it; unkept if it does not
 
 	mu        sync.Mutex  // guards what follows and all in the lanes
 	lanes     []lane      // by queue id; none in a group of lite topics
@@ -25,6 +26,9 @@ type subscription struct {
 	news      []arrival      // what was stored under the lock; told by unlock
 	forwarded map[int64]bool // commit positions of what a client sent to the dead letters
 	counts    Progress       // Acked, Filtered and DeadLettered alone
+
+	noted   Progress // counts, as they were noted last
+	unnoted []int64  // of forwarded
 }
 
 // An arrival is messages stored in a queue from offset first on, of which nobody was told yet.
@@ -53,6 +57,9 @@ type lane interface {
 	position() int64
 	// log gives the queue.
 	log() *queueLog
+	// note appends what has happened to it since the last call; tell all that it is.
+	note(e events) events
+	tell(e events) events
 }
 
 // A flight is a delivery in flight: handed out, not yet settled, not yet back.
@@ -101,6 +108,9 @@ func (s *subscription) unlock() {
 	if len(s.due) > 0 && (s.armed == 0 || s.due[0].at < s.armed) {
 		s.armed = s.due[0].at
 		s.store.scheduler.set(&s.alarm, s.armed)
+	}
+	if e := s.pending(); len(e) > 0 {
+		s.store.diary.write(e)
 	}
 	s.mu.Unlock()
 	for _, a := range news {
@@ -201,7 +211,7 @@ func (s *subscription) redeliver(e entry, attempt int32) {
 		s.retries = s.store.retriesOf(s)
 		s.retry = newSharedLane(s, s.retries.logs[0], 0, kindRetry)
 	}
-	first := s.retries.append(0, attempt, e.record)
+	first := s.retries.appendAfter(s.pending(), 0, attempt, e.record)
 	s.tell(arrival{s.retries, 0, first})
 	s.wake(s.retry, first)
 	if len(*s.retries.subs.Load()) == 0 { // who is in flight has its message; nobody else reads here
@@ -217,7 +227,7 @@ func (s *subscription) bury(e entry) {
 	}
 	t := s.store.deadLetters(s.group.Name)
 	kept := slices.Clone(e.record) // which may be part of a larger piece of memory
-	s.tell(arrival{t, 0, t.append(0, 0, kept)})
+	s.tell(arrival{t, 0, t.appendAfter(s.pending(), 0, 0, kept)})
 }
 
 // tell lets unlock tell of an arrival, if anyone reads there. Who begins to after this finds it.

@@ -174,13 +174,18 @@ func (s *store) newTopic(id int64, cfg Topic) *topic {
 // append stores messages in one queue, in order, and gives the offset of the first. They can be
 // received from then on, but nobody who waits has been told: see arrived.
 func (t *topic) append(queue int, attempt int32, records ...record) int64 {
+	return t.appendAfter(nil, queue, attempt, records...)
+}
+
+// appendAfter is append, as one with what has led to it: neither is found without the other.
+func (t *topic) appendAfter(cause events, queue int, attempt int32, records ...record) int64 {
 	now := time.Now().UnixMilli()
 	entries := make([]entry, len(records))
 	for i, r := range records {
 		size := int64(len(r.body())) + entryOverhead
 		entries[i] = entry{record: r, storedAt: now, attempt: attempt, commit: t.commit.Add(size) - size}
 	}
-	return t.logs[queue].append(entries)
+	return t.logs[queue].appendAfter(cause, entries)
 }
 
 // publish stores a message in a queue and tells who waits. The caller holds no lock.
