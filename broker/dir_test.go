@@ -213,7 +213,7 @@ func TestDir_TakesSnapshotsWhileMessagesArrive(t *testing.T) {
 				})
 			}
 			for range 20 {
-				r.NoError(r.broker.Compact(t.Context()))
+				r.NoError(r.broker.Compact(h.t.Context()))
 			}
 			senders.Wait()
 			sent = storedIn(r, topics)
