@@ -50,7 +50,9 @@ conformance: ## compare the embedded broker with the protocol, row by row, in re
 
 .PHONY: conformance-rocketmq
 conformance-rocketmq: ## the same rows on a real RocketMQ, in both modes (needs Java 17 and Maven)
-	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- go run ./conformance/cmd run -out ../out/conformance-$$mode.json || exit 1; done
+	cd test && for mode in local cluster; do \
+		$(ROCKETMQ) -mode $$mode -- go run ./conformance/cmd run -out ../out/conformance-$$mode.json || exit 1; \
+		$(ROCKETMQ) -mode $$mode -acl -- go run ./conformance/cmd run -out ../out/conformance-$$mode.json -add || exit 1; done
 
 .PHONY: conformance-diff
 conformance-diff: ## fail on differences between the two that docs/fidelity.md does not name

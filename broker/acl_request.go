@@ -72,7 +72,9 @@ func needsOf(req any) ([]need, error) {
 	case *v2.RecallMessageRequest:
 		n.topic(r.GetTopic(), publishes)
 	case *v2.TelemetryCommand:
-		n.settings(r.GetSettings())
+		if s := r.GetSettings(); s != nil {
+			n.settings(s)
+		}
 	case *v2.HeartbeatRequest:
 		switch r.GetClientType() {
 		case v2.ClientType_PUSH_CONSUMER, v2.ClientType_SIMPLE_CONSUMER, v2.ClientType_PULL_CONSUMER:
@@ -132,6 +134,10 @@ func (n *needs) consume(group, topic *v2.Resource) {
 }
 
 func (n *needs) settings(s *v2.Settings) {
+	if s.GetPubSub() == nil {
+		n.err = refuse(v2.Code_INTERNAL_SERVER_ERROR, "settings command doesn't have publishing or subscription.")
+		return
+	}
 	for _, topic := range s.GetPublishing().GetTopics() {
 		n.topic(topic, publishes)
 	}

@@ -29,6 +29,7 @@ func TestACL_TheMostSpecificPolicyDecides(t *testing.T) {
 		"another action":                     {[]broker.Policy{allow("*", broker.Subscribe)}, none},
 		"denied":                             {[]broker.Policy{deny("Topic:N4", broker.Publish)}, denied},
 		"the name before a prefix":           {[]broker.Policy{deny("Topic:N*", broker.Publish), allow("Topic:N4", broker.Publish)}, ""},
+		"the name before itself as a prefix": {[]broker.Policy{deny("Topic:N4*", broker.Publish), allow("Topic:N4", broker.Publish)}, ""},
 		"a prefix before all topics":         {[]broker.Policy{allow("Topic:*", broker.Publish), deny("Topic:N*", broker.Publish)}, denied},
 		"the longer prefix":                  {[]broker.Policy{deny("Topic:N*", broker.Publish), allow("Topic:N4*", broker.Publish)}, ""},
 		"all topics before everything":       {[]broker.Policy{allow("*", broker.Publish), deny("Topic:*", broker.Publish)}, denied},

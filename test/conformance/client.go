@@ -27,6 +27,7 @@ type Client struct {
 	id       string
 	version  string
 	language string
+	signed   map[string]string // the headers of a signature
 }
 
 // Client returns a client that has told the server nothing.
@@ -78,6 +79,9 @@ func (c *Client) ctx() context.Context {
 	}
 	if c.language != "" {
 		md.Set("x-mq-language", c.language)
+	}
+	for header, value := range c.signed {
+		md.Set(header, value)
 	}
 	return metadata.NewOutgoingContext(c.e.ctx, md)
 }

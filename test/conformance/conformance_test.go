@@ -31,6 +31,13 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+func TestConformance_OfABrokerThatServesUsersAlone(t *testing.T) {
+	for _, o := range runInMemory(t, broker.Options{ACL: new(broker.ACL)}, GuardedRows()) {
+		t.Log(o)
+		assert.NotEqual(t, Fail, o.Status, "%s: %s", o.ID, o.Reason)
+	}
+}
+
 // Rows that pass everywhere would say nothing.
 func TestConformance_FailsABrokerThatDiffers(t *testing.T) {
 	tests := map[string]struct {
@@ -82,7 +89,7 @@ func TestRun_ReportsWhatBecameOfEachRow(t *testing.T) {
 
 func TestRows_HaveIDsOfTheirOwn(t *testing.T) {
 	seen := map[string]bool{}
-	for _, row := range Rows() {
+	for _, row := range append(Rows(), GuardedRows()...) {
 		require.False(t, seen[row.ID], "id %s", row.ID)
 		seen[row.ID] = true
 		require.NotEmpty(t, row.Doc, "doc of %s", row.ID)

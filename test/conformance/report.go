@@ -14,6 +14,18 @@ type Report struct {
 	Outcomes []Outcome `json:"outcomes"`
 }
 
+// Add adds outcomes, each in the place of one that is there of the same row.
+func (r *Report) Add(outcomes ...Outcome) {
+	for _, o := range outcomes {
+		i := slices.IndexFunc(r.Outcomes, func(old Outcome) bool { return old.ID == o.ID })
+		if i < 0 {
+			r.Outcomes = append(r.Outcomes, o)
+			continue
+		}
+		r.Outcomes[i] = o
+	}
+}
+
 // WriteFile writes the report as JSON, and makes the folder if there is none.
 func (r Report) WriteFile(path string) error {
 	text, err := json.MarshalIndent(r, "", "  ")

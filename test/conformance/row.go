@@ -13,10 +13,15 @@
 // The ids are grouped by what they exercise: TR transport, RT route, AS assignment, TE telemetry,
 // HB heartbeat, TM termination, SE send, RE receive, AC acknowledge, CI change of the invisible
 // duration, DL dead letters, FI ordered groups, DE delayed delivery, TX transactions, PR
-// priorities, FL filters, CO commands to clients, BL backlogs, LI lite topics, RS restarts.
+// priorities, FL filters, CO commands to clients, BL backlogs, LI lite topics, RS restarts; and on a
+// server that serves users alone, AU authentication and authorization.
 package conformance
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
+)
 
 // Mark says how a row is to be read.
 type Mark byte
@@ -38,7 +43,19 @@ type Row struct {
 	Run  func(e *Env)
 }
 
-// Rows returns all rows in the order of their subjects.
+// RowsFor returns the rows that are for such a server: [GuardedRows] if it serves users alone, else
+// [Rows].
+func RowsFor(server target.Server) []Row {
+	if server.Guarded() {
+		return GuardedRows()
+	}
+	return Rows()
+}
+
+// GuardedRows returns the rows for a server that serves users alone, in the order of their subjects.
+func GuardedRows() []Row { return slices.Concat(signatureRows(), policyRows()) }
+
+// Rows returns the rows for a server that serves everybody, in the order of their subjects.
 func Rows() []Row {
 	return slices.Concat(
 		transportRows(), routeRows(), assignmentRows(), telemetryRows(), heartbeatRows(),

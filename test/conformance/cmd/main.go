@@ -1,13 +1,14 @@
 // Command cmd runs the conformance rows and compares the reports of two runs:
 //
-//	go run ./conformance/cmd run [-rows RE,FI3] [-quirks local] [-out FILE]
+//	go run ./conformance/cmd run [-rows RE,FI3] [-quirks local] [-out FILE] [-add]
 //	go run ./conformance/cmd diff [-quirks] [-known FILE] EMBEDDED REAL
 //
 // Run runs them against the real server that the environment names (see rocketmq/cmd), or else
-// against an embedded broker, with the quirks of a mode or some by name if it is asked for, prints a
-// line for each row and a count at the end, and fails if a row does. Diff fails on each row whose outcome differs between the two reports, unless the list
-// of known differences gives it a reason; with -quirks, for a run with quirks, unless there is a quirk
-// for it.
+// against embedded brokers, with the quirks of a mode or some by name if it is asked for, prints a
+// line for each row and a count at the end, and fails if a row does. The rows for a server that serves
+// users alone run on such a server only; with -add their outcomes join those in the report. Diff fails
+// on each row whose outcome differs between the two reports, unless the list of known differences gives
+// it a reason; with -quirks, for a run with quirks, unless there is a quirk for it.
 package main
 
 import (
@@ -50,34 +51,37 @@ func command(ctx context.Context, args []string, out io.Writer) (int, error) {
 	return 2, errors.New("conformance: want run or diff, such as: run -out report.json")
 }
 
-func run(ctx context.Context, args []string, out io.Writer) (_ int, err error) {
+func run(ctx context.Context, args []string, out io.Writer) (int, error) {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	file := flags.String("out", "", "write the report to this file")
+	add := flags.Bool("add", false, "keep what the report has of other rows, and count them too")
 	only := flags.String("rows", "", "run only rows whose id is or begins with one of these, parted by commas")
 	odd := flags.String("quirks", "", "what the embedded broker is to do as the real one: local, cluster, or quirks by name, parted by commas")
 	if err := flags.Parse(args); err != nil {
 		return 2, err
 	}
-	server, err := target.FromEnvironment()
-	if errors.Is(err, target.ErrNoServer) {
-		server, err = embedded(quirks(*odd))
+	var report conformance.Report
+	if *add {
+		var err error
+		if report, err = conformance.ReadReport(*file); err != nil {
+			return 2, err
+		}
 	}
+	servers, err := serversFor(quirks(*odd))
 	if err != nil {
 		return 2, err
 	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	var printErr error
-	outcomes, err := conformance.Run(ctx, server, chosen(*only), func(o conformance.Outcome) {
-		_, err := fmt.Fprintln(out, o)
-		printErr = errors.Join(printErr, err)
-	})
-	if err := errors.Join(err, printErr); err != nil {
+	for _, server := range servers {
+		outcomes, err := runOn(ctx, server, *only, out)
+		report.Mode = server.Mode()
+		report.Add(outcomes...)
+		if err := errors.Join(err, server.Close()); err != nil {
+			return 2, err
+		}
+	}
+	if _, err := fmt.Fprintln(out, conformance.Summary(report.Outcomes)); err != nil {
 		return 2, err
 	}
-	if _, err := fmt.Fprintln(out, conformance.Summary(outcomes)); err != nil {
-		return 2, err
-	}
-	report := conformance.Report{Mode: server.Mode(), Outcomes: outcomes}
 	if *file != "" {
 		if err := report.WriteFile(*file); err != nil {
 			return 2, err
@@ -86,8 +90,36 @@ func run(ctx context.Context, args []string, out io.Writer) (_ int, err error) {
 	return report.Code(), nil
 }
 
-// embedded starts a broker whose directory goes with it.
-func embedded(quirks []broker.Quirk) (target.Server, error) {
+// serversFor returns the real server of the environment, or two embedded brokers: one that serves
+// everybody, and one that serves users alone.
+func serversFor(odd []broker.Quirk) ([]target.Server, error) {
+	server, err := target.FromEnvironment()
+	if !errors.Is(err, target.ErrNoServer) {
+		return []target.Server{server}, err
+	}
+	open, err := openBroker(odd)
+	if err != nil {
+		return nil, err
+	}
+	guarded, err := target.StartEmbedded(broker.Options{Quirks: odd, ACL: new(broker.ACL)})
+	if err != nil {
+		return nil, errors.Join(err, open.Close())
+	}
+	return []target.Server{open, guarded}, nil
+}
+
+// runOn runs the rows that are for the server and chosen, and prints a line for each.
+func runOn(ctx context.Context, server target.Server, only string, out io.Writer) ([]conformance.Outcome, error) {
+	var printErr error
+	outcomes, err := conformance.Run(ctx, server, chosen(conformance.RowsFor(server), only), func(o conformance.Outcome) {
+		_, err := fmt.Fprintln(out, o)
+		printErr = errors.Join(printErr, err)
+	})
+	return outcomes, errors.Join(err, printErr)
+}
+
+// openBroker starts a broker that serves everybody, and whose directory goes with it.
+func openBroker(quirks []broker.Quirk) (target.Server, error) {
 	dir, err := os.MkdirTemp("", "conformance-")
 	if err != nil {
 		return nil, fmt.Errorf("conformance: make the broker's directory: %w", err)
@@ -126,9 +158,9 @@ func quirks(text string) []broker.Quirk {
 }
 
 // chosen returns the rows whose ids begin with one of the prefixes; all, if there are none.
-func chosen(prefixes string) []conformance.Row {
+func chosen(all []conformance.Row, prefixes string) []conformance.Row {
 	var rows []conformance.Row
-	for _, row := range conformance.Rows() {
+	for _, row := range all {
 		for prefix := range strings.SplitSeq(prefixes, ",") {
 			if strings.HasPrefix(row.ID, prefix) {
 				rows = append(rows, row)

@@ -29,6 +29,25 @@ func TestRun_PrintsALineForEachRowAndWritesTheReport(t *testing.T) {
 	require.Len(t, report.Outcomes, 3)
 }
 
+// The rows for a server that serves users alone run on another server, and count all the same.
+func TestRun_AddsToTheReportOfAnotherRun(t *testing.T) {
+	t.Setenv(rocketmq.EndpointVariable, "")
+	t.Setenv(rocketmq.BrokerVariable, "")
+	file := filepath.Join(t.TempDir(), "report.json")
+	var out strings.Builder
+	for _, args := range [][]string{{"run", "-rows", "TR1,AU2", "-out", file}, {"run", "-rows", "AU2,AU3", "-out", file, "-add"}} {
+		code, err := command(t.Context(), args, &out)
+		require.NoError(t, err)
+		require.Zero(t, code)
+	}
+	require.Equal(t, "TR1 pass\nAU2 pass\n2 passed, 0 failed, 0 skipped\n"+"AU2 pass\nAU3 pass\n3 passed, 0 failed, 0 skipped\n", out.String())
+	report, err := conformance.ReadReport(file)
+	require.NoError(t, err)
+	require.Len(t, report.Outcomes, 3)
+	_, err = command(t.Context(), []string{"run", "-out", file + ".none", "-add"}, &out)
+	require.ErrorContains(t, err, "read a report")
+}
+
 func TestDiff_FailsOnADifferenceWithoutAReason(t *testing.T) {
 	dir := t.TempDir()
 	embedded, real := filepath.Join(dir, "embedded.json"), filepath.Join(dir, "local.json")
