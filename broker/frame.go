@@ -42,7 +42,7 @@ func (s *store) messageFrames(topic *v2.Resource, got []delivery) []messageFrame
 // appendFrame appends a message as it goes to a consumer: what is kept, with the topic that it
 // asked for, and what is true of this delivery alone.
 func (s *store) appendFrame(b, topic []byte, d *delivery) []byte {
-	middle, system := d.record.split()
+	middle, system := d.split()
 	var space [320]byte
 	added := s.appendDelivery(space[:0], d)
 	properties := len(system) + len(added)
@@ -57,7 +57,7 @@ func (s *store) appendFrame(b, topic []byte, d *delivery) []byte {
 
 // appendDelivery appends the system properties of a delivery.
 func (s *store) appendDelivery(b []byte, d *delivery) []byte {
-	b = appendDigest(b, d.record.body())
+	b = appendDigest(b, d.body())
 	b = appendTimestamp(b, fieldStoreTimestamp, timestamppb.New(time.UnixMilli(d.storedAt)))
 	b = appendText(b, fieldStoreHost, s.storeHost)
 	b = appendText(b, fieldReceiptHandle, d.handle.String())
