@@ -2,6 +2,8 @@ package broker_test
 
 import (
 	"context"
+	"errors"
+	"io"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -124,7 +126,8 @@ func (r *rig) talk(d time.Duration) (grpc.BidiStreamingClient[v2.TelemetryComman
 	ctx, cancel := context.WithTimeout(r.ctx, d)
 	stream, err := r.stub.Telemetry(ctx)
 	r.NoError(err)
-	r.NoError(stream.Send(&v2.TelemetryCommand{Command: &v2.TelemetryCommand_Settings{Settings: consumer("G")}}))
+	err = stream.Send(&v2.TelemetryCommand{Command: &v2.TelemetryCommand_Settings{Settings: consumer("G")}})
+	r.True(err == nil || errors.Is(err, io.EOF), "error of the send: %v", err) // EOF: Recv tells the end's cause
 	return stream, cancel
 }
 
