@@ -17,6 +17,7 @@ import (
 
 // certificate makes one that is signed by itself, and gives the files with it and its key.
 func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
@@ -31,6 +32,7 @@ func certificate(t *testing.T) (cert, key string) {
 }
 
 func writePEM(t *testing.T, name, kind string, content []byte) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
 	require.NoError(t, os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content}), 0o600))
 	return path

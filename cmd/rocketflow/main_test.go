@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -109,13 +110,33 @@ type process struct {
 	*testing.T
 	cmd      *exec.Cmd
 	endpoint string
-	errOut   *bytes.Buffer
+	errOut   *output
+}
+
+// An output is what a process has written, for those who read it while it
+// goes on writing.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func startProcess(t *testing.T, args ...string) *process {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	p := &process{T: t, cmd: exec.Command(self, append([]string{"broker"}, args...)...), errOut: new(bytes.Buffer)}
+	p := &process{T: t, cmd: exec.Command(self, append([]string{"broker"}, args...)...), errOut: new(output)}
 	p.cmd.Env = append(os.Environ(), asCommand+"=1")
 	p.cmd.Stderr = p.errOut
 	out, err := p.cmd.StdoutPipe()
@@ -149,6 +170,8 @@ func TestBroker_ServesOtherProcessesUntilItIsInterrupted(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got, 1)
 
+	require.Eventually(t, func() bool { return strings.Contains(p.errOut.String(), "http://") },
+		time.Minute, 10*time.Millisecond, "the address of the status page")
 	page := "http://" + between(p.errOut.String(), "http://", "/")
 	var s status
 	require.NoError(t, json.Unmarshal([]byte(fetch(t, page+"/status.json")), &s))
@@ -171,7 +194,6 @@ func TestBroker_ServesOtherProcessesUntilItIsInterrupted(t *testing.T) {
 func TestBroker_TakesTLSOnlyWithACertificate(t *testing.T) {
 	cert, key := certificate(t)
 	p := startProcess(t, "-port", "0", "-status", "", "-tls-cert", cert, "-tls-key", key)
-	require.NotContains(t, p.errOut.String(), "http://")
 	send := func(options ...client.Option) error {
 		c, err := client.New(p.endpoint, options...)
 		require.NoError(t, err)
@@ -186,6 +208,7 @@ func TestBroker_TakesTLSOnlyWithACertificate(t *testing.T) {
 	require.NoError(t, send(client.WithTLSConfig(&tls.Config{InsecureSkipVerify: true})))
 	require.ErrorIs(t, send(client.WithPlaintext()), client.ErrUnavailable)
 	p.interrupt()
+	require.NotContains(t, p.errOut.String(), "http://")
 }
 
 func TestBroker_ServesItsUsersAlone(t *testing.T) {
@@ -249,6 +272,7 @@ func between(text, before, after string) string {
 }
 
 func fetch(t *testing.T, url string) string {
+	t.Helper()
 	answer, err := http.Get(url)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, answer.Body.Close()) }()
