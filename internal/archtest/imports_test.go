@@ -33,6 +33,7 @@ func rules() map[string][]string {
 		"sinks/...":            {"flow/stage", "client"},
 		"client/...":           client,
 		"broker/...":           {"broker/..."},
+		"cmd/rocketflow":       {"broker"},
 	}
 }
 
