@@ -29,12 +29,20 @@ func (u Unsettled) String() string {
 
 // Unsettled lists what was received and never settled, by group, topic and message id. Dead letters
 // are settled.
-func (b *Broker) Unsettled() []Unsettled {
+func (b *Broker) Unsettled() []Unsettled { return unsettled(b) }
+
+// Unsettled lists what was received from any broker of the cluster and never settled, as
+// [Broker.Unsettled] does. Those that are stopped count too.
+func (c *Cluster) Unsettled() []Unsettled { return unsettled(c.brokers()...) }
+
+func unsettled(brokers ...*Broker) []Unsettled {
 	var all []Unsettled
-	for _, g := range b.Groups() {
-		subs, _ := b.store.readBy(g.Name) // of no group that is not there
-		for _, s := range subs {
-			all = append(all, s.unsettled(nowMillis())...)
+	for _, b := range brokers {
+		for _, g := range b.Groups() {
+			subs, _ := b.store.readBy(g.Name) // of no group that is not there
+			for _, s := range subs {
+				all = append(all, s.unsettled(nowMillis())...)
+			}
 		}
 	}
 	slices.SortFunc(all, func(a, b Unsettled) int {

@@ -7,6 +7,7 @@
 //
 // If the test fails, its log shows what the broker was asked and what it answered. In any case it
 // shows the messages that were received and never settled; with [NewStrict] they fail the test.
+// [NewCluster] starts several brokers.
 //
 // In a bubble of testing/synctest, New is called with the bubble's t; what uses the broker there
 // must be closed by the bubble's end too.
@@ -70,8 +71,22 @@ func NewStrict(tb testing.TB, opts ...Option) *broker.Broker {
 	return start(tb, opts, tb.Error)
 }
 
-// Inject lets a fault happen until the test ends. The test fails if it cannot be injected.
-func Inject(tb testing.TB, b *broker.Broker, f broker.Fault) *broker.Injected {
+// NewCluster starts a cluster that is closed when the test ends, as [New] does a broker: opts says what
+// brokers and proxies there are, and the options what each is like.
+func NewCluster(tb testing.TB, opts broker.ClusterOptions, each ...Option) *broker.Cluster {
+	tb.Helper()
+	opts.Options = options(opts.Options, each)
+	c, err := broker.StartCluster(opts)
+	require.NoError(tb, err)
+	endWith(tb, c, tb.Log)
+	return c
+}
+
+// Inject lets a fault happen, in a broker or a cluster, until the test ends. The test fails if it
+// cannot be injected.
+func Inject(tb testing.TB, b interface {
+	Inject(f broker.Fault) (*broker.Injected, error)
+}, f broker.Fault) *broker.Injected {
 	tb.Helper()
 	injected, err := b.Inject(f)
 	require.NoError(tb, err)
@@ -81,24 +96,41 @@ func Inject(tb testing.TB, b *broker.Broker, f broker.Fault) *broker.Injected {
 // start starts a broker whose unsettled messages are reported by a function.
 func start(tb testing.TB, opts []Option, report func(...any)) *broker.Broker {
 	tb.Helper()
-	options := broker.Options{InMemory: true, AutoCreate: true}
-	for _, change := range opts {
-		change(&options)
-	}
-	b, err := broker.Start(options)
+	b, err := broker.Start(options(broker.Options{}, opts))
 	require.NoError(tb, err)
+	endWith(tb, b, report)
+	return b
+}
+
+func options(o broker.Options, changes []Option) broker.Options {
+	o.InMemory, o.AutoCreate = true, true
+	for _, change := range changes {
+		change(&o)
+	}
+	return o
+}
+
+// A server is a broker or a cluster.
+type server interface {
+	Unsettled() []broker.Unsettled
+	Calls(matches ...broker.Match) []broker.Call
+	Close() error
+}
+
+// endWith closes a server when the test ends, and tells what there is to tell of it.
+func endWith(tb testing.TB, s server, report func(...any)) {
+	tb.Helper()
 	tb.Cleanup(func() {
 		tb.Helper()
-		if all := b.Unsettled(); len(all) > 0 {
+		if all := s.Unsettled(); len(all) > 0 {
 			report(fmt.Sprintf("brokertest: %d messages were received and never settled:\n%s",
 				len(all), lines(all[:min(len(all), maxUnsettled)], len(all))))
 		}
-		if all := b.Calls(); tb.Failed() && len(all) > 0 {
+		if all := s.Calls(); tb.Failed() && len(all) > 0 {
 			tb.Logf("brokertest: the broker's latest calls:\n%s", lines(all[max(0, len(all)-maxCalls):], len(all)))
 		}
-		require.NoError(tb, b.Close())
+		require.NoError(tb, s.Close())
 	})
-	return b
 }
 
 // lines gives what is shown of so many, each on a line.

@@ -1,6 +1,7 @@
 package brokertest_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"slices"
@@ -67,8 +68,14 @@ func (r *recorder) end() string {
 	return strings.Join(r.said, "\n")
 }
 
+// A reachable is a broker or a cluster.
+type reachable interface {
+	Endpoint() string
+	Dialer() func(ctx context.Context, addr string) (net.Conn, error)
+}
+
 // use sends and receives a message, and settles it or not.
-func use(t *testing.T, b *broker.Broker, settle bool) {
+func use(t *testing.T, b reachable, settle bool) {
 	t.Helper()
 	c, err := client.New(b.Endpoint(), client.WithPlaintext(), client.WithDialer(b.Dialer()))
 	require.NoError(t, err)
@@ -79,9 +86,11 @@ func use(t *testing.T, b *broker.Broker, settle bool) {
 	require.NoError(t, err)
 	consumer, err := c.NewSimpleConsumer("billing", map[string]client.Filter{"orders": client.All()})
 	require.NoError(t, err)
-	got, err := consumer.Receive(t.Context(), 1, time.Minute)
-	require.NoError(t, err)
-	require.Len(t, got, 1)
+	var got []*client.Delivery
+	for len(got) == 0 { // each time from another broker
+		got, err = consumer.Receive(t.Context(), 1, time.Minute)
+		require.NoError(t, err)
+	}
 	if settle {
 		require.NoError(t, got[0].Ack(t.Context()))
 	}
@@ -117,6 +126,24 @@ func TestNew_TellsOfMessagesThatWereNeverSettled(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestNewCluster_EndsWithTheTestAndTellsWhatNewTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tb := &recorder{TB: t, failed: true}
+		c := brokertest.NewCluster(tb, broker.ClusterOptions{Brokers: []string{"a", "b"}, Proxies: 2},
+			brokertest.WithTopics(broker.Topic{Name: "orders", Queues: 1}))
+		hit := brokertest.Inject(t, c, broker.Fault{
+			On: broker.Match{RPC: "SendMessage"}, Times: 1, Do: broker.CutAfter(),
+		})
+		use(t, c, false)
+		require.Equal(t, 1, hit.Hits())
+		said := tb.end()
+		require.Contains(t, said, unsettled)
+		require.Contains(t, said, calls)
+		_, err := c.Dialer()(t.Context(), c.Endpoint())
+		require.Error(t, err, "it is closed")
+	})
 }
 
 func TestNew_ShowsTheLatestOfManyCalls(t *testing.T) {
