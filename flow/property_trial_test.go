@@ -16,6 +16,7 @@ type trial struct {
 	pipeline *flow.Pipeline
 	leased   bool
 	keyed    bool
+	probed   bool // each run has a probe
 }
 
 // maxRuns is how many runs a trial may take to finish its inputs: each that a policy stops gets at
@@ -23,7 +24,7 @@ type trial struct {
 const maxRuns = 400
 
 func newTrial(seed uint64) *trial {
-	t := &trial{dice: newDice(seed, newLedger())}
+	t := &trial{dice: newDice(seed, newLedger()), probed: seed%2 == 0}
 	t.keyed, t.leased, t.mild = t.chance(40), t.chance(25), t.chance(50)
 	t.holds, t.aged = !t.keyed, t.keyed || t.leased
 	c := t.chain(0)
@@ -150,9 +151,21 @@ func (t *trial) runOnce(ctx context.Context, cancelled bool) {
 			opts = append(opts, flow.WithCut(cut))
 		}
 	}
+	probe := &flow.Probe{}
+	if t.probed {
+		opts = append(opts, flow.WithProbe(probe))
+	}
 	t.ledger.begins(hard || t.leased || t.keyed)
 	err := t.pipeline.Run(ctx, opts...)
 	t.judge(err, hard, t.ledger.ended())
+	for _, h := range probe.SettledTwice() {
+		t.ledger.report("stage %s settled record %s twice", h.Stage, h.Info.ID)
+	}
+	for _, h := range probe.Held() {
+		if !hard {
+			t.ledger.report("stage %s ends with record %s", h.Stage, h.Info.ID)
+		}
+	}
 	for _, st := range t.pipeline.Snapshot().Stages {
 		if st.Waiting != 0 {
 			t.ledger.report("stage %s ends with %d records waiting", st.Name, st.Waiting)

@@ -69,6 +69,7 @@ func (m parMapping[I, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.
 	p := &parMapper[I, O]{
 		parMapping: m, rt: rt, next: next,
 		slots: make(chan struct{}, window), jobs: make(chan *parJob[I, O], window),
+		disturb: stage.Disturbance(rt),
 	}
 	for range m.n {
 		rt.Go(p.work)
@@ -88,6 +89,8 @@ type parMapper[I, O any] struct {
 	next  stage.Emitter[O]
 	slots chan struct{}
 	jobs  chan *parJob[I, O]
+
+	disturb func(context.Context, any, stage.Info) error // nil but in tests
 
 	mu    sync.Mutex
 	queue []*parJob[I, O] // in order of arrival; only if ordered
@@ -152,18 +155,23 @@ func (p *parMapper[I, O]) run(ctx context.Context, j *parJob[I, O]) {
 	if ctx.Err() != nil {
 		j.err = stage.ErrHandedBack
 	} else {
-		j.out, j.err = p.call(ctx, j.record.Value)
+		j.out, j.err = p.call(ctx, j.record)
 	}
 	p.publish(j)
 }
 
-func (p *parMapper[I, O]) call(ctx context.Context, value I) (out O, err error) {
+func (p *parMapper[I, O]) call(ctx context.Context, r stage.Record[I]) (out O, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &stage.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	return p.f(ctx, value)
+	if p.disturb != nil {
+		if err := p.disturb(ctx, r.Value, r.Info()); err != nil {
+			return out, err
+		}
+	}
+	return p.f(ctx, r.Value)
 }
 
 // publish emits what is due now that a job is done: the job itself or, in order, those at the

@@ -113,6 +113,22 @@ type Runtime interface {
 	Count(name string, n int64)
 }
 
+// Disturber is what the Runtime of a test may implement besides: see [Disturbance].
+type Disturber interface {
+	Disturbance() func(ctx context.Context, value any, info Info) error
+}
+
+// Disturbance gives what an asynchronous operator calls with each record right before it works on it,
+// on the goroutine that does: an error of it is that of the work. So tests let a stage fail or take
+// its time. It is nil outside of tests. The engine sees to it for an operator that does not ask, but
+// before Process, where what takes its time holds up the stages above.
+func Disturbance(rt Runtime) func(ctx context.Context, value any, info Info) error {
+	if d, ok := rt.(Disturber); ok {
+		return d.Disturbance()
+	}
+	return nil
+}
+
 // Completer is what the Runtime of a stage that takes records of type I implements besides.
 type Completer[I any] interface {
 	Complete(ctx context.Context, r Record[I], err error)

@@ -27,6 +27,15 @@ func Join[B any](value B, members []Duty) Record[B] {
 	return Record[B]{Value: value, Duty: duty}
 }
 
+// Members gives the duties that a joint record gathers (see [Join]), also when it is settled; nil for
+// any other.
+func (d Duty) Members() []Duty {
+	if j, ok := d.Owner().(*joint); ok {
+		return j.members
+	}
+	return nil
+}
+
 // joint is the owner of a slab of one: the duty of several records together.
 type joint struct {
 	slab    Slab

@@ -145,6 +145,10 @@ type SlabOwner interface {
 	Origin(i int) any
 }
 
+// Auditor is implemented by owners that want to know of duties that are settled although none is left
+// to settle, which changes nothing (rule 1). That is noticed where a slab has one record.
+type Auditor interface{ SettledAgain() }
+
 // SlabOptions is what the duties of a slab have in common.
 type SlabOptions struct {
 	// Expires is the end of their lease; zero if there is none.
@@ -278,6 +282,7 @@ func (s *Slab) drop(ref uint64) bool {
 		sl, raw, state, ok := s.at(ref)
 		switch {
 		case !ok:
+			s.audit()
 			return false
 		case state&countMask == 1 && raw != state:
 			return s.end(int(uint32(ref))) // the one duty of an untouched record
@@ -317,6 +322,15 @@ func (s *Slab) endWord(word int, mask uint64) {
 	}
 	if old := s.done[word].Or(mask); old&mask != mask {
 		s.settled(bits.OnesCount64(mask &^ old))
+	} else {
+		s.audit()
+	}
+}
+
+// audit tells an owner who wants to know that a duty was settled again.
+func (s *Slab) audit() {
+	if a, ok := s.owner.(Auditor); ok {
+		a.SettledAgain()
 	}
 }
 

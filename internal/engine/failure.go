@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -188,9 +189,15 @@ type DroppedError struct {
 	// Source is the name of the source's stage; Count is how many of its records were dropped.
 	Source string
 	Count  int
+	// Stages are the names of those that dropped them; nil unless the run had a probe.
+	Stages []string
 }
 
-// Error names the source and the count.
+// Error names the source, the count and, if they are known, the stages.
 func (e *DroppedError) Error() string {
-	return fmt.Sprintf("flow: %d records of source %q were dropped by an operator, and handed back: each record that Process takes must be emitted, joined or settled", e.Count, e.Source)
+	by := "an operator"
+	if len(e.Stages) > 0 {
+		by = fmt.Sprintf("stage %q", strings.Join(e.Stages, `", "`))
+	}
+	return fmt.Sprintf("flow: %d records of source %q were dropped by %s, and handed back: each record that Process takes must be emitted, joined or settled", e.Count, e.Source, by)
 }

@@ -28,12 +28,16 @@ var (
 func (o *operator[I, O]) base() *Stage { return o.Stage }
 
 func (o *operator[I, O]) start(context.Context) error {
+	rt := &runtime[I]{g: o.guard, down: o.out.seg.root(), disturb: o.run.cfg.Probe.disturbance(o.Name)}
 	err := o.safely(func() (err error) {
-		o.proc, err = o.op.Start(&runtime[I]{g: o.guard, down: o.out.seg.root()}, o.out.next)
+		o.proc, err = o.op.Start(rt, o.out.next)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("flow: start stage %q: %w", o.Name, err)
+	}
+	if rt.disturb != nil && !rt.disturbs {
+		o.proc = disturbedProcessor[I]{o.proc, rt.disturb}
 	}
 	if o.Desc.Async {
 		o.detour.Store(true)

@@ -13,9 +13,8 @@ type trial struct {
 // that came of one source record share its duty; when one of them returns, the passage tells the
 // engine which it was, so that each has tries of its own.
 type passage struct {
-	slab  stage.Slab
+	standIn
 	stage *Stage
-	duty  stage.Duty // what it stands in for
 	trial trial
 }
 
@@ -30,10 +29,8 @@ func (s *Stage) begin(d stage.Duty, t trial) stage.Duty {
 	if t == (trial{}) {
 		return d
 	}
-	p := &passage{stage: s, duty: d, trial: t}
-	p.slab.Open(1, p, stage.SlabOptions{Expires: d.Expires(), First: d.Sequence()})
-	defer p.slab.Release()
-	return p.slab.Duty(0)
+	p := &passage{stage: s, trial: t}
+	return p.open(p, d)
 }
 
 // returned gives what begin was given, for a duty that comes back from the operator.
@@ -45,26 +42,40 @@ func (s *Stage) returned(d stage.Duty) (stage.Duty, trial) {
 	return d, trial{}
 }
 
+// standIn is a duty that stands in for another, and passes its outcome on.
+type standIn struct {
+	slab stage.Slab
+	duty stage.Duty // what it stands in for
+}
+
+// open gives the duty that stands in for d. The owner is who the stand-in is part of.
+func (s *standIn) open(owner stage.SlabOwner, d stage.Duty) stage.Duty {
+	s.duty = d
+	s.slab.Open(1, owner, stage.SlabOptions{Expires: d.Expires(), First: d.Sequence()})
+	defer s.slab.Release()
+	return s.slab.Duty(0)
+}
+
 // Settled passes the outcome on.
-func (p *passage) Settled(s *stage.Slab, all bool) {
+func (s *standIn) Settled(slab *stage.Slab, all bool) {
 	if !all {
 		return
 	}
-	if err, _ := s.Outcome(0); err != nil {
-		p.duty.Fail(err)
+	if err, _ := slab.Outcome(0); err != nil {
+		s.duty.Fail(err)
 	} else {
-		p.duty.Done()
+		s.duty.Done()
 	}
 }
 
 // Info gives what is known of the record.
-func (p *passage) Info(int) stage.Info { return p.duty.Info() }
+func (s *standIn) Info(int) stage.Info { return s.duty.Info() }
 
 // Origin gives what was read.
-func (p *passage) Origin(int) any { return p.duty.Origin() }
+func (s *standIn) Origin(int) any { return s.duty.Origin() }
 
-func (p *passage) ledgerAndRead() (*ledger, uint64) {
-	if owner, ok := p.duty.Owner().(keyedOwner); ok {
+func (s *standIn) ledgerAndRead() (*ledger, uint64) {
+	if owner, ok := s.duty.Owner().(keyedOwner); ok {
 		return owner.ledgerAndRead()
 	}
 	return nil, 0

@@ -16,6 +16,8 @@ type Config struct {
 	Logger *slog.Logger
 	// DrainTimeout bounds the drain after the context of Run has ended.
 	DrainTimeout time.Duration
+	// Probe follows the records, and disturbs stages; nil but in tests. It is for one run.
+	Probe *Probe
 }
 
 // Plan is the stages of one run, added from the sinks upwards.
@@ -95,8 +97,7 @@ func (p *Plan) add(part part) {
 		if n := len(p.run.buriers); n > 0 {
 			name = fmt.Sprintf("dead letters %d", n+1)
 		}
-		out := AddSink(p, StageSpec{Name: name}, dl.Sink, SinkOptions{})
-		p.run.buriers[dl] = out.next.(*sink[stage.Failure])
+		p.run.buriers[dl] = addSink(p, StageSpec{Name: name}, dl.Sink, SinkOptions{})
 	}
 	st.seg.stages = append(st.seg.stages, st)
 	p.run.parts = append(p.run.parts, part)
@@ -104,6 +105,11 @@ func (p *Plan) add(part part) {
 
 // AddSink adds a sink.
 func AddSink[T any](p *Plan, spec StageSpec, s stage.Sink[T], opts SinkOptions) Outlet[T] {
+	k := addSink(p, spec, s, opts)
+	return Outlet[T]{next: traced(p, k.Stage, k), seg: k.seg, stages: []*Stage{k.Stage}}
+}
+
+func addSink[T any](p *Plan, spec StageSpec, s stage.Sink[T], opts SinkOptions) *sink[T] {
 	seg := p.newSegment()
 	k := &sink[T]{Stage: p.newStage(spec, KindSink, seg), sink: s, opts: opts}
 	if d, ok := s.(stage.SinkDescriber); ok {
@@ -112,7 +118,7 @@ func AddSink[T any](p *Plan, spec StageSpec, s stage.Sink[T], opts SinkOptions) 
 	k.holds, k.holdsFor, k.holdsMost = opts.Count > 1, opts.Age, opts.Count
 	p.add(k)
 	seg.flushes = append(seg.flushes, k.flush)
-	return Outlet[T]{next: k, seg: seg, stages: []*Stage{k.Stage}}
+	return k
 }
 
 // AddOperator adds an operator that emits to out, and gives where it is fed.
@@ -127,7 +133,7 @@ func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out
 	g.holds, g.holdsFor, g.holdsMost = desc.Holds, desc.HoldsFor, desc.HoldsMost
 	o := &operator[I, O]{guard: g, op: op, out: out}
 	p.add(o)
-	return Outlet[I]{next: o, seg: seg, stages: []*Stage{g.Stage}}
+	return Outlet[I]{next: traced(p, g.Stage, o), seg: seg, stages: []*Stage{g.Stage}}
 }
 
 // AddBroadcast adds a fan-out to several branches, which become one segment.

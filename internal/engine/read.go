@@ -38,6 +38,8 @@ func (r *read[T]) Origin(i int) any { return r.batch.Values[i] }
 
 func (r *read[T]) ledgerAndRead() (*ledger, uint64) { return r.src.ledger, r.number }
 
+func (r *read[T]) sourceStage() *Stage { return r.src.Stage }
+
 func (r *read[T]) progress() *delivery { return &r.delivery }
 
 func (r *read[T]) readNumber() uint64 { return r.number }

@@ -226,13 +226,15 @@ func (r *Run) reclaim() {
 	if r.hard.Load() {
 		return
 	}
+	stages := r.cfg.Probe.blame()
 	for _, s := range r.sources {
 		n := s.settlement().abandon(stage.ErrHandedBack)
 		if n == 0 {
 			continue
 		}
 		r.mu.Lock()
-		r.dropped = append(r.dropped, &DroppedError{Source: s.base().Name, Count: n})
+		name := s.base().Name
+		r.dropped = append(r.dropped, &DroppedError{Source: name, Count: n, Stages: stages[name]})
 		r.mu.Unlock()
 		r.endReads()
 	}

@@ -12,11 +12,15 @@ import (
 type runtime[I any] struct {
 	g    *guard[I]
 	down *Segment // where the operator emits: its own segment, or the one below if asynchronous
+
+	disturb  Disturbance // nil but in tests
+	disturbs bool        // the operator calls it by itself
 }
 
 var (
 	_ stage.Runtime        = (*runtime[int])(nil)
 	_ stage.Completer[int] = (*runtime[int])(nil)
+	_ stage.Disturber      = (*runtime[int])(nil)
 )
 
 func (r *runtime[I]) Logger() *slog.Logger { return r.g.log }
@@ -44,6 +48,12 @@ func (r *runtime[I]) After(d time.Duration, f func(ctx context.Context)) func() 
 		return func() bool { return true } // what is held is about to be drained
 	}
 	return r.g.run.after(d, func() { r.down.do(f) })
+}
+
+// Disturbance gives what the operator is to call.
+func (r *runtime[I]) Disturbance() func(ctx context.Context, value any, info stage.Info) error {
+	r.disturbs = true
+	return r.disturb
 }
 
 // Complete takes the return of an asynchronous operator from a record.

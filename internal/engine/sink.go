@@ -61,6 +61,9 @@ func (s *sink[T]) start(ctx context.Context) error {
 	}
 	concurrency := max(s.traits.Concurrency, 1)
 	s.ordered = s.traits.OrderedKeys && concurrency == 1
+	if disturb := s.run.cfg.Probe.disturbance(s.Name); disturb != nil {
+		s.writer = disturbedWriter[T]{s.writer, disturb, s.ordered}
+	}
 	merge := s.traits.MaxBatch
 	if merge < 1 {
 		merge = stage.DefaultMaxBatch

@@ -44,6 +44,9 @@ func (s *source[T]) start(ctx context.Context) error {
 	if d, ok := s.reader.(stage.SourceDescriber); ok {
 		s.traits = d.SourceTraits()
 	}
+	if disturb := s.run.cfg.Probe.disturbance(s.Name); disturb != nil {
+		s.reader = disturbedReader[T]{s.reader, disturb}
+	}
 	if s.traits.Keyed {
 		s.ledger = &ledger{}
 	}

@@ -1,0 +1,104 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// Probe follows the records of one run from stage to stage, and lets stages fail. It is for test
+// kits: a run without one has nothing in it that a probe needs.
+type Probe struct {
+	// Disturb is asked for each stage by its name, and gives what is done to it; nil if nothing is.
+	Disturb func(stage string) Disturbance
+
+	mu    sync.Mutex
+	steps map[*step]struct{} // those not settled
+	taken int                // steps so far
+	twice []Held
+}
+
+// Disturbance is called before each try of a record at a stage: by an operator, by a sink for each
+// value of a write, and by a source, without a value, for each read. What it returns is the failure
+// of the try. It may panic, and it may take its time.
+type Disturbance func(ctx context.Context, value any, info stage.Info) error
+
+// Held is a record that a stage has and has not settled.
+type Held struct {
+	Stage  string
+	Source string     // the name of the source's stage
+	Info   stage.Info // what the source knows of the record
+
+	root stage.Duty // as its source gave it out
+}
+
+// Held gives the records that are not settled, each with the stage that has it: where several pieces
+// of a record are in several stages, with each of them. It may be called at any time.
+func (p *Probe) Held() []Held {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	left := make(map[*step]bool) // what came of the record has gone on to another stage
+	for s := range p.steps {
+		for _, up := range above(s.duty) {
+			left[up] = true
+		}
+	}
+	var last []*step
+	for s := range p.steps {
+		if !left[s] {
+			last = append(last, s)
+		}
+	}
+	slices.SortFunc(last, func(a, b *step) int { return cmp.Compare(a.number, b.number) })
+	var all []Held
+	for _, s := range last {
+		all = append(all, s.held()...)
+	}
+	return all
+}
+
+// SettledTwice gives the records that a stage has settled more than once, against rule 1: another
+// piece of the same record may have been settled by it.
+func (p *Probe) SettledTwice() []Held {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.twice)
+}
+
+// disturbance gives what is done to a stage; nil without a probe.
+func (p *Probe) disturbance(stage string) Disturbance {
+	if p == nil || p.Disturb == nil {
+		return nil
+	}
+	return p.Disturb(stage)
+}
+
+// blame marks what is held, when nothing is in flight, as lost by who has it.
+func (p *Probe) blame() map[string][]string {
+	if p == nil {
+		return nil
+	}
+	stages := make(map[string][]string) // by source
+	for _, h := range p.Held() {
+		h.root.Retain(1) // Fail gives one duty up, and the record is not to be settled by it
+		h.root.Fail(&LostError{Stage: h.Stage})
+		if !slices.Contains(stages[h.Source], h.Stage) {
+			stages[h.Source] = append(stages[h.Source], h.Stage)
+		}
+	}
+	return stages
+}
+
+// LostError is the outcome of a record that a stage has neither emitted nor settled, as a probe sees
+// it. Its source takes it for [stage.ErrHandedBack].
+type LostError struct{ Stage string }
+
+// Error names the stage.
+func (e *LostError) Error() string { return fmt.Sprintf("flow: lost in stage %q", e.Stage) }
+
+// Unwrap gives [stage.ErrHandedBack].
+func (e *LostError) Unwrap() error { return stage.ErrHandedBack }
