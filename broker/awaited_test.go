@@ -16,14 +16,14 @@ func TestTopic_AsksOnlyGroupsInWhichSomebodyWaits(t *testing.T) {
 	second, _ := s.receive(newPull(1), 2000)
 	require.Equal(t, []*subscription{s}, asked())
 
-	s.topic.publish(0, sameMessage(1)[0])
+	s.topic.publish(nil, 0, sameMessage(1)[0])
 	<-first.served
 	require.Equal(t, []*subscription{s}, asked(), "for the second")
 
 	s.leave(second)
 	require.Empty(t, asked())
 
-	s.topic.publish(0, sameMessage(1)[0])
+	s.topic.publish(nil, 0, sameMessage(1)[0])
 	w, ok := s.receive(newPull(1), 3000)
 	require.True(t, ok)
 	require.Nil(t, w)
@@ -36,7 +36,7 @@ func TestTopic_ForgetsNobodyWhoBeginsToWait(t *testing.T) {
 	batch := sameMessage(1)
 	for range 2000 {
 		var wg sync.WaitGroup
-		wg.Go(func() { s.topic.publish(0, batch[0]) })
+		wg.Go(func() { s.topic.publish(nil, 0, batch[0]) })
 		p := newPull(1)
 		if w, _ := s.receive(p, 0); w != nil {
 			<-w.served

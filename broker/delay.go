@@ -16,8 +16,9 @@ const (
 // delays is the messages to be delivered later, by the second of the wheel in which they are.
 type delays struct {
 	scheduler *scheduler
+	diary     *diary // where is written down what waits; nil if nowhere
 
-	mu    sync.Mutex // guards what follows and the slots; a leaf but for the scheduler's
+	mu    sync.Mutex // guards what follows and the slots; a leaf but for the scheduler's and the diary's
 	slots map[int64]*slot
 	added int64 // all that were ever added: the offset that the next is said to have
 }
@@ -27,7 +28,13 @@ type slot struct {
 	deadline // in the scheduler
 	delays   *delays
 	second   int64
-	waiting  []undelivered
+	waiting  []waiting
+}
+
+// A waiting message is one that is to be delivered later.
+type waiting struct {
+	undelivered
+	number int64 // of all that were ever added, from 0
 }
 
 // An undelivered message is one on its way to a queue.
@@ -37,13 +44,14 @@ type undelivered struct {
 	record record
 }
 
-// deliver stores a message where it can be received, now or at its time.
-func (s *store) deliver(u undelivered) {
+// deliver stores a message where it can be received, now or at its time, as one with what has led to
+// it: neither is found without the other.
+func (s *store) deliver(cause events, u undelivered) {
 	if u.record.isLater(nowMillis()) {
-		s.delays.add(u)
+		s.delays.add(cause, u)
 		return
 	}
-	u.topic.publish(u.queue, u.record)
+	u.topic.publish(cause, u.queue, u.record)
 }
 
 func newDelays(sch *scheduler) *delays {
@@ -64,12 +72,24 @@ func (r record) isLater(now int64) bool {
 // secondOf gives the second of the wheel for a time: the last whole one before it.
 func secondOf(at int64) int64 { return (at - 1) / wheelSecond * wheelSecond }
 
-// add keeps a message until its time, and gives the offset that its sender is told.
-func (d *delays) add(u undelivered) int64 {
-	at, _ := u.record.deliveryTime()
-	second := secondOf(at)
+// add keeps a message until its time, as one with what has led to it, and gives the offset that its
+// sender is told.
+func (d *delays) add(cause events, u undelivered) int64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	w := waiting{u, d.added}
+	d.added++
+	if d.diary != nil {
+		d.diary.write(w.tell(cause))
+	}
+	d.putLocked(w)
+	return w.number
+}
+
+// putLocked puts a message into its slot.
+func (d *delays) putLocked(w waiting) {
+	at, _ := w.record.deliveryTime()
+	second := secondOf(at)
 	s, ok := d.slots[second]
 	if !ok {
 		s = &slot{delays: d, second: second}
@@ -77,9 +97,7 @@ func (d *delays) add(u undelivered) int64 {
 		d.slots[second] = s
 		d.scheduler.set(&s.deadline, second+wheelSecond+wheelLag)
 	}
-	s.waiting = append(s.waiting, u)
-	d.added++
-	return d.added - 1
+	s.waiting = append(s.waiting, w)
 }
 
 // expire stores the messages of a slot where they can be received.
@@ -88,7 +106,7 @@ func (s *slot) expire(int64) {
 	delete(s.delays.slots, s.second)
 	due := s.waiting
 	s.delays.mu.Unlock()
-	for _, u := range due {
-		u.topic.publish(u.queue, u.record)
+	for _, w := range due {
+		w.topic.publish(w.over(nil), w.queue, w.record)
 	}
 }

@@ -160,8 +160,8 @@ func (d *diary) begin(s *store) (*journal.Snapshot, picture, error) {
 	d.hold.Lock()
 	defer d.hold.Unlock()
 	at, p, err := d.cut(s)
-	for _, sub := range p.subs {
-		p.told = append(p.told, sub.whole())
+	if err == nil {
+		p.lookAtRest(s)
 	}
 	return at, p, err
 }

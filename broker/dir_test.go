@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -68,6 +69,37 @@ func (h *home) untilKilled(do func(r *rig)) {
 	after := h.disk.Kill()
 	require.ErrorIs(h.t, end(), crashfs.ErrCrashed)
 	h.disk = after
+}
+
+// afterEachTear runs something with a broker that is killed, and then looks at what another finds there if
+// of what was written the disk has but a part, from the beginning: for each such part, the shortest first.
+func (h *home) afterEachTear(do, look func(r *rig)) {
+	h.t.Helper()
+	h.during(func(*rig) {})
+	before := len(h.log())
+	h.untilKilled(do)
+	log := h.log()
+	for end := before; end <= len(log); end += 8 { // which no record is shorter than
+		h.disk = crashfs.New()
+		file, err := h.disk.Create(logFile)
+		require.NoError(h.t, err)
+		_, err = file.Write(log[:end])
+		require.NoError(h.t, err)
+		h.during(look)
+	}
+}
+
+// logFile is where a broker writes that has taken no snapshot.
+const logFile = "dir/00000000000000000001.log"
+
+// log gives what was written there.
+func (h *home) log() []byte {
+	in, _, err := h.disk.Open(logFile)
+	require.NoError(h.t, err)
+	log, err := io.ReadAll(in)
+	require.NoError(h.t, err)
+	require.NoError(h.t, in.Close())
+	return log
 }
 
 // ends is the ways in which a broker can end, by name.

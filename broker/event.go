@@ -26,6 +26,10 @@ const (
 	eventLease        eventKind = 15 // a delivery is in flight: subscription, lane, offset, time of the receive, deadline, flags, what these announce
 	eventSettled      eventKind = 16 // it is no more: subscription, lane, offset
 	eventOrdered      eventKind = 17 // all of an ordered lane: see orderedLane.tell
+
+	eventWaiting eventKind = 20 // a message waits for its time: number, topic, queue, record
+	eventWaited  eventKind = 21 // it waits no more, as it is stored behind this, or recalled: number
+	eventAdded   eventKind = 22 // how many have ever waited, in a snapshot: number
 )
 
 // events is what happened, one after the other, as the journal has it: of each the kind and its

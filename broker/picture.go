@@ -10,7 +10,9 @@ type picture struct {
 	topics []pictured
 	groups []Group
 	subs   []*subscription
-	told   []events // of subs, each as a whole
+	told   []events // of subs, each as a whole, and of what is in neither
+
+	waiting []waiting
 }
 
 // A pictured topic has logs of its own, which share the entries with the store's.
@@ -48,6 +50,16 @@ func (l *queueLog) picture() *queueLog {
 	return &queueLog{segments: slices.Clone(l.segments), first: l.first, next: l.next}
 }
 
+// lookAtRest adds what a store has outside of its topics and groups. Nothing happens meanwhile.
+func (p *picture) lookAtRest(s *store) {
+	for _, sub := range p.subs {
+		p.told = append(p.told, sub.whole())
+	}
+	var added int64
+	p.waiting, added = s.delays.picture()
+	p.told = append(p.told, events(nil).begin(eventAdded).number(added))
+}
+
 // events gives what would have made the store like the picture, some at a time.
 func (p picture) events() iter.Seq[events] {
 	return func(yield func(events) bool) {
@@ -63,6 +75,11 @@ func (p picture) events() iter.Seq[events] {
 		}
 		for _, e := range p.told {
 			if !yield(e) {
+				return
+			}
+		}
+		for _, w := range p.waiting {
+			if !yield(w.tell(nil)) {
 				return
 			}
 		}

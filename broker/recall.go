@@ -99,7 +99,15 @@ func (d *delays) remove(h recallHandle) {
 	if !ok {
 		return
 	}
-	s.waiting = slices.DeleteFunc(s.waiting, func(u undelivered) bool {
-		return u.topic.Name == h.topic && u.record.id() == h.messageID
+	var recalled events
+	s.waiting = slices.DeleteFunc(s.waiting, func(w waiting) bool {
+		named := w.topic.Name == h.topic && w.record.id() == h.messageID
+		if named {
+			recalled = w.over(recalled)
+		}
+		return named
 	})
+	if len(recalled) > 0 {
+		d.diary.write(recalled)
+	}
 }

@@ -33,9 +33,10 @@ func (w where) entriesEvent(before events, first int64, entries []entry) events 
 // A recovery makes a store what its diary says that it was. The diary must be true in every detail:
 // what does not fit ends the recovery.
 type recovery struct {
-	store  *store
-	topics map[int64]*topic
-	subs   map[int64]*subscription
+	store   *store
+	topics  map[int64]*topic
+	subs    map[int64]*subscription
+	waiting map[int64]waiting // by number
 }
 
 // recover makes the store what its diary says, if it is to have one, and lets it go on writing there.
@@ -43,7 +44,10 @@ func (s *store) recover(opts Options, logger *slog.Logger) error {
 	if opts.Dir == "" {
 		return nil
 	}
-	r := &recovery{s, make(map[int64]*topic), make(map[int64]*subscription)}
+	r := &recovery{
+		store: s, topics: make(map[int64]*topic), subs: make(map[int64]*subscription),
+		waiting: make(map[int64]waiting),
+	}
 	d, err := openDiary(opts, logger, r.replay)
 	if err != nil {
 		return err
@@ -54,7 +58,8 @@ func (s *store) recover(opts Options, logger *slog.Logger) error {
 	for _, sub := range r.subs {
 		sub.resume()
 	}
-	s.diary, s.scheduler.diary = d, d
+	s.delays.resume(r.waiting)
+	s.diary, s.scheduler.diary, s.delays.diary = d, d, d
 	return nil
 }
 
@@ -96,6 +101,8 @@ func (r *recovery) event(kind eventKind, in *eventReader) error {
 		return r.queue(kind, t, queue, in)
 	case eventSubscription, eventRetries, eventForwarded, eventCounts, eventNext, eventLease, eventSettled, eventOrdered:
 		return r.subscription(kind, in)
+	case eventWaiting, eventWaited, eventAdded:
+		return r.delay(kind, in.number(), in)
 	}
 	return fmt.Errorf("an event of unknown kind %d: a later version may know it", kind)
 }

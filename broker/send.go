@@ -142,7 +142,7 @@ func (s *store) keep(t *topic, messages []*v2.Message, p placement) []*v2.SendRe
 	case typeOf(m) == v2.MessageType_TRANSACTION:
 		return []*v2.SendResultEntry{sent(m, s.transactions.begin(u, p.through))}
 	case u.record.isLater(nowMillis()):
-		entry := sent(m, s.delays.add(u))
+		entry := sent(m, s.delays.add(nil, u))
 		entry.RecallHandle = recallHandleOf(s.name, m)
 		return []*v2.SendResultEntry{entry}
 	}

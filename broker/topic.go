@@ -188,8 +188,11 @@ func (t *topic) appendAfter(cause events, queue int, attempt int32, records ...r
 	return t.logs[queue].appendAfter(cause, entries)
 }
 
-// publish stores a message in a queue and tells who waits. The caller holds no lock.
-func (t *topic) publish(queue int, r record) { t.arrived(queue, t.append(queue, 0, r)) }
+// publish stores a message in a queue, as one with what has led to it, and tells who waits. The caller
+// holds no lock.
+func (t *topic) publish(cause events, queue int, r record) {
+	t.arrived(queue, t.appendAfter(cause, queue, 0, r))
+}
 
 // arrived tells every group that waits for this topic of the messages from offset first on, and
 // drops what is too old and has been read by all. The caller holds no lock.

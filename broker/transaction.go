@@ -112,7 +112,7 @@ func (t *transactions) remove(h *half) {
 func (t *transactions) end(id halfID, through *sessions, resolution v2.TransactionResolution, byCheck bool) bool {
 	h, ok := t.resolve(id, through, resolution, byCheck)
 	if h != nil && resolution == v2.TransactionResolution_COMMIT {
-		t.store.deliver(h.undelivered)
+		t.store.deliver(nil, h.undelivered)
 	}
 	return ok
 }

@@ -28,7 +28,7 @@ func (t *transactions) nextCheck(now int64) int64 {
 func (t *transactions) expire(now int64) {
 	checks, abandoned := t.due(now)
 	for _, h := range abandoned {
-		t.store.ensureTopic(Topic{Name: maxChecksTopic, Queues: 1}).publish(0, h.record)
+		t.store.ensureTopic(Topic{Name: maxChecksTopic, Queues: 1}).publish(nil, 0, h.record)
 	}
 	for _, c := range checks {
 		t.ask(c, now)
