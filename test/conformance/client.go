@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	callTimeout       = 15 * time.Second // of a call that does not wait
+	callTimeout       = 40 * time.Second // of a call that does not wait for a message, on a machine that is busy
 	heartbeatInterval = 10 * time.Second
 	clientVersion     = "5.1.0"
 )
@@ -33,7 +33,7 @@ type Client struct {
 // Client returns a client that has told the server nothing.
 func (e *Env) Client() *Client {
 	return &Client{
-		e: e, rpc: v2.NewMessagingServiceClient(e.conn), id: e.Name("client"),
+		e: e, rpc: v2.NewMessagingServiceClient(patient{e.conn}), id: e.Name("client"),
 		version: clientVersion, language: "GO",
 	}
 }

@@ -84,9 +84,14 @@ func newReceive(group, topic string, options []receiveOption) receive {
 
 // Receive makes one receive and reads its answer to the end.
 func (c *Client) Receive(group, topic string, options ...receiveOption) Received {
-	received, err := c.receive(newReceive(group, topic, options))
-	require.NoError(c.e, err)
-	return received
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		received, err := c.receive(newReceive(group, topic, options))
+		require.NoError(c.e, err)
+		if !isThrottle(received.Status) {
+			return received
+		}
+		c.e.Sleep(pause)
+	}
 }
 
 func (c *Client) receive(r receive) (Received, error) {

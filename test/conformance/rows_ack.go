@@ -10,7 +10,7 @@ import (
 const (
 	// reviveDelay is how late a redelivery to a group that is not ordered may be: the server's 2 s,
 	// and room for a machine that is busy with other things.
-	reviveDelay = 15 * time.Second
+	reviveDelay = 20 * time.Second
 	// quiet is how long after its time a message that must not come is waited for.
 	quiet = 5 * time.Second
 )

@@ -110,7 +110,7 @@ func (e *Env) withoutRecall() (topic string, c *Client) {
 	require.NoError(e, err)
 	e.Cleanup(func() { require.NoError(e, conn.Close()) })
 	c = e.Client()
-	c.rpc = v2.NewMessagingServiceClient(conn)
+	c.rpc = v2.NewMessagingServiceClient(patient{conn})
 	return e.Topic("DELAY", 4), c
 }
 

@@ -67,7 +67,7 @@ func punctual(e *Env) {
 			require.True(e, ok, "message due at %s comes twice", body)
 			late := received.At().Sub(at)
 			require.GreaterOrEqual(e, late, -time.Millisecond, "delay after the time asked for")
-			require.Less(e, late, 2*time.Second, "delay after the time asked for")
+			require.Less(e, late, time.Second+pollDelay, "delay after the time asked for")
 			delete(due, body)
 		}
 	}

@@ -9,8 +9,9 @@ import (
 	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
-// unlockDelay is what the server may take to hand out a queue that has become free.
-const unlockDelay = 2500 * time.Millisecond
+// unlockDelay is what the server may take to hand out a queue that has become free, on a machine that
+// is busy: less than what is left of a lease or a poll that would bring the messages as well.
+const unlockDelay = 6 * time.Second
 
 func orderedRows() []Row {
 	return []Row{
