@@ -7,9 +7,8 @@ import (
 )
 
 // EndTransaction commits or rolls back a transaction. It can be called once for the sending of its
-// message and once for each check, for some time after that. To leave it open uses up a call too.
-// OK does not promise that it is resolved: a producer that has named a time for the recovery is not
-// heard after that, unless it was asked.
+// message and once for each check, for some time after that. A call that leaves it open does not count.
+// A producer that has named a time for the recovery is refused after that, unless it was asked.
 func (s *service) EndTransaction(
 	ctx context.Context, req *v2.EndTransactionRequest,
 ) (*v2.EndTransactionResponse, error) {
@@ -28,8 +27,5 @@ func (s *service) endTransaction(ctx context.Context, req *v2.EndTransactionRequ
 	}
 	id := halfID{req.GetTopic().GetName(), req.GetTransactionId()}
 	byCheck := req.GetSource() == v2.TransactionSource_SOURCE_SERVER_CHECK
-	if !s.store.transactions.end(id, s.sessions, req.GetResolution(), byCheck) {
-		return refuse(v2.Code_INTERNAL_SERVER_ERROR, "cannot found transaction data")
-	}
-	return nil
+	return s.store.transactions.end(id, s.sessions, req.GetResolution(), byCheck)
 }

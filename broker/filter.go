@@ -18,14 +18,18 @@ type filter struct {
 }
 
 // parseFilter reads the filter expression of a request.
-func parseFilter(expr *v2.FilterExpression) (filter, error) {
+func (q quirks) parseFilter(expr *v2.FilterExpression) (filter, error) {
 	if err := checkFilter(expr); err != nil {
 		return filter{}, err
 	}
 	if expr.GetType() != v2.FilterType_SQL {
 		return parseTags(expr.GetExpression()), nil
 	}
-	condition, err := sql92.Parse(expr.GetExpression())
+	parse := sql92.Parse
+	if q[QuirkFilterEnd] {
+		parse = sql92.ParseBeginning
+	}
+	condition, err := parse(expr.GetExpression())
 	if err != nil {
 		return filter{}, under(QuirkFilter,
 			refuse(v2.Code_ILLEGAL_FILTER_EXPRESSION, "parse the consumer's subscription failed: "+err.Error()))

@@ -76,7 +76,7 @@ func (s *service) reading(req *v2.PullMessageRequest) (*reading, error) {
 	if req.GetBatchSize() < 1 {
 		return nil, refusef(v2.Code_BAD_REQUEST, "the batch size must be positive, but is %d", req.GetBatchSize())
 	}
-	wanted, err := parseFilter(req.GetFilterExpression())
+	wanted, err := s.store.quirks.parseFilter(req.GetFilterExpression())
 	if err != nil {
 		return nil, err
 	}

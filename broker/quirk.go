@@ -42,6 +42,15 @@ const (
 	// QuirkFilter fails a receive with an SQL expression that cannot be parsed, where else it is told
 	// ILLEGAL_FILTER_EXPRESSION.
 	QuirkFilter Quirk = "filter"
+	// QuirkFilterEnd takes an SQL expression for what it begins with, and ignores what follows, where else
+	// it is told that this does not belong to it.
+	QuirkFilterEnd Quirk = "filter-end"
+	// QuirkLeftOpen takes a producer's word that a transaction is open for the end of it: it cannot be
+	// ended any more until the server asks.
+	QuirkLeftOpen Quirk = "left-open"
+	// QuirkLateEnd says OK to the end of a transaction that comes after the time that its producer named
+	// for the recovery, and does nothing.
+	QuirkLateEnd Quirk = "late-end"
 	// QuirkHandle fails what is asked for with a receipt handle that cannot be read, where else it is
 	// told INVALID_RECEIPT_HANDLE.
 	QuirkHandle Quirk = "handle"
@@ -127,8 +136,8 @@ func commonQuirks() []Quirk {
 	return []Quirk{
 		QuirkUnknownLanguage, QuirkMissingSettings, QuirkGroupMadeByReceive, QuirkSplitKeys, QuirkEmptyProperty,
 		QuirkNegativePriority, QuirkMissingTopicSend, QuirkBatchEntry, QuirkBatchQueue, QuirkBatchType,
-		QuirkBatchEncoding, QuirkNoDeadline, QuirkFilter, QuirkHandle, QuirkAckedChange, QuirkDeadTwice,
-		QuirkAckedBehind, QuirkLiteOffset,
+		QuirkBatchEncoding, QuirkNoDeadline, QuirkFilter, QuirkFilterEnd, QuirkLeftOpen, QuirkLateEnd,
+		QuirkHandle, QuirkAckedChange, QuirkDeadTwice, QuirkAckedBehind, QuirkLiteOffset,
 	}
 }
 

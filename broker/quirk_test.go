@@ -55,6 +55,33 @@ func TestQuirks_AreThoseOfBothModes(t *testing.T) {
 	require.Equal(t, unique, slices.Compact(slices.Sorted(slices.Values(both))))
 }
 
+func TestQuirkFilterEnd_IgnoresWhatFollowsACondition(t *testing.T) {
+	withQuirks(t, []broker.Quirk{broker.QuirkFilterEnd}, func(r *rig, odd bool) {
+		r.send("N", "1", property("x", "5"))
+		code, got := r.receive(r.request("G", "N", sql("x = 5 ORDER BY x")))
+		r.Equal(either(odd, v2.Code_OK, v2.Code_ILLEGAL_FILTER_EXPRESSION), code)
+		r.Len(got, either(odd, 1, 0))
+	})
+}
+
+func TestQuirkLeftOpen_UsesUpTheCallThatEndsATransaction(t *testing.T) {
+	withQuirks(t, []broker.Quirk{broker.QuirkLeftOpen}, func(r *rig, odd bool) {
+		r.send("T", "tx", inTransaction)
+		r.Equal(v2.Code_OK, r.end("tx", leaveOpen, byClient))
+		r.Equal(either(odd, v2.Code_INTERNAL_SERVER_ERROR, v2.Code_OK), r.end("tx", commit, byClient))
+		r.Len(r.broker.Messages("T"), either(odd, 0, 1))
+	})
+}
+
+func TestQuirkLateEnd_SaysOKToAnEndThatHasNoEffect(t *testing.T) {
+	withQuirks(t, []broker.Quirk{broker.QuirkLateEnd}, func(r *rig, odd bool) {
+		r.send("T", "tx", recoverAfter(10*time.Second))
+		time.Sleep(11 * time.Second)
+		r.Equal(either(odd, v2.Code_OK, v2.Code_INTERNAL_SERVER_ERROR), r.end("tx", commit, byClient))
+		r.Empty(r.broker.Messages("T"))
+	})
+}
+
 func TestQuirkLostAck_BringsBackWhatWasNotTheFirstOfItsAnswer(t *testing.T) {
 	for name, hold := range map[string]func(r *rig) []string{
 		"changed": func(r *rig) []string {

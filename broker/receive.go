@@ -141,7 +141,7 @@ func (s *service) pull(req *v2.ReceiveMessageRequest, id string) (*pull, error) 
 		return nil, err
 	}
 	var err error
-	p.filter, err = parseFilter(req.GetFilterExpression())
+	p.filter, err = s.store.quirks.parseFilter(req.GetFilterExpression())
 	return p, err
 }
 

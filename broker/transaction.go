@@ -107,38 +107,44 @@ func (t *transactions) remove(h *half) {
 	}
 }
 
-// end resolves a transaction, through a proxy. It tells whether there is one that can be ended; one whose producer
-// was too late remains for the checks all the same.
-func (t *transactions) end(id halfID, through *sessions, resolution v2.TransactionResolution, byCheck bool) bool {
-	h, ok := t.resolve(id, through, resolution, byCheck)
+// end resolves a transaction, through a proxy. It fails if there is none that can be ended; one whose
+// producer is too late remains for the checks.
+func (t *transactions) end(id halfID, through *sessions, resolution v2.TransactionResolution, byCheck bool) error {
+	h, err := t.resolve(id, through, resolution, byCheck)
 	if h != nil && resolution == v2.TransactionResolution_COMMIT {
 		t.store.deliver(nil, h.undelivered)
 	}
-	return ok
+	return err
 }
 
-// resolve uses up a ticket, and gives the half if that settles its fate.
+// resolve uses up a ticket, unless the transaction is left open, and gives the half if that settles its
+// fate.
 func (t *transactions) resolve(
 	id halfID, through *sessions, resolution v2.TransactionResolution, byCheck bool,
-) (*half, bool) {
+) (*half, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := nowMillis()
-	h, ok := t.useTicket(id, through, now)
-	if !ok {
-		return nil, false
+	h, latest := t.findTicket(id, through, now)
+	if h == nil {
+		return nil, refuse(v2.Code_INTERNAL_SERVER_ERROR, "cannot found transaction data")
 	}
-	switch resolution {
-	case v2.TransactionResolution_COMMIT, v2.TransactionResolution_ROLLBACK:
-	default:
-		return nil, true
+	open := resolution != v2.TransactionResolution_COMMIT && resolution != v2.TransactionResolution_ROLLBACK
+	if !open || t.store.quirks[QuirkLeftOpen] {
+		h.tickets = slices.Delete(h.tickets, latest, latest+1)
+	}
+	if open {
+		return nil, nil
 	}
 	// A producer that names a time for its recovery is not heard after it, unless it is asked.
 	if !byCheck && h.immunity >= 0 && now-h.born > max(h.immunity, t.limits.TransactionTimeout.Milliseconds()) {
-		return nil, true
+		if t.store.quirks[QuirkLateEnd] {
+			return nil, nil
+		}
+		return nil, refuse(v2.Code_INTERNAL_SERVER_ERROR, "the time for the recovery is over: the transaction ends when the producer is asked")
 	}
 	t.remove(h)
-	return h, true
+	return h, nil
 }
 
 // issueTicket lets h be ended once more, for a time.
@@ -156,10 +162,10 @@ func (t *transactions) withdrawTicket(h *half) {
 	}
 }
 
-// useTicket uses up the latest ticket of a proxy to end a transaction of that id.
-func (t *transactions) useTicket(id halfID, of *sessions, now int64) (*half, bool) {
-	var latest *half
-	at, until := 0, int64(0)
+// findTicket finds the latest ticket of a proxy to end a transaction of that id: its half, nil if there
+// is none, and its index there.
+func (t *transactions) findTicket(id halfID, of *sessions, now int64) (latest *half, at int) {
+	until := int64(0)
 	for _, h := range t.byID[id] {
 		h.tickets = slices.DeleteFunc(h.tickets, func(held ticket) bool { return held.until < now })
 		for i, held := range h.tickets {
@@ -168,11 +174,7 @@ func (t *transactions) useTicket(id halfID, of *sessions, now int64) (*half, boo
 			}
 		}
 	}
-	if latest == nil {
-		return nil, false
-	}
-	latest.tickets = slices.Delete(latest.tickets, at, at+1)
-	return latest, true
+	return latest, at
 }
 
 // immunityOf gives the time for recovery that a message names in its property, in milliseconds; -1

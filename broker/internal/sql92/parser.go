@@ -1,19 +1,42 @@
 package sql92
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // maxDepth bounds how deep an expression may be nested, so that none can exhaust the stack.
 const maxDepth = 1000
 
 // Parse reads an expression, or fails with a [*SyntaxError].
 func Parse(source string) (*Expression, error) {
+	e, rest, err := parse(source)
+	if err != nil {
+		return nil, err
+	}
+	// A comment at the end needs no end of its line.
+	if rest.kind != end && !strings.HasPrefix(source[rest.offset:], "--") {
+		return nil, &SyntaxError{rest.offset, fmt.Sprintf("%q does not belong to the condition before it", rest.text)}
+	}
+	return e, nil
+}
+
+// ParseBeginning is Parse as the server does it: whatever follows a condition does not matter, as long
+// as its first word means something.
+func ParseBeginning(source string) (*Expression, error) {
+	e, _, err := parse(source)
+	return e, err
+}
+
+// parse reads a condition, and gives what follows it.
+func parse(source string) (*Expression, token, error) {
 	p := &parser{lexer: lexer{source: source}}
 	p.advance()
 	o := p.condition(p.or())
 	if p.err != nil {
-		return nil, p.err
+		return nil, token{}, p.err
 	}
-	return &Expression{o}, nil
+	return &Expression{o}, p.token, nil
 }
 
 // A parser goes through the rules of the grammar, one method each. After a fault it goes on to no

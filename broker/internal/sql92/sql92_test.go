@@ -74,16 +74,27 @@ func TestParse_AcceptsAndEvaluatesAsTheServerDoes(t *testing.T) {
 
 		// White space, comments, names.
 		"\tx\n=\r\f5": true, "x /* five */ = 5": true, "x = -- five\n5": true, "/***/x=5": true, "$_1='z'": true,
-		"x=5/* a * b */": true, "xIN = 5": false,
-
-		// What follows a condition does not matter, as long as its first word means something.
-		"x LIKE 'a%'": false, "x + 1 > 3": false, "TRUE b c (": true, "TRUE LIKE !": true, "x = 5 5": true,
-		"x = 007": false, "x > 007": true, "x = 5)": true, "TRUE -- no end of the line": true, "x = 5LL": true,
-		"x = 5 e": true,
+		"x=5/* a * b */": true, "xIN = 5": false, "TRUE -- no end of the line": true, "TRUE --": true,
 	} {
-		e, err := sql92.Parse(expression)
+		for _, parse := range []func(string) (*sql92.Expression, error){sql92.Parse, sql92.ParseBeginning} {
+			e, err := parse(expression)
+			require.NoError(t, err, expression)
+			require.Equal(t, want, e.Matches(properties), expression)
+		}
+	}
+}
+
+// To the server, what follows a condition does not matter, as long as its first word means something.
+func TestParse_RefusesWhatFollowsAConditionUnlessTheBeginningIsAskedFor(t *testing.T) {
+	for expression, want := range map[string]bool{
+		"x LIKE 'a%'": false, "x + 1 > 3": false, "TRUE b c (": true, "TRUE LIKE !": true, "x = 5 5": true,
+		"x = 007": false, "x > 007": true, "x = 5)": true, "x = 5LL": true, "x = 5 e": true, "TRUE - -": true,
+	} {
+		e, err := sql92.ParseBeginning(expression)
 		require.NoError(t, err, expression)
 		require.Equal(t, want, e.Matches(properties), expression)
+		_, err = sql92.Parse(expression)
+		require.ErrorContains(t, err, "does not belong to the condition", expression)
 	}
 }
 
@@ -168,16 +179,21 @@ func FuzzParse(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, source string) {
-		e, err := sql92.Parse(source)
+		whole, wholeErr := sql92.Parse(source)
+		e, err := sql92.ParseBeginning(source)
 		if err != nil {
 			var fault *sql92.SyntaxError
 			require.ErrorAs(t, err, &fault)
 			require.LessOrEqual(t, fault.Offset, len(source))
+			require.Equal(t, err, wholeErr)
 			return
 		}
 		matches := e.Matches(properties)
 		require.Equal(t, matches, e.Matches(properties))
-		if again, err := sql92.Parse(source + "\n)"); err == nil { // what follows does not matter
+		if wholeErr == nil {
+			require.Equal(t, matches, whole.Matches(properties))
+		}
+		if again, err := sql92.ParseBeginning(source + "\n)"); err == nil {
 			require.Equal(t, matches, again.Matches(properties))
 		}
 	})
