@@ -161,7 +161,7 @@ func (c *Client) Async(group, topic string, options ...receiveOption) (wait func
 // Take receives until it has n messages, which it requires within a while.
 func (c *Client) Take(group, topic string, n int, options ...receiveOption) []*v2.Message {
 	var messages []*v2.Message
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for len(messages) < n {
 		require.True(c.e, time.Now().Before(deadline), "received %q, want %d messages", bodiesOf(messages), n)
 		received := c.Receive(group, topic, options...)

@@ -138,11 +138,11 @@ func orderedExpiryRows() []Row {
 				require.Len(e, messages, 1)
 				require.EqualValues(e, attempt+1, attemptOf(messages[0]))
 			}
-			r.c.Silent(r.group, r.topic, time.Now().Add(minInvisible+quiet))
+			e.moved(r.group, func() { require.Empty(e, r.c.Receive(r.group, r.topic).Messages) })
 			r.c.Store(e.Message(r.topic, "next", inGroup(messageGroup)))
 			next, _ := r.c.One(r.group, r.topic)
 			require.Equal(e, "next", string(next.GetBody()))
-			require.Equal(e, []string{"0"}, bodiesOf(e.deadLetters(r.group, 1)))
+			e.requireDead(r.group, "0")
 		}},
 	}
 }
