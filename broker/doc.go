@@ -5,8 +5,9 @@
 // was meant, unless [Options].Quirks switches the defect on.
 //
 // [Start] gives a [Broker] that listens on a TCP port, for plaintext and TLS alike. With
-// [Options].InMemory it listens nowhere: [Broker.Dialer] connects to it. Such a broker runs inside
-// a bubble of testing/synctest, where hours of redelivery, delay and checks pass in milliseconds.
+// [Options].InMemory it listens nowhere: [Broker.Dialer] connects to it, and [Broker.Connect] without
+// gRPC's transport between. Such a broker runs inside a bubble of testing/synctest, where hours of
+// redelivery, delay and checks pass in milliseconds.
 //
 // # Delivery
 //

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/rocketflow-io/rocketflow/broker/internal/inproc"
 )
 
 const (
@@ -35,9 +37,10 @@ type front struct {
 	dial       func(context.Context) (net.Conn, error)
 	listeners  []*listener
 	gate       *gate
-	diary      *diary       // where is written down what calls do; nil if nowhere
-	feed       *feed        // of an access point; nil without
-	server     *grpc.Server // nil before serve
+	diary      *diary         // where is written down what calls do; nil if nowhere
+	feed       *feed          // of an access point; nil without
+	server     *grpc.Server   // nil before serve
+	direct     *inproc.Server // likewise: for calls that come through no network
 	logger     *slog.Logger
 	serving    sync.WaitGroup // the goroutines of serve, one for each listener
 }
@@ -87,7 +90,9 @@ func (f *front) serve(tlsConfig *tls.Config, tlsOnly bool, service v2.MessagingS
 		grpc.ChainUnaryInterceptor(f.gate.unary, f.diary.unary),
 		grpc.ChainStreamInterceptor(f.gate.stream),
 	)
+	f.direct = f.newDirect()
 	v2.RegisterMessagingServiceServer(f.server, service)
+	v2.RegisterMessagingServiceServer(f.direct, service)
 	for _, l := range f.listeners {
 		f.serving.Go(func() {
 			if err := f.server.Serve(l); err != nil {
@@ -118,6 +123,7 @@ func (f *front) close() {
 		l.hangUp()
 	}
 	if f.server != nil {
+		f.direct.Close()
 		f.server.Stop()
 	}
 	f.serving.Wait()

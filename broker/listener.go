@@ -24,6 +24,11 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.track(conn), nil
+}
+
+// track takes a connection for one of the open ones.
+func (l *listener) track(conn net.Conn) *trackedConn {
 	c := &trackedConn{Conn: conn, from: l, gone: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -31,7 +36,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		_ = conn.Close() // the server, which is about to stop, finds that out
 	}
 	l.open[c] = struct{}{}
-	return c, nil
+	return c
 }
 
 // connections counts those that are open.
@@ -75,20 +80,20 @@ type trackedConn struct {
 // Read reads what is there once there is no frost.
 func (c *trackedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	c.standStill()
+	c.standStill(c.gone)
 	return n, err
 }
 
 // Write writes once there is no frost.
 func (c *trackedConn) Write(b []byte) (int, error) {
-	c.standStill()
+	c.standStill(c.gone)
 	return c.Conn.Write(b)
 }
 
-// standStill returns when there is no frost, neither everywhere nor here.
-func (c *trackedConn) standStill() {
-	c.from.gate.frost.wait(c.gone)
-	c.from.frost.wait(c.gone)
+// standStill returns when there is no frost, neither everywhere nor here, or who waits is gone.
+func (c *trackedConn) standStill(gone <-chan struct{}) {
+	c.from.gate.frost.wait(gone)
+	c.from.frost.wait(gone)
 }
 
 // Close closes the connection.

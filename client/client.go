@@ -93,6 +93,14 @@ func (c *Client) newClientID() string {
 		strconv.FormatUint(binary.BigEndian.Uint64(random[:]), 36))
 }
 
+// randomStart gives where a round of queues begins, so that clients which start together do not all
+// begin with the same one.
+func randomStart() uint32 {
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // never fails: it ends the program instead
+	return binary.BigEndian.Uint32(random[:])
+}
+
 func (c *Client) resource(name string) *v2.Resource {
 	return &v2.Resource{ResourceNamespace: c.cfg.namespace, Name: name}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -207,7 +206,7 @@ func (p *Producer) publication(ctx context.Context, topic string) (*publication,
 		return nil, err
 	}
 	fresh := &publication{resource: p.client.resource(topic), route: r, sendLanes: p.outbox.lanes()}
-	fresh.next.Store(rand.Uint32())
+	fresh.next.Store(randomStart())
 	stored, _ := p.publications.LoadOrStore(topic, fresh)
 	known := stored.(*publication)
 	p.member.use(known.route) // which is what sends go by, and so must be the one that is refreshed

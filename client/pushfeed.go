@@ -3,7 +3,6 @@ package client
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -42,7 +41,7 @@ type assignment struct {
 }
 
 func (p *pusher) newFeed(topic string, filter Filter) *feed {
-	f := &feed{pusher: p, topic: topic, next: rand.IntN(1 << 16), intakes: make(map[assignment]*intake)}
+	f := &feed{pusher: p, topic: topic, next: int(randomStart() >> 16), intakes: make(map[assignment]*intake)}
 	f.filter.Store(&filter)
 	f.ctx, f.cancel = context.WithCancelCause(p.fetching)
 	return f
