@@ -129,9 +129,9 @@ func (c *liteClient) store(name string, bodies ...string) {
 	c.e.Indexed(c.topic, before+int64(len(bodies)))
 }
 
-// take receives until it has n messages, which it requires within a while.
+// take receives until it has n messages, which it requires within a while. They are out for long.
 func (c *liteClient) take(n int, options ...receiveOption) []*v2.Message {
-	return c.Take(c.group, c.topic, n, options...)
+	return c.Take(c.group, c.topic, n, append([]receiveOption{invisible(longLease)}, options...)...)
 }
 
 // none requires that a receive gives nothing.
@@ -144,7 +144,7 @@ func (c *liteClient) acked(messages ...*v2.Message) { c.Acked(c.group, c.topic, 
 // wait makes a receive in another goroutine that waits for 20 s; the function returned gives its
 // answer. It returns once the server has surely got the request.
 func (c *liteClient) wait(options ...receiveOption) func() Received {
-	answer := c.Async(c.group, c.topic, append(options, polling(20*time.Second))...)
+	answer := c.Async(c.group, c.topic, append(options, polling(20*time.Second), invisible(longLease))...)
 	c.e.Sleep(time.Second)
 	return answer
 }

@@ -16,6 +16,7 @@ import (
 const (
 	shortestPoll = 5 * time.Second  // the server waits no less for a message
 	minInvisible = 10 * time.Second // the shortest invisible duration of a receive
+	longLease    = 2 * time.Minute  // an invisible duration whose end a row does not live to see
 )
 
 // Received is the answer to one receive.

@@ -77,7 +77,7 @@ func aloneRows() []Row {
 				r.c.Store(e.Message(r.topic, fmt.Sprint(i), inGroup(messageGroup)))
 			}
 			e.Indexed(r.topic, 2)
-			r.receive(1, atMost(1), invisible(2*heldFor))
+			r.receive(1, atMost(1), invisible(10*heldFor))
 			e.Restart()
 			next := e.Consumer(group).Receive(group, r.topic)
 			sawOne(e, fmt.Sprint(bodiesOf(next.Messages)), map[string]string{"[]": "nothing", "[0 1]": "all anew", "[1]": "what follows"})

@@ -55,7 +55,7 @@ func backlogRows() []Row {
 			e.Indexed(topic, 500)
 			var out []*v2.Message
 			for len(out) < 500 {
-				out = append(out, c.Receive(group, topic, invisible(30*time.Second)).Messages...)
+				out = append(out, c.Receive(group, topic, invisible(time.Minute)).Messages...)
 			}
 			requireEach(e, out, 500)
 			again := c.drain(group, topic, 500)

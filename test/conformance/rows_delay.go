@@ -77,7 +77,7 @@ func punctual(e *Env) {
 func recalled(e *Env) {
 	topic, group := e.Topic("DELAY", 4), e.Group()
 	c := e.Consumer(group)
-	ahead := time.Until(time.Now().Truncate(time.Second).Add(4500 * time.Millisecond))
+	ahead := time.Until(time.Now().Truncate(time.Second).Add(15500 * time.Millisecond))
 	handle := c.Later(topic, "recalled", ahead)
 	c.Later(topic, "sibling", ahead)
 	for range 2 { // it makes no difference whether the message is there

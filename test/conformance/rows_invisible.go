@@ -46,13 +46,13 @@ func invisibleRows() []Row {
 		}},
 		{"CI7", "an acknowledgement with the handle from a change holds", Near, func(e *Env) {
 			r := e.popped("body")
-			r.c.Changed(r.group, r.topic, r.messages[0], 3*time.Second)
+			r.c.Changed(r.group, r.topic, r.messages[0], minInvisible)
 			r.c.Acked(r.group, r.topic, r.messages[0])
-			r.c.Silent(r.group, r.topic, r.at.Add(3*time.Second+quiet))
+			r.c.Silent(r.group, r.topic, r.at.Add(minInvisible+quiet))
 		}},
 		{"CI8", "the same, for the second message of an answer", Either, func(e *Env) {
 			r := e.poppedTwo()
-			r.c.Changed(r.group, r.topic, r.messages[1], 3*time.Second)
+			r.c.Changed(r.group, r.topic, r.messages[1], minInvisible)
 			r.c.Acked(r.group, r.topic, r.messages...)
 			sawAgain(e, r, minInvisible+reviveDelay)
 		}},

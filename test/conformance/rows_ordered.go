@@ -24,7 +24,7 @@ func orderedRows() []Row {
 		}},
 		{"FI2", "when all that are out are acknowledged, it gives more at once", Near, func(e *Env) {
 			r := e.ordered(4)
-			r.receive(2, atMost(2))
+			r.receive(2, atMost(2), invisible(longLease))
 			wait := r.c.Async(r.group, r.topic, atMost(1), polling(20*time.Second))
 			e.Sleep(time.Second)
 			acked := time.Now()
@@ -47,7 +47,7 @@ func orderedRows() []Row {
 		}},
 		{"FI5", "a queue with messages out does not hold up another", Equal, func(e *Env) {
 			r := e.ordered(2)
-			r.receive(2)
+			r.receive(2, invisible(longLease))
 			other := e.Message(r.topic, "other", inGroup(r.elsewhere()))
 			r.c.Store(other)
 			received := r.c.Receive(r.group, r.topic)
@@ -56,29 +56,29 @@ func orderedRows() []Row {
 		}},
 		{"FI6", "a receive that repeats an attempt id gets the same messages, as the same attempt", Equal, func(e *Env) {
 			r := e.ordered(2)
-			r.receive(2, attempt("one"))
+			r.receive(2, attempt("one"), invisible(longLease))
 			first := r.messages
-			r.receive(2, attempt("one"))
+			r.receive(2, attempt("one"), invisible(longLease))
 			require.Equal(e, bodiesOf(first), bodiesOf(r.messages))
 			require.Equal(e, []int32{1, 1}, attemptsOf(r.messages))
 		}},
 		{"FI7", "a receive with another attempt id gets nothing", Equal, func(e *Env) {
 			r := e.ordered(2)
-			r.receive(2, attempt("one"))
+			r.receive(2, attempt("one"), invisible(longLease))
 			require.Empty(e, r.c.Receive(r.group, r.topic, attempt("two")).Messages)
 		}},
 		{"FI8", "an acknowledgement with a handle from before a repeated attempt is OK and does nothing", Equal, func(e *Env) {
 			r := e.ordered(2)
-			r.receive(2, attempt("one"))
+			r.receive(2, attempt("one"), invisible(longLease))
 			stale := r.messages
 			e.Sleep(time.Second)
-			r.receive(2, attempt("one"))
+			r.receive(2, attempt("one"), invisible(longLease))
 			r.c.Acked(r.group, r.topic, stale...)
 			require.Empty(e, r.c.Receive(r.group, r.topic, attempt("two")).Messages)
 		}},
 		{"FI13", "while a message is out, those of other message groups in its queue wait as well", Equal, func(e *Env) {
 			r := e.ordered(1)
-			r.receive(1)
+			r.receive(1, invisible(longLease))
 			r.c.Store(e.Message(r.topic, "neighbour", inGroup(r.neighbour())))
 			require.Empty(e, r.c.Receive(r.group, r.topic).Messages)
 			r.c.Acked(r.group, r.topic, r.messages...)
@@ -86,8 +86,8 @@ func orderedRows() []Row {
 		}},
 		{"FI10", "a group that is not ordered is not held up by a FIFO topic", Equal, func(e *Env) {
 			r := e.fifo(e.Group(), 4)
-			r.receive(2, atMost(2))
-			r.receive(2, atMost(2))
+			r.receive(2, atMost(2), invisible(longLease))
+			r.receive(2, atMost(2), invisible(longLease))
 			require.Equal(e, []string{"2", "3"}, bodiesOf(r.messages))
 		}},
 	}
