@@ -12,9 +12,12 @@ type Disturbance = engine.Disturbance
 // Held is a record that a stage has and has not settled, as a [Probe] sees it.
 type Held = engine.Held
 
-// LostError is the outcome of a record that a stage has neither emitted nor settled, in a run with a
-// [Probe]. Without one a source is told [stage.ErrHandedBack], which it wraps.
-type LostError = engine.LostError
+// StageError is how a record failed, as its source is told in a run with a [Probe]: with the stage.
+type StageError = engine.StageError
+
+// ErrLost is the failure of a record that a stage has neither emitted nor settled, in a run with a
+// [Probe]. Without one a source is told stage.ErrHandedBack, which it wraps.
+var ErrLost = engine.ErrLost
 
 // WithProbe lets a probe follow the run. It costs a few allocations for each record and stage; a run
 // without one pays nothing.

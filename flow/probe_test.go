@@ -71,10 +71,8 @@ func TestProbe_NamesTheStageThatLostARecord(t *testing.T) {
 			require.Equal(t, []string{"faulty"}, dropped.Stages)
 			require.Equal(t, 1, dropped.Count)
 			require.ErrorContains(t, err, `dropped by stage "faulty"`)
-			lost, ok := errors.AsType[*flow.LostError](src.Outcomes()[1].Err)
-			require.True(t, ok)
-			require.Equal(t, "faulty", lost.Stage)
-			require.ErrorIs(t, lost, stage.ErrHandedBack)
+			requireFailure(t, src.Outcomes()[1].Err, "faulty", flow.ErrLost)
+			require.ErrorIs(t, flow.ErrLost, stage.ErrHandedBack)
 			finished, _ := done(src)
 			require.Equal(t, 2, finished)
 		})
@@ -89,9 +87,40 @@ func TestProbe_NamesTheStageThatLostABatch(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, 2, dropped.Count)
 	for i, lost := range []bool{true, true, false} {
-		_, ok := errors.AsType[*flow.LostError](src.Outcomes()[i].Err)
-		require.Equal(t, lost, ok, i)
+		require.Equal(t, lost, errors.Is(src.Outcomes()[i].Err, flow.ErrLost), i)
 	}
+}
+
+// A source hears which stage failed, also where branches and batches have met since.
+func TestProbe_TellsASourceWhichStageFailed(t *testing.T) {
+	src := sources.Values(1, 2, 3).Recorded()
+	branches := flow.From(src).Map(same).TryMap(failing(is(2))).Named("parse").Broadcast(2)
+	refusing := &collector[[]int]{before: func(context.Context, [][]int) error { return errTest }}
+	p := flow.Join(branches[0].Filter(is(3)).Batch(1, 0).To(refusing, flow.As("refusing")), branches[1].To(&collector[int]{}))
+	require.ErrorIs(t, p.Run(t.Context(), flow.WithProbe(&flow.Probe{})), errTest)
+	require.True(t, src.Outcomes()[0].Done)
+	requireFailure(t, src.Outcomes()[1].Err, "parse", errTest)
+	requireFailure(t, src.Outcomes()[2].Err, "refusing", errTest)
+}
+
+func requireFailure(t *testing.T, err error, stage string, cause error) {
+	t.Helper()
+	failure, ok := errors.AsType[*flow.StageError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, stage, failure.Stage)
+	require.ErrorIs(t, failure, cause)
+	require.Equal(t, cause.Error(), failure.Error())
+}
+
+// What a cut drain hands back was somewhere.
+func TestProbe_TellsASourceWhichStageHadARecordWhenTheRunWasCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := sources.Values(1, 2).Recorded()
+		p := flow.From(src).Map(same).To(&collector[int]{before: slow[int](time.Hour)}, flow.As("slow"))
+		err := p.Run(cancelled(t, time.Minute), flow.WithDrainTimeout(0), flow.WithProbe(&flow.Probe{}))
+		require.Error(t, err)
+		requireFailure(t, src.Outcomes()[0].Err, "slow", stage.ErrHandedBack)
+	})
 }
 
 // Without a probe a second settlement may take the place of another piece's.

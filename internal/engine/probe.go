@@ -77,15 +77,18 @@ func (p *Probe) disturbance(stage string) Disturbance {
 	return p.Disturb(stage)
 }
 
-// blame marks what is held, when nothing is in flight, as lost by who has it.
-func (p *Probe) blame() map[string][]string {
+// blame lets what is held, and is about to be abandoned, fail by the stage that has it. It gives the
+// names of those stages by source.
+func (p *Probe) blame(why error) map[string][]string {
 	if p == nil {
 		return nil
 	}
-	stages := make(map[string][]string) // by source
+	stages := make(map[string][]string)
 	for _, h := range p.Held() {
-		h.root.Retain(1) // Fail gives one duty up, and the record is not to be settled by it
-		h.root.Fail(&LostError{Stage: h.Stage})
+		// Fail gives one duty up; the record is not to be settled by that.
+		if h.root.Retain(1) {
+			h.root.Fail(&StageError{Stage: h.Stage, Err: why})
+		}
 		if !slices.Contains(stages[h.Source], h.Stage) {
 			stages[h.Source] = append(stages[h.Source], h.Stage)
 		}
@@ -93,12 +96,19 @@ func (p *Probe) blame() map[string][]string {
 	return stages
 }
 
-// LostError is the outcome of a record that a stage has neither emitted nor settled, as a probe sees
-// it. Its source takes it for [stage.ErrHandedBack].
-type LostError struct{ Stage string }
+// StageError is how a record failed, as its source is told in a run with a probe: with the stage
+// that failed, or had it when it was handed back. It reads as the failure itself.
+type StageError struct {
+	Stage string
+	Err   error
+}
 
-// Error names the stage.
-func (e *LostError) Error() string { return fmt.Sprintf("flow: lost in stage %q", e.Stage) }
+// Error is that of the failure.
+func (e *StageError) Error() string { return e.Err.Error() }
 
-// Unwrap gives [stage.ErrHandedBack].
-func (e *LostError) Unwrap() error { return stage.ErrHandedBack }
+// Unwrap gives the failure.
+func (e *StageError) Unwrap() error { return e.Err }
+
+// ErrLost is the failure of a record that a stage has neither emitted nor settled, in a run with a
+// probe. Its source takes it for [stage.ErrHandedBack].
+var ErrLost = fmt.Errorf("flow: lost: %w", stage.ErrHandedBack)

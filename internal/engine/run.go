@@ -174,6 +174,7 @@ func (r *Run) stopHard(why *DrainError) {
 		}
 	}
 	r.rush()
+	r.cfg.Probe.blame(stage.ErrHandedBack)
 	for _, s := range r.sources {
 		s.settlement().abandon(stage.ErrHandedBack)
 	}
@@ -226,7 +227,7 @@ func (r *Run) reclaim() {
 	if r.hard.Load() {
 		return
 	}
-	stages := r.cfg.Probe.blame()
+	stages := r.cfg.Probe.blame(ErrLost)
 	for _, s := range r.sources {
 		n := s.settlement().abandon(stage.ErrHandedBack)
 		if n == 0 {

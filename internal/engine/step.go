@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -66,7 +67,7 @@ func (p *Probe) add(s *step) {
 	p.steps[s] = struct{}{}
 }
 
-// Settled passes the outcome on.
+// Settled passes the outcome on: of a failure with the stage that it is from, which is the last one.
 func (s *step) Settled(slab *stage.Slab, all bool) {
 	if !all {
 		return
@@ -74,7 +75,16 @@ func (s *step) Settled(slab *stage.Slab, all bool) {
 	s.probe.mu.Lock()
 	delete(s.probe.steps, s)
 	s.probe.mu.Unlock()
-	s.standIn.Settled(slab, all)
+	err, _ := slab.Outcome(0)
+	_, told := errors.AsType[*StageError](err)
+	switch {
+	case err == nil:
+		s.duty.Done()
+	case told:
+		s.duty.Fail(err)
+	default:
+		s.duty.Fail(&StageError{Stage: s.stage.Name, Err: err})
+	}
 }
 
 // SettledAgain notes a breach of rule 1. What is cut off may be settled late: that is none.
