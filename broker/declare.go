@@ -37,7 +37,7 @@ func (t *topic) describe(cfg Topic) error {
 	}
 	t.Topic, t.accepts = cfg, cfg.Type.accepts()
 	if t.lites != nil {
-		t.lites.expiry = cfg.LiteExpiry.Milliseconds()
+		t.lites.expireAfter(cfg.LiteExpiry.Milliseconds())
 	}
 	if cfg.Type != Any {
 		t.ranked.Store(cfg.Type == Priority)

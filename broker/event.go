@@ -30,6 +30,14 @@ const (
 	eventWaiting eventKind = 20 // a message waits for its time: number, topic, queue, record
 	eventWaited  eventKind = 21 // it waits no more, as it is stored behind this, or recalled: number
 	eventAdded   eventKind = 22 // how many have ever waited, in a snapshot: number
+
+	eventLiteTopic   eventKind = 30 // a lite topic comes into being: topic, id, first offset, name
+	eventLiteDropped eventKind = 31 // it is no more: topic, id
+	eventLiteTrim    eventKind = 32 // its oldest messages are dropped: topic, id, first offset kept
+	eventLiteEntry   eventKind = 33 // what is in it, in a snapshot: topic, id, offset, the parent's queue and offset there
+	eventLiteHeld    eventKind = 34 // a message that is in it alone: topic, id, offset, time, attempt, position, message
+	eventLiteLane    eventKind = 35 // all of the lane of a lite topic: subscription, id, and as of an ordered lane
+	eventOrdinary    eventKind = 36 // a group of lite topics begins to read their parent as any other topic: id, group, topic
 )
 
 // events is what happened, one after the other, as the journal has it: of each the kind and its

@@ -51,10 +51,17 @@ func (b *Broker) LiteTopics(parent string) []LiteTopic {
 // and no client subscribes to it, without having been told. It fails with [ErrUnknown] if there is
 // no such lite topic.
 func (b *Broker) ExpireLiteTopic(parent, name string) error {
-	if t, ok := b.store.lookUp(parent); ok && t.lites != nil && t.lites.drop(name) {
-		return nil
+	if !b.store.dropLite(parent, name) {
+		return fmt.Errorf("%w: lite topic %q of %q", ErrUnknown, name, parent)
 	}
-	return fmt.Errorf("%w: lite topic %q of %q", ErrUnknown, name, parent)
+	return b.settle(nil)
+}
+
+func (s *store) dropLite(parent, name string) bool {
+	s.diary.enter()
+	defer s.diary.leave()
+	t, ok := s.lookUp(parent)
+	return ok && t.lites != nil && t.lites.drop(name)
 }
 
 // UnsubscribeLite ends the subscriptions of all clients of a group to a lite topic, and tells each

@@ -5,6 +5,14 @@ import v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 // What the lane of a lite topic can do beside other ordered lanes. It is called with the
 // subscription locked.
 
+// liteTopic names the lite topic, "" for none.
+func (l *orderedLane) liteTopic() string {
+	if l.lite == nil {
+		return ""
+	}
+	return l.lite.name
+}
+
 // suspend hides all that is out until the given time; no delivery of it counts as an attempt.
 func (l *orderedLane) suspend(until int64) {
 	for _, o := range l.out {
@@ -21,6 +29,7 @@ func (l *orderedLane) reset(offset int64) {
 	clear(l.settled)
 	clear(l.tries)
 	l.sub.due.remove(&l.deadline)
+	l.touch()
 }
 
 // offsetOf gives where a client that subscribes wants the lane to go on, if anywhere else than

@@ -14,6 +14,7 @@ type liteReader struct {
 	lanes   map[string]*orderedLane // by lite topic
 	order   []*orderedLane          // the same, as they came
 	clients map[string]*liteClient
+	touched []*orderedLane // of which something is still to be noted
 }
 
 // A liteClient is the lite topics that one client has subscribed to.
@@ -63,7 +64,7 @@ func (r *liteReader) reads(p *pull, l lane) bool {
 		return ok
 	}
 	of, ok := l.(*orderedLane)
-	return ok && c.wants[of.lite]
+	return ok && c.wants[of.liteTopic()]
 }
 
 func (r *liteReader) wildcard() bool { return r.sub.group.Lite.Wildcard }
@@ -77,9 +78,10 @@ func (r *liteReader) lane(q *liteQueue) *orderedLane {
 		r.forget(old)
 	}
 	l := newOrderedLane(r.sub, &q.queueLog, 0)
-	l.lite = q.name
+	l.lite = q
 	r.lanes[q.name] = l
 	r.order = append(r.order, l)
+	l.touch()
 	return l
 }
 
@@ -92,10 +94,10 @@ func (r *liteReader) find(q *liteQueue) (*orderedLane, bool) {
 // forget takes out a lane, with the subscriptions to its lite topic.
 func (r *liteReader) forget(l *orderedLane) {
 	l.reset(0)
-	delete(r.lanes, l.lite)
+	delete(r.lanes, l.lite.name)
 	r.order = slices.DeleteFunc(r.order, func(other *orderedLane) bool { return other == l })
 	for _, c := range r.clients {
-		c.drop(l.lite)
+		c.drop(l.lite.name)
 	}
 }
 
@@ -149,8 +151,8 @@ func (r *liteReader) add(c *liteClient, names []string, from *v2.OffsetOption) {
 }
 
 func (c *liteClient) add(l *orderedLane) {
-	if !c.wants[l.lite] {
-		c.wants[l.lite] = true
+	if !c.wants[l.lite.name] {
+		c.wants[l.lite.name] = true
 		c.order = append(c.order, l)
 	}
 }
@@ -158,11 +160,11 @@ func (c *liteClient) add(l *orderedLane) {
 // exclude takes a lite topic from the other clients, and tells them.
 func (r *liteReader) exclude(c *liteClient, l *orderedLane) {
 	for _, other := range r.clients {
-		if other == c && !r.sub.store.quirks[QuirkLiteTakeover] || !other.wants[l.lite] {
+		if other == c && !r.sub.store.quirks[QuirkLiteTakeover] || !other.wants[l.lite.name] {
 			continue
 		}
-		other.drop(l.lite)
-		r.notify(other.id, l.lite)
+		other.drop(l.lite.name)
+		r.notify(other.id, l.lite.name)
 		if r.sub.group.Lite.ResetOnTakeover {
 			l.reset(0)
 		}
@@ -185,7 +187,7 @@ func (c *liteClient) drop(name string) bool {
 		return false
 	}
 	delete(c.wants, name)
-	c.order = slices.DeleteFunc(c.order, func(l *orderedLane) bool { return l.lite == name })
+	c.order = slices.DeleteFunc(c.order, func(l *orderedLane) bool { return l.lite.name == name })
 	return true
 }
 
@@ -257,7 +259,7 @@ func (r *liteReader) unacked(id string) int {
 func (s *subscription) arrivedLite(q *liteQueue, first int64) int64 {
 	s.mu.Lock()
 	defer s.unlock()
-	if s.lite.wildcard() && len(s.lite.clients) > 0 {
+	if s.lite.wildcard() && len(s.lite.clients) > 0 && q.exists() {
 		s.lite.lane(q)
 	}
 	l, ok := s.lite.find(q)

@@ -10,10 +10,13 @@ import (
 // liteTopics is the lite topics of one parent topic, and the groups that read them.
 type liteTopics struct {
 	scheduler *scheduler
-	expiry    int64 // milliseconds without a new message after which one is dropped; 0 for never
-	retain    int64 // messages of a lite topic; 0 for all
+	retain    int64  // messages of a lite topic; 0 for all
+	diary     *diary // where is written down what happens to them; nil if nowhere
+	topic     int64  // the parent, as the diary calls it
 
 	mu      sync.Mutex // guards what follows; may be taken under the lock of a subscription
+	expiry  int64      // milliseconds without a new message after which one is dropped; 0 for never
+	lastID  int64      // of a lite topic
 	queues  map[string]*liteQueue
 	readers []*subscription // replaced, never changed
 }
@@ -21,67 +24,111 @@ type liteTopics struct {
 // A liteQueue is the messages of one lite topic: those of the parent's queues that name it, with
 // offsets of their own.
 type liteQueue struct {
-	queueLog
+	queueLog // which has no diary: what it stores the parent has written down
 	deadline // in the scheduler while armed: when the lite topic may have expired
 	all      *liteTopics
+	id       int64 // by which the diary calls it: another one of its name has another
 	name     string
 	armed    bool // guarded by all.mu
 }
 
-func newLiteTopics(sch *scheduler, cfg Topic, retain int64) *liteTopics {
+// A liteArrival is messages stored in a lite topic from offset first on, and those who read there.
+type liteArrival struct {
+	queue   *liteQueue
+	first   int64
+	readers []*subscription
+}
+
+func newLiteTopics(sch *scheduler, parent *topic) *liteTopics {
 	return &liteTopics{
-		scheduler: sch, expiry: cfg.LiteExpiry.Milliseconds(), retain: retain, queues: make(map[string]*liteQueue),
+		scheduler: sch, retain: parent.retain, topic: parent.id,
+		expiry: parent.LiteExpiry.Milliseconds(), queues: make(map[string]*liteQueue),
 	}
 }
 
-// spread stores, each in its lite topic, the n messages that lie in a queue from first on, and
-// tells who waits for them.
-func (t *topic) spread(queue int, first int64, n int) {
+// store stores messages in one queue, in order, and each in the lite topic that it names, if the topic
+// has such. It gives the offset of the first. The caller holds no lock.
+func (t *topic) store(queue int, records ...record) int64 {
 	if t.lites == nil {
-		return
+		return t.append(queue, 0, records...)
 	}
-	for offset := first; offset < first+int64(n); offset++ {
-		if e, ok := t.logs[queue].at(offset); ok {
-			t.lites.store(e)
-		}
+	first, arrivals := t.lites.append(t, queue, records)
+	for _, a := range arrivals {
+		t.lites.arrived(a)
 	}
+	return first
 }
 
-func (l *liteTopics) store(e entry) {
-	q, first, readers := l.append(e)
-	read := first
-	for _, s := range readers {
-		read = min(read, s.arrivedLite(q, first))
-	}
-	q.keep(l.retain, read)
-}
-
-// append stores an entry, in a lite topic that is not dropped meanwhile.
-func (l *liteTopics) append(e entry) (q *liteQueue, first int64, readers []*subscription) {
+// append stores messages in a queue of the parent and in their lite topics, which are not dropped
+// meanwhile. The lock is held over both, so that the messages of a lite topic are in the order in which
+// the diary has those of the parent.
+func (l *liteTopics) append(parent *topic, queue int, records []record) (int64, []liteArrival) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	q = l.openLocked(e.liteTopic())
-	if l.expiry > 0 && !q.armed {
+	var news events
+	queues := make([]*liteQueue, len(records))
+	for i, r := range records {
+		queues[i], news = l.openLocked(r.liteTopic(), news)
+	}
+	entries := parent.entries(0, records)
+	first := parent.logs[queue].appendAfter(news, entries)
+	arrivals := make([]liteArrival, 0, 1)
+	for i, q := range queues {
+		offset := q.storeLocked(entries[i])
+		if i == 0 || queues[i-1] != q {
+			arrivals = append(arrivals, liteArrival{q, offset, l.readers})
+		}
+	}
+	return first, arrivals
+}
+
+// storeLocked stores an entry in a lite topic alone.
+func (q *liteQueue) storeLocked(e entry) int64 {
+	if l := q.all; l.expiry > 0 && !q.armed {
 		q.armed = true
 		l.scheduler.set(&q.deadline, e.storedAt+l.expiry)
 	}
-	return q, q.append([]entry{e}), l.readers
+	return q.append([]entry{e})
+}
+
+// arrived tells who waits, and drops what is too old and has been read by all.
+func (l *liteTopics) arrived(a liteArrival) {
+	read := a.first
+	for _, s := range a.readers {
+		read = min(read, s.arrivedLite(a.queue, a.first))
+	}
+	if a.queue.exceeds(l.retain) {
+		l.trim(a.queue, read)
+	}
 }
 
 // open finds a lite topic, or makes it.
 func (l *liteTopics) open(name string) *liteQueue {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.openLocked(name)
+	q, news := l.openLocked(name, nil)
+	if len(news) > 0 {
+		l.diary.write(news)
+	}
+	return q
 }
 
-func (l *liteTopics) openLocked(name string) *liteQueue {
-	q, ok := l.queues[name]
-	if !ok {
-		q = &liteQueue{all: l, name: name}
-		q.owner = q
-		l.queues[name] = q
+// openLocked is open, and gives with other news what is to be written down of it.
+func (l *liteTopics) openLocked(name string, news events) (*liteQueue, events) {
+	if q, ok := l.queues[name]; ok {
+		return q, news
 	}
+	q := l.addLocked(l.lastID+1, name)
+	if l.diary != nil {
+		news = q.beginEvent(news, 0)
+	}
+	return q, news
+}
+
+func (l *liteTopics) addLocked(id int64, name string) *liteQueue {
+	q := &liteQueue{all: l, id: id, name: name}
+	q.owner = q
+	l.queues[name], l.lastID = q, max(l.lastID, id)
 	return q
 }
 
@@ -97,45 +144,4 @@ func (l *liteTopics) addReader(s *subscription) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.readers = append(slices.Clone(l.readers), s)
-}
-
-// expire is called by the scheduler: the lite topic is dropped, unless a message has come since.
-func (q *liteQueue) expire(now int64) {
-	l := q.all
-	l.mu.Lock()
-	if last, ok := q.last(); ok && last.storedAt+l.expiry > now {
-		l.scheduler.set(&q.deadline, last.storedAt+l.expiry)
-		l.mu.Unlock()
-		return
-	}
-	readers := l.removeLocked(q)
-	l.mu.Unlock()
-	q.forget(readers)
-}
-
-// drop takes out a lite topic with all that is in it, what groups know of it, and the
-// subscriptions to it, of which no client is told. It gives false if there is no such lite topic.
-func (l *liteTopics) drop(name string) bool {
-	l.mu.Lock()
-	q, ok := l.queues[name]
-	if !ok {
-		l.mu.Unlock()
-		return false
-	}
-	readers := l.removeLocked(q)
-	l.mu.Unlock()
-	q.forget(readers)
-	return true
-}
-
-func (l *liteTopics) removeLocked(q *liteQueue) []*subscription {
-	l.scheduler.remove(&q.deadline)
-	delete(l.queues, q.name)
-	return l.readers
-}
-
-func (q *liteQueue) forget(readers []*subscription) {
-	for _, s := range readers {
-		s.dropLite(q)
-	}
 }

@@ -27,6 +27,9 @@ func (s *subscription) pending() (e events) {
 	if s.retry != nil {
 		e = s.retry.note(e)
 	}
+	if s.lite != nil {
+		e = s.lite.note(e)
+	}
 	for _, commit := range s.unnoted {
 		e = s.event(e, eventForwarded).number(commit)
 	}
@@ -49,6 +52,9 @@ func (s *subscription) whole() events {
 	for _, l := range s.lanes {
 		e = l.tell(e)
 	}
+	if s.lite != nil {
+		e = s.lite.tell(e)
+	}
 	for commit := range s.forwarded {
 		e = s.event(e, eventForwarded).number(commit)
 	}
@@ -58,7 +64,7 @@ func (s *subscription) whole() events {
 func (s *subscription) event(e events, k eventKind) events { return e.begin(k).number(s.id) }
 
 func (s *subscription) subscriptionEvent(e events) events {
-	return s.event(e, eventSubscription).bytes([]byte(s.group.Name)).number(s.topic.id)
+	return s.event(e, s.begun).bytes([]byte(s.group.Name)).number(s.topic.id)
 }
 
 func (s *subscription) retriesEvent(e events) events {
@@ -117,7 +123,7 @@ func (ls *lease) tell(e events) events {
 	e = ls.lane.event(e, eventLease).number(ls.offset).number(ls.popTime).number(ls.at).number(flags)
 	e = ls.renewal.tell(e)
 	if !kept {
-		e = e.number(ls.held.storedAt).number(int64(ls.held.attempt)).number(ls.held.commit).bytes(ls.held.record)
+		e = ls.held.tell(e)
 	}
 	return e
 }
@@ -137,17 +143,32 @@ func (r *renewal) tell(e events) events {
 	return e.bytes([]byte(r.client)).number(r.since).number(int64(r.times)).number(int64(r.failures))
 }
 
-func (l *orderedLane) note(e events) events {
-	if l.dirty && l.sub.id != unkept {
-		e = l.tell(e)
+// touch lets it be noted what has become of the lane.
+func (l *orderedLane) touch() {
+	if l.dirty || l.sub.id == unkept {
+		return
 	}
-	l.dirty = false
+	l.dirty = true
+	if l.lite != nil {
+		l.sub.lite.touched = append(l.sub.lite.touched, l)
+	}
+}
+
+func (l *orderedLane) note(e events) events {
+	if l.dirty {
+		e, l.dirty = l.tell(e), false
+	}
 	return e
 }
 
 // tell appends all that the lane is: it is little, as what is out blocks it.
 func (l *orderedLane) tell(e events) events {
-	e = l.sub.event(e, eventOrdered).number(int64(l.id)).number(l.base).bytes([]byte(l.attemptID))
+	if l.lite != nil {
+		e = l.sub.event(e, eventLiteLane).number(l.lite.id)
+	} else {
+		e = l.sub.event(e, eventOrdered).number(int64(l.id))
+	}
+	e = e.number(l.base).bytes([]byte(l.attemptID))
 	e = e.number(int64(len(l.settled)))
 	for offset := range l.settled {
 		e = e.number(offset)

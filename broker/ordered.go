@@ -12,7 +12,7 @@ type orderedLane struct {
 	sub       *subscription
 	queue     *queueLog
 	id        int
-	lite      string          // the lite topic, if it is the lane of one
+	lite      *liteQueue      // the lite topic, if it is the lane of one
 	base      int64           // all below are settled
 	settled   map[int64]bool  // above base
 	tries     map[int64]tries // of what is not settled
@@ -82,6 +82,9 @@ func (l *orderedLane) blocked(now int64) bool {
 // take hands out from the first message that is not settled on.
 func (l *orderedLane) take(p *pull) {
 	first, _ := l.queue.bounds()
+	if first > l.base || len(l.out) > 0 {
+		l.touch()
+	}
 	l.base = max(first, l.base)
 	l.forgetSettled()
 	before := len(p.got)
@@ -112,6 +115,9 @@ func (l *orderedLane) take(p *pull) {
 		l.hand(e, offset, start, p)
 	}
 	l.even(p, before)
+	if len(l.out) > 0 {
+		l.touch()
+	}
 	l.arm()
 }
 
@@ -138,6 +144,7 @@ func (l *orderedLane) repeat(p *pull) {
 		}
 		l.deliver(o, l.out[0].offset, p)
 	}
+	l.touch()
 	l.arm()
 }
 
@@ -153,13 +160,13 @@ func (l *orderedLane) deliver(o *outstanding, start int64, p *pull) {
 	p.take(delivery{entry: o.held, attempt: t.count, handle: handle{
 		start: start, popTime: o.popTime, invisible: p.invisible, revive: reviveOrdered,
 		kind: kindTopic, broker: l.sub.store.name, queue: int64(l.id), offset: o.offset, commit: o.held.commit,
-		lite: l.lite,
+		lite: l.liteTopic(),
 	}})
 }
 
 // settle takes a message out for good.
 func (l *orderedLane) settle(offset int64) {
-	l.dirty = true
+	l.touch()
 	delete(l.tries, offset)
 	l.settled[offset] = true
 	for l.settled[l.base] {
@@ -170,7 +177,6 @@ func (l *orderedLane) settle(offset int64) {
 
 // arm sets the deadline by what is out.
 func (l *orderedLane) arm() {
-	l.dirty = true
 	if len(l.out) == 0 {
 		l.sub.due.remove(&l.deadline)
 		return
@@ -190,6 +196,7 @@ func (l *orderedLane) arm() {
 
 // changed is called when less is out, or what is out is visible at another time.
 func (l *orderedLane) changed(now int64) {
+	l.touch()
 	l.arm()
 	if !l.blocked(now) {
 		l.sub.serve(l, func(*pull) bool { return true })
@@ -205,6 +212,7 @@ func (l *orderedLane) expire(now int64) {
 		var extension int64
 		extension, o.renewal = l.sub.extend(o.renewal, now)
 		o.visible = now + extension
+		l.touch()
 	}
 	if l.blocked(now) {
 		l.arm()
@@ -241,7 +249,7 @@ func (o *outstanding) settle() {
 // change keeps the pop time, as the server does: the handle differs in its invisible duration. It
 // counts as an attempt in any case, but in the lane of a lite topic, which can be suspended.
 func (o *outstanding) change(now, invisible int64, free bool) (popTime, invisibleFor int64) {
-	if free && o.lane.lite != "" {
+	if free && o.lane.lite != nil {
 		o.lane.suspend(now + invisible)
 	}
 	o.visible, o.renewal = now+invisible, nil

@@ -18,15 +18,16 @@ type picture struct {
 // A pictured topic has logs of its own, which share the entries with the store's.
 type pictured struct {
 	Topic
-	id   int64
-	logs []*queueLog
+	id    int64
+	logs  []*queueLog
+	lites []picturedLite
 }
 
 // pictureLocked takes a picture of all that a diary tells of.
 func (s *store) pictureLocked() picture {
 	var p picture
 	for _, t := range s.topics {
-		seen := pictured{t.Topic, t.id, make([]*queueLog, len(t.logs))}
+		seen := pictured{t.Topic, t.id, make([]*queueLog, len(t.logs)), t.lites.picture()}
 		for i, l := range t.logs {
 			seen.logs[i] = l.picture()
 		}
@@ -103,6 +104,11 @@ func (t pictured) tell(yield func(events) bool) bool {
 				}
 				offset += int64(len(run))
 			}
+		}
+	}
+	for _, q := range t.lites {
+		if !q.tell(t.logs, yield) {
+			return false
 		}
 	}
 	return true

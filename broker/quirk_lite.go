@@ -28,12 +28,20 @@ func (s *store) ordinarySubscription(g *group, t *topic) *subscription {
 	defer s.mu.Unlock()
 	sub, ok := g.subs[ordinary+t.Name]
 	if !ok {
-		cfg := g.Group
-		cfg.Lite = LiteBinding{}
-		sub = newSubscription(s, newGroup(cfg), t)
+		sub = newOrdinary(s, g, t)
 		g.subs[ordinary+t.Name] = sub
+		s.keepLocked(sub)
 		t.addSub(sub)
 	}
+	return sub
+}
+
+// newOrdinary gives what another group of the same description would read that is not one of lite topics.
+func newOrdinary(s *store, g *group, t *topic) *subscription {
+	cfg := g.Group
+	cfg.Lite = LiteBinding{}
+	sub := newSubscription(s, newGroup(cfg), t)
+	sub.begun = eventOrdinary
 	return sub
 }
 
@@ -61,7 +69,7 @@ func (r *liteReader) returnFirst(e entry) {
 	}
 	for _, l := range r.order {
 		if first, ok := l.queue.at(0); ok && first.commit == e.commit {
-			l.queue.append([]entry{{record: e.record, storedAt: nowMillis(), commit: r.sub.topic.commit.Add(entryOverhead)}})
+			l.lite.hold(entry{record: e.record, storedAt: nowMillis(), commit: r.sub.topic.commit.Add(entryOverhead)})
 			return
 		}
 	}
@@ -85,5 +93,5 @@ func (c *liteClient) passesBy(l *orderedLane, now int64) bool {
 
 // forgetsAttempt tells whether the lane does not know an attempt that is repeated.
 func (l *orderedLane) forgetsAttempt() bool {
-	return l.lite != "" && l.sub.store.quirks[QuirkLiteAttempt]
+	return l.lite != nil && l.sub.store.quirks[QuirkLiteAttempt]
 }

@@ -74,7 +74,7 @@ func (l *orderedLane) forgetSettled() {
 
 // evens tells whether the messages of one answer have their attempts in common.
 func (l *orderedLane) evens() bool {
-	if l.lite != "" {
+	if l.lite != nil {
 		return l.sub.store.quirks[QuirkLiteAttemptReset]
 	}
 	return l.sub.store.quirks[QuirkAttemptReset]
@@ -92,7 +92,7 @@ func (l *orderedLane) even(p *pull, first int) {
 	for i := range got {
 		least = min(least, got[i].attempt)
 	}
-	if l.lite == "" || least == 1 {
+	if l.lite == nil || least == 1 {
 		for i := range got {
 			got[i].attempt = least
 		}

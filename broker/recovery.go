@@ -37,6 +37,7 @@ type recovery struct {
 	topics  map[int64]*topic
 	subs    map[int64]*subscription
 	waiting map[int64]waiting // by number
+	lites   map[liteID]*liteQueue
 }
 
 // recover makes the store what its diary says, if it is to have one, and lets it go on writing there.
@@ -46,7 +47,7 @@ func (s *store) recover(opts Options, logger *slog.Logger) error {
 	}
 	r := &recovery{
 		store: s, topics: make(map[int64]*topic), subs: make(map[int64]*subscription),
-		waiting: make(map[int64]waiting),
+		waiting: make(map[int64]waiting), lites: make(map[liteID]*liteQueue),
 	}
 	d, err := openDiary(opts, logger, r.replay)
 	if err != nil {
@@ -70,6 +71,9 @@ func (t *topic) keepIn(d *diary) {
 	}
 	for i, l := range t.logs {
 		l.diary, l.where = d, where{t.id, i}
+	}
+	if t.lites != nil {
+		t.lites.diary = d
 	}
 }
 
@@ -99,7 +103,10 @@ func (r *recovery) event(kind eventKind, in *eventReader) error {
 			return err
 		}
 		return r.queue(kind, t, queue, in)
-	case eventSubscription, eventRetries, eventForwarded, eventCounts, eventNext, eventLease, eventSettled, eventOrdered:
+	case eventLiteTopic, eventLiteDropped, eventLiteTrim, eventLiteEntry, eventLiteHeld:
+		return r.lite(kind, in)
+	case eventSubscription, eventRetries, eventForwarded, eventCounts, eventNext, eventLease, eventSettled, eventOrdered,
+		eventLiteLane, eventOrdinary:
 		return r.subscription(kind, in)
 	case eventWaiting, eventWaited, eventAdded:
 		return r.delay(kind, in.number(), in)
@@ -177,14 +184,22 @@ func (r *recovery) entries(t *topic, queue int, in *eventReader) error {
 		if in.err != nil {
 			return in.err
 		}
-		end := e.commit + int64(len(e.body())) + entryOverhead
-		r.store.commit.Store(max(r.store.commit.Load(), end))
+		r.passed(&e)
 		if _, ok := numberOf(e.system(), fieldPriority); ok {
 			t.ranked.Store(true) // if it takes such messages, what comes by priority does so from now on
 		}
-		t.spread(queue, t.logs[queue].append([]entry{e}), 1)
+		t.logs[queue].append([]entry{e})
+		if t.lites != nil {
+			t.lites.replay(e)
+		}
 	}
 	return nil
+}
+
+// passed lets what is stored from now on come behind an entry in the commit log.
+func (r *recovery) passed(e *entry) {
+	end := e.commit + int64(len(e.body())) + entryOverhead
+	r.store.commit.Store(max(r.store.commit.Load(), end))
 }
 
 // beginAt lets an empty queue begin at an offset.

@@ -13,8 +13,8 @@ func (r *recovery) subscription(kind eventKind, in *eventReader) error {
 	if in.err != nil {
 		return in.err
 	}
-	if kind == eventSubscription {
-		return r.begin(id, in)
+	if kind == eventSubscription || kind == eventOrdinary {
+		return r.begin(kind, id, in)
 	}
 	s, ok := r.subs[id]
 	if !ok {
@@ -30,25 +30,31 @@ func (r *recovery) subscription(kind eventKind, in *eventReader) error {
 		s.counts = Progress{Acked: in.number(), Filtered: in.number(), DeadLettered: in.number()}
 		s.noted = s.counts
 		return in.err
+	case eventLiteLane:
+		return r.liteLane(s, in)
 	}
 	return s.replayLane(kind, in)
 }
 
-func (r *recovery) begin(id int64, in *eventReader) error {
+func (r *recovery) begin(kind eventKind, id int64, in *eventReader) error {
 	name, topicID := string(in.bytes()), in.number()
 	if in.err != nil {
 		return in.err
 	}
 	g, t := r.store.groups[name], r.topics[topicID]
-	if g == nil || t == nil || r.subs[id] != nil || g.subs[t.Name] != nil || id == unkept {
+	if g == nil || t == nil || r.subs[id] != nil || id == unkept {
 		return fmt.Errorf("subscription %d, of group %q to topic %d, cannot be made", id, name, topicID)
 	}
-	s := newSubscription(r.store, g, t)
-	if s.lite != nil {
-		return fmt.Errorf("subscription %d is one of lite topics", id)
+	key, create := t.Name, newSubscription
+	if kind == eventOrdinary {
+		key, create = ordinary+t.Name, newOrdinary
 	}
+	if g.subs[key] != nil {
+		return fmt.Errorf("group %q reads topic %q already", name, t.Name)
+	}
+	s := create(r.store, g, t)
 	s.id = id
-	r.subs[id], g.subs[t.Name] = s, s
+	r.subs[id], g.subs[key] = s, s
 	r.store.lastID = max(r.store.lastID, id)
 	t.addSub(s)
 	return nil

@@ -160,8 +160,7 @@ func storeAll(t *topic, queue func(*v2.Message) int, messages []*v2.Message, rec
 		for n < len(messages) && queue(messages[n]) == q {
 			n++
 		}
-		offset := t.append(q, 0, records[:n]...)
-		t.spread(q, offset, n)
+		offset := t.store(q, records[:n]...)
 		t.arrived(q, offset)
 		for i, m := range messages[:n] {
 			entries = append(entries, sent(m, offset+int64(i)))

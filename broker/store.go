@@ -239,12 +239,8 @@ func (s *store) subscription(g *group, t *topic) *subscription {
 	if !ok {
 		sub = newSubscription(s, g, t)
 		g.subs[t.Name] = sub
-		if sub.lite != nil {
-			t.lites.addReader(sub)
-		} else {
-			s.keepLocked(sub)
-			t.addSub(sub)
-		}
+		s.keepLocked(sub)
+		t.addSub(sub)
 	}
 	return sub
 }

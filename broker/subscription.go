@@ -11,8 +11,9 @@ type subscription struct {
 	store *store
 	group *group
 	topic *topic
-	alarm deadline // in the scheduler, for the earliest of due
-	id    int64    // by which the diary calls it; unkept if it does not
+	alarm deadline  // in the scheduler, for the earliest of due
+	id    int64     // by which the diary calls it; unkept if it does not
+	begun eventKind // by which the diary says that there is one
 
 	mu        sync.Mutex  // guards what follows and all in the lanes
 	lanes     []lane      // by queue id; none in a group of lite topics
@@ -82,7 +83,7 @@ type flight interface {
 
 func newSubscription(st *store, g *group, t *topic) *subscription {
 	s := &subscription{
-		store: st, group: g, topic: t,
+		store: st, group: g, topic: t, begun: eventSubscription,
 		lanes:     make([]lane, len(t.logs)),
 		forwarded: make(map[int64]bool),
 	}

@@ -162,11 +162,11 @@ func (s *store) newTopic(id int64, cfg Topic) *topic {
 	for i := range t.logs {
 		t.logs[i] = new(queueLog)
 	}
-	t.keepIn(s.diary)
 	t.ranked.Store(cfg.Type == Priority)
 	if cfg.Type == Lite {
-		t.lites = newLiteTopics(s.scheduler, cfg, t.retain)
+		t.lites = newLiteTopics(s.scheduler, t)
 	}
+	t.keepIn(s.diary)
 	t.subs.Store(new([]*subscription))
 	return t
 }
@@ -179,13 +179,18 @@ func (t *topic) append(queue int, attempt int32, records ...record) int64 {
 
 // appendAfter is append, as one with what has led to it: neither is found without the other.
 func (t *topic) appendAfter(cause events, queue int, attempt int32, records ...record) int64 {
+	return t.logs[queue].appendAfter(cause, t.entries(attempt, records))
+}
+
+// entries gives messages as they are stored, each with its position.
+func (t *topic) entries(attempt int32, records []record) []entry {
 	now := time.Now().UnixMilli()
 	entries := make([]entry, len(records))
 	for i, r := range records {
 		size := int64(len(r.body())) + entryOverhead
 		entries[i] = entry{record: r, storedAt: now, attempt: attempt, commit: t.commit.Add(size) - size}
 	}
-	return t.logs[queue].appendAfter(cause, entries)
+	return entries
 }
 
 // publish stores a message in a queue, as one with what has led to it, and tells who waits. The caller
@@ -214,6 +219,10 @@ func (t *topic) arrived(queue int, first int64) {
 
 // addSub is called with store.mu held.
 func (t *topic) addSub(s *subscription) {
+	if s.lite != nil {
+		t.lites.addReader(s)
+		return
+	}
 	subs := append(slices.Clone(*t.subs.Load()), s)
 	t.subs.Store(&subs)
 }
