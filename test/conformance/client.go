@@ -28,6 +28,7 @@ type Client struct {
 	version  string
 	language string
 	signed   map[string]string // the headers of a signature
+	lapses   int               // receives that the server may leave without an answer, to be repeated
 }
 
 // Client returns a client that has told the server nothing.

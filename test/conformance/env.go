@@ -108,7 +108,7 @@ func (e *Env) Indexed(topic string, n int64) {
 func (e *Env) Alone() {
 	e.lanes.clear()
 	e.solo = true
-	ctx, cancel := context.WithTimeout(e.whole, rowTimeout)
+	ctx, cancel := context.WithTimeout(e.whole, aloneTimeout)
 	e.ctx = ctx // the time of the others is not the row's
 	e.Cleanup(cancel)
 }

@@ -47,6 +47,9 @@ func (e *Env) LiteGroup(topic string, binding target.Lite) string {
 // LiteOf returns a client of the group, whose heartbeats go on until the row ends.
 func (e *Env) LiteOf(topic, group string) *liteClient {
 	c := &liteClient{Client: e.Client(), group: group, topic: topic, lost: make(chan string, 100)}
+	if e.server.Mode() == target.Cluster {
+		c.lapses = 1 // the server loses a receive that begins to wait while it cleans up
+	}
 	c.connect()
 	ctx, cancel := context.WithCancel(c.ctx())
 	var beating sync.WaitGroup

@@ -16,8 +16,9 @@ import (
 const (
 	// parallel is how many rows run at a time. Most of them wait; more would disturb their timings.
 	parallel = 32
-	// rowTimeout bounds a row.
-	rowTimeout = 5 * time.Minute
+	// rowTimeout bounds a row, and aloneTimeout one that runs alone and may restart the server.
+	rowTimeout   = 5 * time.Minute
+	aloneTimeout = 15 * time.Minute
 )
 
 // The statuses of an outcome.
