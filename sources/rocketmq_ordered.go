@@ -27,10 +27,10 @@ type ordered struct {
 
 // lane is one message group.
 type lane struct {
-	out     int
+	out     []*held
 	waiting []*held // in the order of arrival
 	ready   time.Time
-	blocked bool // there was a failure, and messages are still out
+	blocked bool // messages are still out that come again, or have: nothing may overtake them
 	leaving bool // what of it is not done goes back to the server
 }
 
@@ -110,7 +110,7 @@ func (o *ordered) takeLocked(now time.Time) (got []*held, ready time.Time) {
 		case l.ready.After(now):
 			ready = earlier(ready, l.ready)
 		default:
-			l.out += len(l.waiting)
+			l.out = append(l.out, l.waiting...)
 			for _, h := range l.waiting {
 				h.out = true
 			}
@@ -123,7 +123,8 @@ func (o *ordered) takeLocked(now time.Time) (got []*held, ready time.Time) {
 }
 
 // arriveLocked lines a message up behind what waits of its lane. One that waits already has lost its
-// lease, and goes on under the new one.
+// lease, and goes on under the new one. One that is out has lost it too: the lane begins anew with
+// it, but not before what is out of it has come to an end, lest that mixes with what follows.
 func (o *ordered) arriveLocked(d *client.Delivery) {
 	key := laneOf(d.Message)
 	l := o.lanes[key]
@@ -135,6 +136,7 @@ func (o *ordered) arriveLocked(d *client.Delivery) {
 		l.waiting[i].Delivery, l.waiting[i].failures = d, 0
 		return
 	}
+	l.blocked = l.blocked || slices.ContainsFunc(l.out, func(h *held) bool { return h.ID == d.ID })
 	o.arrived++
 	l.waiting = append(l.waiting, &held{Delivery: d, number: o.arrived})
 }
@@ -194,7 +196,8 @@ func (o *ordered) endLocked(l *lane, h *held) (leaving []give) {
 		}
 		l.waiting = nil
 	}
-	if l.out--; l.out == 0 {
+	l.out = slices.DeleteFunc(l.out, func(other *held) bool { return other == h })
+	if len(l.out) == 0 {
 		l.blocked, l.leaving = false, false
 		if len(l.waiting) == 0 {
 			delete(o.lanes, laneOf(h.Message))

@@ -145,3 +145,26 @@ func TestRocketMQ_GoesOnUnderTheLeaseOfARedelivery(t *testing.T) {
 		require.Zero(r, r.stats("O").Backlog)
 	})
 }
+
+// Were a message group begun anew while messages of it are out under a lease that has ended, those that
+// the pipeline turns back later would not be told from those that follow.
+func TestRocketMQ_BeginsAMessageGroupAnewWhenNothingOfItIsOut(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.send("steps", "g", "1", "2")
+		reader := open(r.T, RocketMQ(r.client, "steps", "O", WithInvisible(time.Minute)))
+		got := r.gather(reader, 2)
+		time.Sleep(70 * time.Second) // virtual: the leases end, and the server delivers again
+		ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+		defer cancel()
+		_, err := reader.Read(ctx)
+		require.ErrorIs(r, err, context.DeadlineExceeded, "g still has messages out")
+		got[1].settle(r.T, stage.ErrHandedBack)
+		got[0].settle(r.T, stage.ErrHandedBack)
+		again := r.gather(reader, 2)
+		require.Equal(r, []string{"1", "2"}, texts(again))
+		for _, a := range again {
+			a.settle(r.T, nil)
+		}
+		require.Zero(r, r.stats("O").Backlog)
+	})
+}
