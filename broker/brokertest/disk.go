@@ -1,0 +1,36 @@
+package brokertest
+
+import (
+	"math/rand/v2"
+
+	"github.com/rocketflow-io/rocketflow/broker"
+	"github.com/rocketflow-io/rocketflow/broker/internal/journal/crashfs"
+)
+
+// A Disk is files in memory for a broker that keeps what it holds, to test what a crash leaves of it:
+//
+//	disk := brokertest.NewDisk()
+//	b, err := broker.Start(broker.Options{InMemory: true, Dir: "broker"}.OnDisk(disk))
+//	…
+//	disk = disk.Crash(seed) // the machine is gone
+//	_ = b.Close()           // which can write nothing any more
+//	b, err = broker.Start(broker.Options{InMemory: true, Dir: "broker"}.OnDisk(disk))
+//
+// It waits for no device, so it is for bubbles of testing/synctest too.
+type Disk struct{ *crashfs.FS }
+
+var _ broker.Disk = (*Disk)(nil)
+
+// NewDisk gives an empty disk.
+func NewDisk() *Disk { return &Disk{crashfs.New()} }
+
+// Kill gives the disk as another process finds it after the one that uses it was killed: the system
+// still does all that it was told to do. For that process nothing works any more.
+func (d *Disk) Kill() *Disk { return &Disk{d.FS.Kill()} }
+
+// Crash gives the disk as the machine finds it when it is up again after it lost power. What was not
+// synced is there or not, in part or with noise in it, as the seed decides. For who uses the disk
+// nothing works any more.
+func (d *Disk) Crash(seed uint64) *Disk {
+	return &Disk{d.Restart(rand.New(rand.NewPCG(seed, 0)))}
+}
