@@ -162,11 +162,11 @@ func (m *Memory[T]) Open(context.Context) (stage.Reader[T], error) {
 	if !m.recorded {
 		return &memoryReader[T]{src: m, feed: m.feed(0)}, nil
 	}
-	read, err := m.queue.acquire(m.rules, m.key != nil)
+	read, wake, err := m.queue.acquire(m.rules, m.key != nil)
 	if err != nil {
 		return nil, err
 	}
-	return &queueReader[T]{src: m, queue: &m.queue, feed: m.feed(read)}, nil
+	return &queueReader[T]{src: m, queue: &m.queue, wake: wake, feed: m.feed(read)}, nil
 }
 
 // info is what is known of the value that was read as the number'th, from 1.

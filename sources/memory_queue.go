@@ -20,9 +20,8 @@ type redelivery struct {
 // queue keeps the values of a [Memory] source that delivers again, or records: each is waiting to
 // be handed out, is out, or is over.
 type queue[T any] struct {
-	wake chan struct{} // a value has come to wait, or a key is free: for the reader
-
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex    // guards what follows
+	wake    chan struct{} // a value has come to wait, or a key is free: for the reader, of each run anew
 	rules   redelivery
 	keyed   bool
 	held    bool        // a reader is open
@@ -47,20 +46,18 @@ type keyState struct {
 	blocked bool
 }
 
-func (q *queue[T]) init() {
-	q.wake = make(chan struct{}, 1)
-	q.keys = make(map[string]*keyState)
-}
+func (q *queue[T]) init() { q.keys = make(map[string]*keyState) }
 
-// acquire begins a run and returns how many values were read before it.
-func (q *queue[T]) acquire(rules redelivery, keyed bool) (read int, err error) {
+// acquire begins a run. It returns how many values were read before it, and the run's wake.
+func (q *queue[T]) acquire(rules redelivery, keyed bool) (read int, wake <-chan struct{}, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.held {
-		return 0, errors.New("sources: open memory source: it is open already: a source that redelivers or records can be in one run at a time")
+		return 0, nil, errors.New("sources: open memory source: it is open already: a source that redelivers or records can be in one run at a time")
 	}
 	q.held, q.rules, q.keyed = true, rules, keyed
-	return len(q.inputs), nil
+	q.wake = make(chan struct{}, 1) // in the bubble of this run, if it is in one
+	return len(q.inputs), q.wake, nil
 }
 
 // release ends a run. What is out comes again in the next, as it would from a server whose client

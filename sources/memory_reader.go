@@ -14,6 +14,7 @@ import (
 type queueReader[T any] struct {
 	src   *Memory[T]
 	queue *queue[T]
+	wake  <-chan struct{} // the queue's
 	feed  feed[T]
 	ended bool // the feed has no more
 }
@@ -88,7 +89,7 @@ func (r *queueReader[T]) wait(ctx context.Context, again time.Time) error {
 			return r.take(nil, io.EOF)
 		}
 		return r.take([]T{v}, nil)
-	case <-r.queue.wake:
+	case <-r.wake:
 	case <-timeout:
 	case <-ctx.Done():
 		return ctx.Err()
@@ -116,6 +117,7 @@ func (h *handout[T]) Settle(_ context.Context, outcomes []stage.Outcome) error {
 	}
 	expired := !h.expires.IsZero() && !now.Before(h.expires)
 	q.mu.Lock()
+	wake := q.wake
 	var late stage.BatchError
 	for i, o := range outcomes {
 		in := h.inputs[o.Index]
@@ -127,7 +129,7 @@ func (h *handout[T]) Settle(_ context.Context, outcomes []stage.Outcome) error {
 	}
 	q.mu.Unlock()
 	select {
-	case q.wake <- struct{}{}:
+	case wake <- struct{}{}:
 	default: // the reader has not taken the last signal yet
 	}
 	return late.OrNil()

@@ -227,3 +227,17 @@ func TestSeq_GivesValuesOfASlowIteratorOneByOne(t *testing.T) {
 		}
 	})
 }
+
+// A source may be made before the bubble that it is used in: it must not stop the clock there.
+func TestMemory_MayBeMadeOutsideOfABubble(t *testing.T) {
+	src := Values(1, 2).Redeliver(3, func(int) time.Duration { return time.Hour })
+	synctest.Test(t, func(t *testing.T) {
+		r := open(t, src)
+		b := read(t, r)
+		settle(t, b, 0, nil)
+		settle(t, b, 1, errBroken)
+		began := time.Now()
+		require.Equal(t, []int{2}, read(t, r).Values)
+		require.Equal(t, time.Hour, time.Since(began))
+	})
+}
