@@ -2,12 +2,14 @@
 //
 // [Bill] is the pipeline: it takes the messages of a topic, and sends an invoice for each order to
 // another. What makes it easy to test is that it is given its source and its sinks. In production
-// those are sources.RocketMQ and sinks.RocketMQ; bill_test.go gives it others:
+// those are sources.RocketMQ and sinks.RocketMQ. The tests give it others, and each file shows one
+// way:
 //
-//   - a source and sinks in memory, and a function that fails when the test says so. The test then
-//     asks the source what became of each message;
-//   - the broker in memory, in a bubble of testing/synctest. The hours for which RocketMQ keeps
-//     back what fails pass in milliseconds.
+//   - memory_test.go: a source and sinks in memory, and nothing else;
+//   - flowtest_test.go: the kit of package flowtest. It redelivers as a topic does, lets any stage
+//     fail, passes hours of backoff at once, and says which stage has lost what;
+//   - broker_test.go: the real source and sink, on a broker in memory, in a bubble of
+//     testing/synctest.
 package billing
 
 import (
