@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 	"sync"
@@ -72,21 +73,32 @@ func (h *home) untilKilled(do func(r *rig)) {
 }
 
 // afterEachTear runs something with a broker that is killed, and then looks at what another finds there if
-// of what was written the disk has but a part, from the beginning: for each such part, the shortest first.
+// what was written ends before, or in the midst of, a record: of each, the first one first.
 func (h *home) afterEachTear(do, look func(r *rig)) {
 	h.t.Helper()
 	h.during(func(*rig) {})
-	before := len(h.log())
+	at := len(h.log())
 	h.untilKilled(do)
 	log := h.log()
-	for end := before; end <= len(log); end += 8 { // which no record is shorter than
-		h.disk = crashfs.New()
-		file, err := h.disk.Create(logFile)
-		require.NoError(h.t, err)
-		_, err = file.Write(log[:end])
-		require.NoError(h.t, err)
+	for at < len(log) {
+		h.cut(log[:at])
 		h.during(look)
+		h.cut(log[:at+1])
+		h.during(look)
+		at += 8 + int(binary.BigEndian.Uint32(log[at:])) // which is the length, before the checksum
 	}
+	h.cut(log)
+	h.during(look)
+}
+
+// cut lets nothing else be on the disk than a log.
+func (h *home) cut(log []byte) {
+	h.disk = crashfs.New()
+	file, err := h.disk.Create(logFile)
+	require.NoError(h.t, err)
+	_, err = file.Write(log)
+	require.NoError(h.t, err)
+	require.NoError(h.t, file.Close())
 }
 
 // logFile is where a broker writes that has taken no snapshot.

@@ -31,6 +31,11 @@ const (
 	eventWaited  eventKind = 21 // it waits no more, as it is stored behind this, or recalled: number
 	eventAdded   eventKind = 22 // how many have ever waited, in a snapshot: number
 
+	eventHalf    eventKind = 23 // a message waits for the end of its transaction: offset, topic, queue, time, record
+	eventChecked eventKind = 24 // it was asked about, or a call to end it was used up: offset, offset from now on, checks, until when each ticket is good
+	eventEnded   eventKind = 25 // it waits no more, as it is stored behind this, or rolled back: offset
+	eventRounds  eventKind = 26 // from when on checks are made, and the offset of the next half
+
 	eventLiteTopic   eventKind = 30 // a lite topic comes into being: topic, id, first offset, name
 	eventLiteDropped eventKind = 31 // it is no more: topic, id
 	eventLiteTrim    eventKind = 32 // its oldest messages are dropped: topic, id, first offset kept

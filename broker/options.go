@@ -62,14 +62,13 @@ type Options struct {
 
 	// Dir is where what the broker holds is kept, so that another broker has it that is started there,
 	// after this one was closed or killed: topics with the messages that Retain lets stay in them,
-	// messages that wait for their time, and groups with how far they have come and what is in flight:
-	// receipt handles and recall handles go on being valid, and time runs on. Lite topics are kept
-	// likewise; which of them a client has subscribed to it has to say again, as after any other break
-	// of its telemetry stream. The directory is made if there is none, and is one broker's at a time.
-	// If "", all is in memory alone, as it is in a cluster.
+	// messages that wait for their time or for the end of their transaction, and groups with how far
+	// they have come and what is in flight: receipt handles, recall handles and transaction ids go on
+	// being valid, and time runs on. Lite topics are kept likewise; which of them a client has subscribed
+	// to it has to say again, as after any other break of its telemetry stream. The directory is made if
+	// there is none, and is one broker's at a time. If "", all is in memory alone, as it is in a cluster.
 	//
-	// Not kept are messages that wait for the end of their transaction, and the offsets of groups that
-	// pull.
+	// Not kept are the offsets of groups that pull.
 	//
 	// What is in Topics and Groups and was found too is from then on as described here; Start fails
 	// with a [*ConfigError] if the queues would be others.

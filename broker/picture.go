@@ -59,6 +59,7 @@ func (p *picture) lookAtRest(s *store) {
 	var added int64
 	p.waiting, added = s.delays.picture()
 	p.told = append(p.told, events(nil).begin(eventAdded).number(added))
+	p.told = append(p.told, s.transactions.whole()...)
 }
 
 // events gives what would have made the store like the picture, some at a time.

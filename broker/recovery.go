@@ -37,6 +37,7 @@ type recovery struct {
 	topics  map[int64]*topic
 	subs    map[int64]*subscription
 	waiting map[int64]waiting // by number
+	halves  map[int64]*half   // by offset
 	lites   map[liteID]*liteQueue
 }
 
@@ -47,7 +48,7 @@ func (s *store) recover(opts Options, logger *slog.Logger) error {
 	}
 	r := &recovery{
 		store: s, topics: make(map[int64]*topic), subs: make(map[int64]*subscription),
-		waiting: make(map[int64]waiting), lites: make(map[liteID]*liteQueue),
+		waiting: make(map[int64]waiting), halves: make(map[int64]*half), lites: make(map[liteID]*liteQueue),
 	}
 	d, err := openDiary(opts, logger, r.replay)
 	if err != nil {
@@ -60,7 +61,9 @@ func (s *store) recover(opts Options, logger *slog.Logger) error {
 		sub.resume()
 	}
 	s.delays.resume(r.waiting)
+	s.transactions.resume(r.halves)
 	s.diary, s.scheduler.diary, s.delays.diary = d, d, d
+	d.write(s.transactions.rounds())
 	return nil
 }
 
@@ -110,6 +113,8 @@ func (r *recovery) event(kind eventKind, in *eventReader) error {
 		return r.subscription(kind, in)
 	case eventWaiting, eventWaited, eventAdded:
 		return r.delay(kind, in.number(), in)
+	case eventHalf, eventChecked, eventEnded, eventRounds:
+		return r.transaction(kind, in.number(), in)
 	}
 	return fmt.Errorf("an event of unknown kind %d: a later version may know it", kind)
 }

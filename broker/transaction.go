@@ -56,8 +56,8 @@ type half struct {
 // A ticket is the knowledge that a proxy has of a transaction, and keeps for a time. Through another
 // proxy, of a cluster, the transaction cannot be ended.
 type ticket struct {
-	proxy *sessions
-	until int64 // Unix milliseconds
+	proxy *sessions // nil if it is from before the broker was started: it is good for any then
+	until int64     // Unix milliseconds
 }
 
 func newTransactions(st *store, limits Limits) *transactions {
@@ -71,25 +71,39 @@ func newTransactions(st *store, limits Limits) *transactions {
 
 // begin keeps a half message that has come through a proxy, and gives its offset.
 func (t *transactions) begin(u undelivered, through *sessions) int64 {
-	m, now := u.record.message(), nowMillis()
+	now := nowMillis()
+	h := t.newHalf(u, now)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.issueTicket(h, through, now)
+	t.moveBack(h)
+	t.addLocked(h, now)
+	if d := t.store.diary; d != nil {
+		d.write(h.tell(nil))
+	}
+	return h.offset
+}
+
+// newHalf gives a half that was stored at some time.
+func (t *transactions) newHalf(u undelivered, stored int64) *half {
+	m := u.record.message()
 	sp := m.GetSystemProperties()
-	h := &half{
+	return &half{
 		undelivered: u,
 		id:          halfID{u.topic.Name, sp.GetMessageId()},
 		born:        sp.GetBornTimestamp().AsTime().UnixMilli(),
-		stored:      now,
+		stored:      stored,
 		immunity:    t.immunityOf(m),
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
+}
+
+// addLocked adds a half, and sees to its checks.
+func (t *transactions) addLocked(h *half, now int64) {
 	if len(t.halves) == 0 {
 		t.store.scheduler.set(&t.alarm, t.nextCheck(now))
 	}
-	t.issueTicket(h, through, now)
-	t.moveBack(h)
 	t.halves[h] = struct{}{}
 	t.byID[h.id] = append(t.byID[h.id], h)
-	return h.offset
 }
 
 // moveBack puts h behind all others.
@@ -111,8 +125,12 @@ func (t *transactions) remove(h *half) {
 // producer is too late remains for the checks.
 func (t *transactions) end(id halfID, through *sessions, resolution v2.TransactionResolution, byCheck bool) error {
 	h, err := t.resolve(id, through, resolution, byCheck)
-	if h != nil && resolution == v2.TransactionResolution_COMMIT {
-		t.store.deliver(nil, h.undelivered)
+	switch {
+	case h == nil:
+	case resolution == v2.TransactionResolution_COMMIT:
+		t.store.deliver(h.over(), h.undelivered)
+	default:
+		t.store.diary.write(h.over())
 	}
 	return err
 }
@@ -130,21 +148,21 @@ func (t *transactions) resolve(
 		return nil, refuse(v2.Code_INTERNAL_SERVER_ERROR, "cannot found transaction data")
 	}
 	open := resolution != v2.TransactionResolution_COMMIT && resolution != v2.TransactionResolution_ROLLBACK
-	if !open || t.store.quirks[QuirkLeftOpen] {
-		h.tickets = slices.Delete(h.tickets, latest, latest+1)
-	}
-	if open {
+	if open && !t.store.quirks[QuirkLeftOpen] {
 		return nil, nil
 	}
+	h.tickets = slices.Delete(h.tickets, latest, latest+1)
 	// A producer that names a time for its recovery is not heard after it, unless it is asked.
-	if !byCheck && h.immunity >= 0 && now-h.born > max(h.immunity, t.limits.TransactionTimeout.Milliseconds()) {
-		if t.store.quirks[QuirkLateEnd] {
-			return nil, nil
-		}
-		return nil, refuse(v2.Code_INTERNAL_SERVER_ERROR, "the time for the recovery is over: the transaction ends when the producer is asked")
+	late := !byCheck && h.immunity >= 0 && now-h.born > max(h.immunity, t.limits.TransactionTimeout.Milliseconds())
+	if !open && !late {
+		t.remove(h)
+		return h, nil
 	}
-	t.remove(h)
-	return h, nil
+	t.noteLocked(h, h.offset)
+	if open || t.store.quirks[QuirkLateEnd] {
+		return nil, nil
+	}
+	return nil, refuse(v2.Code_INTERNAL_SERVER_ERROR, "the time for the recovery is over: the transaction ends when the producer is asked")
 }
 
 // issueTicket lets h be ended once more, for a time.
@@ -159,6 +177,7 @@ func (t *transactions) withdrawTicket(h *half) {
 	defer t.mu.Unlock()
 	if n := len(h.tickets); n > 0 {
 		h.tickets = h.tickets[:n-1]
+		t.noteLocked(h, h.offset)
 	}
 }
 
@@ -169,7 +188,7 @@ func (t *transactions) findTicket(id halfID, of *sessions, now int64) (latest *h
 	for _, h := range t.byID[id] {
 		h.tickets = slices.DeleteFunc(h.tickets, func(held ticket) bool { return held.until < now })
 		for i, held := range h.tickets {
-			if held.proxy == of && held.until >= until {
+			if (held.proxy == of || held.proxy == nil) && held.until >= until {
 				latest, at, until = h, i, held.until
 			}
 		}

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -43,4 +44,41 @@ func TestTransactions_AskAnotherProducerIfOneCannotBeReached(t *testing.T) {
 	there.close()
 	require.Len(t, heard, 4)
 	require.Equal(t, 3, tickets(other))
+}
+
+// A transaction that ends between the count of a check and the question is not written of any more.
+func TestTransactions_EndWhileTheyAreChecked(t *testing.T) {
+	dir := Options{Dir: t.TempDir()}
+	start := func() *store {
+		st := newStore(dir, Limits{}.withDefaults(), newScheduler())
+		require.NoError(t, st.recover(dir, slog.New(slog.DiscardHandler)))
+		return st
+	}
+	st := start()
+	require.NoError(t, st.createTopic(Topic{Name: "T", Type: Transaction}))
+	clients := newSessions(time.Minute, st.scheduler, st)
+	st.proxies.add(clients)
+	heard := make(chan *v2.TelemetryCommand, 1)
+	out := openOutbox(func(c *v2.TelemetryCommand) error { heard <- c; return nil })
+	clients.put("there", &v2.Settings{PubSub: &v2.Settings_Publishing{
+		Publishing: &v2.Publishing{Topics: []*v2.Resource{{Name: "T"}}},
+	}}, out)
+
+	to, _ := st.lookUp("T")
+	m := &v2.Message{SystemProperties: &v2.SystemProperties{MessageId: "tx", MessageType: v2.MessageType_TRANSACTION}}
+	st.transactions.begin(undelivered{to, 0, appendRecord(nil, m)}, clients)
+	later := nowMillis() + 10_000
+	checks, _ := st.transactions.due(later)
+	require.Len(t, checks, 1)
+	require.NoError(t, st.transactions.end(halfID{"T", "tx"}, clients, v2.TransactionResolution_COMMIT, false))
+	st.transactions.ask(checks[0], later)
+	out.close()
+	require.Len(t, heard, 1)
+	require.NoError(t, st.diary.close())
+
+	st = start()
+	require.Empty(t, st.transactions.halves)
+	_, stored := st.stored("T", "tx")
+	require.True(t, stored)
+	require.NoError(t, st.diary.close())
 }

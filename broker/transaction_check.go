@@ -28,7 +28,7 @@ func (t *transactions) nextCheck(now int64) int64 {
 func (t *transactions) expire(now int64) {
 	checks, abandoned := t.due(now)
 	for _, h := range abandoned {
-		t.store.ensureTopic(Topic{Name: maxChecksTopic, Queues: 1}).publish(nil, 0, h.record)
+		t.store.ensureTopic(Topic{Name: maxChecksTopic, Queues: 1}).publish(h.over(), 0, h.record)
 	}
 	for _, c := range checks {
 		t.ask(c, now)
@@ -67,9 +67,10 @@ func (t *transactions) old(h *half, now int64) bool {
 
 // count counts a check of h, by which it moves behind all others, as on the server.
 func (t *transactions) count(h *half) check {
-	h.checks++
+	before := h.offset
 	t.moveBack(h)
-	h.record = h.record.with(propertyChecks, strconv.Itoa(h.checks))
+	h.check(h.checks + 1)
+	t.noteLocked(h, before)
 	return check{h, &v2.TelemetryCommand{Command: &v2.TelemetryCommand_RecoverOrphanedTransactionCommand{
 		RecoverOrphanedTransactionCommand: &v2.RecoverOrphanedTransactionCommand{
 			TransactionId: h.id.transaction,
@@ -78,8 +79,14 @@ func (t *transactions) count(h *half) check {
 	}}}
 }
 
+// check lets h have been checked so many times.
+func (h *half) check(times int) {
+	h.checks = times
+	h.record = h.record.with(propertyChecks, strconv.Itoa(times))
+}
+
 // ask asks one of the topic's producers, the next one each time. If none is there, the check counts
-// all the same.
+// all the same. A question promises nothing, so it does not wait until it would be found written down.
 func (t *transactions) ask(c check, now int64) {
 	producers := t.store.proxies.producers(c.half.topic.Name)
 	for range producers {
@@ -87,6 +94,7 @@ func (t *transactions) ask(c check, now int64) {
 		p := producers[t.checkTurn%len(producers)]
 		t.mu.Lock()
 		t.issueTicket(c.half, p.proxy, now) // before the answer can be here
+		t.noteLocked(c.half, c.half.offset)
 		t.mu.Unlock()
 		if p.out.post(c.command) {
 			return
