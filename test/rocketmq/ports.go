@@ -3,6 +3,7 @@ package rocketmq
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strconv"
 )
@@ -23,6 +24,13 @@ type proxyPorts struct {
 	remoting int
 }
 
+// A server's ports lie below those that systems give to outgoing connections, one of which could take
+// the place of the server while it restarts.
+const (
+	firstPort = 10_000
+	endPort   = 32_000
+)
+
 // freePorts finds ports that nobody listens at. They are free at that moment only: another process
 // can take one before the server does, which then fails to start.
 func freePorts(proxies int) (p ports, err error) {
@@ -40,8 +48,16 @@ func freePorts(proxies int) (p ports, err error) {
 		held = append(held, l)
 		return l.Addr().(*net.TCPAddr).Port, true
 	}
+	anyPort := func() (int, bool) {
+		for range 100 {
+			if port, ok := hold(firstPort + rand.IntN(endPort-firstPort)); ok {
+				return port, true
+			}
+		}
+		return 0, false
+	}
 	for range 100 {
-		broker, ok := hold(0)
+		broker, ok := anyPort()
 		_, below := hold(broker - 2)
 		_, above := hold(broker + 1)
 		if !ok || !below || !above {
@@ -52,7 +68,7 @@ func freePorts(proxies int) (p ports, err error) {
 	}
 	found := p.broker != 0
 	one := func() int {
-		port, ok := hold(0)
+		port, ok := anyPort()
 		found = found && ok
 		return port
 	}

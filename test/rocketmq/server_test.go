@@ -101,7 +101,7 @@ func TestConfig_TellsEachProgramItsPorts(t *testing.T) {
 	}
 }
 
-func TestFreePorts_AreAllDifferent(t *testing.T) {
+func TestFreePorts_AreAllDifferentAndNoneOfAnOutgoingConnection(t *testing.T) {
 	p, err := freePorts(2)
 	require.NoError(t, err)
 	require.Len(t, p.proxies, 2)
@@ -111,6 +111,7 @@ func TestFreePorts_AreAllDifferent(t *testing.T) {
 		p.proxies[0].grpc, p.proxies[0].remoting, p.proxies[1].grpc, p.proxies[1].remoting,
 	} {
 		require.Positive(t, port)
+		require.Less(t, port, 32_768)
 		require.False(t, seen[port], "port %s twice", strconv.Itoa(port))
 		seen[port] = true
 	}
