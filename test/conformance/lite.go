@@ -157,7 +157,7 @@ func (c *liteClient) loses(name string) {
 	select {
 	case lost := <-c.lost:
 		require.Equal(c.e, name, lost)
-	case <-time.After(5 * time.Second):
+	case <-time.After(reviveDelay):
 		require.Fail(c.e, "nothing lost", "want a notification of %q", name)
 	}
 }
@@ -167,7 +167,7 @@ func (c *liteClient) losesNothing() bool {
 	select {
 	case <-c.lost:
 		return false
-	case <-time.After(2 * time.Second):
+	case <-time.After(quiet):
 		return true
 	}
 }

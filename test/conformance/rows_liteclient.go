@@ -111,13 +111,9 @@ func liteClientRows() []Row {
 			e.Indexed(c.topic, 110)
 			c.subscribe(names...)
 			got := 0
-			for {
-				received := c.Receive(c.group, c.topic)
-				if len(received.Messages) == 0 {
-					break
-				}
-				got += len(received.Messages)
-				c.acked(received.Messages...)
+			for full := true; full; { // an answer that waits may find what is there later
+				n := len(c.Receive(c.group, c.topic, invisible(longLease)).Messages)
+				got, full = got+n, n == 32
 			}
 			sawOne(e, got, map[int]string{110: "all", 100: "100"})
 		}},

@@ -45,22 +45,22 @@ func liteOrderRows() []Row {
 			require.Equal(e, []int32{2, 2}, attemptsOf(again))
 			require.Equal(e, offsetOf(first[0]), offsetOf(again[0]))
 			require.GreaterOrEqual(e, at.Sub(began), minInvisible-tick)
-			require.Less(e, at.Sub(began), minInvisible+unlockDelay)
+			require.Less(e, at.Sub(began), minInvisible+reviveDelay)
 			require.Equal(e, v2.Code_INVALID_RECEIPT_HANDLE, c.Ack(c.group, c.topic, first[0]).GetStatus().GetCode())
 			e.Saw(served)
 		}},
 		{"LI22", "what comes again after all but the second of three was acknowledged", Either, func(e *Env) {
 			c := e.liteWith("a1", "a2", "a3")
-			out := c.take(3, invisible(minInvisible))
+			out := c.take(3, invisible(2*minInvisible))
 			c.acked(out[0], out[2])
-			again, _ := c.Next(c.group, c.topic, minInvisible+reviveDelay)
+			again, _ := c.Next(c.group, c.topic, 2*minInvisible+reviveDelay)
 			sawOne(e, fmt.Sprint(bodiesOf(again)), map[string]string{"[a2]": "the second", "[a2 a3]": "the second and third"})
 		}},
 		{"LI23", "the attempts of a message that comes again with a new one", Either, func(e *Env) {
 			c := e.liteWith("a1")
-			out := c.take(1, invisible(minInvisible))
+			out := c.take(1, invisible(2*minInvisible))
 			c.store("a", "a2")
-			again, _ := c.Next(c.group, c.topic, minInvisible+reviveDelay)
+			again, _ := c.Next(c.group, c.topic, 2*minInvisible+reviveDelay)
 			require.Equal(e, []string{"a1", "a2"}, bodiesOf(again))
 			require.Equal(e, offsetOf(out[0]), offsetOf(again[0]))
 			sawOne(e, fmt.Sprint(attemptsOf(again)), map[string]string{"[2 1]": "2 and 1", "[1 1]": "1 and 1"})
@@ -74,10 +74,10 @@ func liteOrderRows() []Row {
 			c.Changed(c.group, c.topic, out[2], 3*time.Second, suspended())
 			c.store("b", "b1")
 			require.Equal(e, []string{"b1"}, bodiesOf(c.take(1)))
-			again, at := c.Next(c.group, c.topic, minInvisible, polling(20*time.Second))
+			again, at := c.Next(c.group, c.topic, 3*time.Second+reviveDelay, polling(20*time.Second))
 			require.Equal(e, []string{"a2", "a3"}, bodiesOf(again))
 			require.GreaterOrEqual(e, at.Sub(began), 3*time.Second-tick)
-			require.Less(e, at.Sub(began), 3*time.Second+unlockDelay)
+			require.Less(e, at.Sub(began), 3*time.Second+reviveDelay)
 			e.Saw(served)
 		}},
 		{"LI25", "the attempts of a message that is suspended each time", Either, func(e *Env) {

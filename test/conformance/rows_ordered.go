@@ -105,29 +105,31 @@ func orderedExpiryRows() []Row {
 		}},
 		{"FI9", "a message whose duration is changed to 2 s comes again after them, attempt 2", Near, func(e *Env) {
 			r := e.ordered(1)
-			r.receive(1)
+			r.receive(1, invisible(longLease))
+			r.at = time.Now()
 			r.c.Changed(r.group, r.topic, r.messages[0], 2*time.Second)
-			require.EqualValues(e, 2, attemptOf(r.again(2*time.Second, 2*time.Second+unlockDelay)))
+			require.EqualValues(e, 2, attemptOf(r.again(2*time.Second, 2*time.Second+reviveDelay)))
 		}},
 		{"FI14", "with suspend, it comes again as another attempt all the same", Near, func(e *Env) {
 			r := e.ordered(1)
-			r.receive(1)
+			r.receive(1, invisible(longLease))
+			r.at = time.Now()
 			r.c.Changed(r.group, r.topic, r.messages[0], 2*time.Second, suspended())
-			require.EqualValues(e, 2, attemptOf(r.again(2*time.Second, 2*time.Second+unlockDelay)))
+			require.EqualValues(e, 2, attemptOf(r.again(2*time.Second, 2*time.Second+reviveDelay)))
 		}},
 		{"FI15", "after the first of two was acknowledged, the second comes again alone", Equal, func(e *Env) {
 			r := e.ordered(2)
 			r.receive(2)
 			r.c.Acked(r.group, r.topic, r.messages[0])
-			again := r.again(minInvisible, minInvisible+unlockDelay)
+			again := r.again(minInvisible, minInvisible+reviveDelay)
 			require.Equal(e, "1", string(again.GetBody()))
 			require.EqualValues(e, 2, attemptOf(again))
 		}},
 		{"FI11", "the attempts of a message that comes again together with a new one", Either, func(e *Env) {
 			r := e.ordered(1)
-			r.receive(1)
+			r.receive(1, invisible(2*minInvisible))
 			r.c.Store(e.Message(r.topic, "new", inGroup(messageGroup)))
-			again, _ := r.c.Next(r.group, r.topic, minInvisible+reviveDelay)
+			again, _ := r.c.Next(r.group, r.topic, 2*minInvisible+reviveDelay)
 			require.Equal(e, []string{"0", "new"}, bodiesOf(again))
 			sawOne(e, fmt.Sprint(attemptsOf(again)), map[string]string{"[1 1]": "1 and 1", "[2 1]": "2 and 1"})
 		}},

@@ -63,8 +63,8 @@ func (p *process) ended() error {
 	}
 }
 
-// endTimeout bounds an orderly end.
-const endTimeout = 20 * time.Second
+// endTimeout bounds an orderly end, which takes seconds unless the machine has much else to do.
+const endTimeout = 2 * time.Minute
 
 // end asks the process to end, so that it saves what it has in memory, and kills it if it has not
 // after a while.
