@@ -100,12 +100,13 @@ func TestRows_HaveIDsOfTheirOwn(t *testing.T) {
 // has a row.
 func TestRows_AccountForTheWholeDescription(t *testing.T) {
 	ids := map[string]bool{}
-	for _, row := range Rows() {
+	for _, row := range append(Rows(), GuardedRows()...) {
 		ids[row.ID] = true
 	}
+	require.True(t, ids["RE3b"])
 	for subject, n := range map[string]int{
 		"TR": 6, "RT": 9, "AS": 4, "TE": 11, "HB": 4, "TM": 2, "SE": 30, "RE": 22, "AC": 9, "CI": 9, "DL": 6, "FI": 12,
-		"DE": 6, "TX": 9, "PR": 2, "FL": 9, "LI": 2,
+		"DE": 6, "TX": 9, "PR": 2, "FL": 9, "AU": 2, "LI": 2,
 	} {
 		for i := range n {
 			require.True(t, ids[fmt.Sprint(subject, i+1)], "row %s%d", subject, i+1)

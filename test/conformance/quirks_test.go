@@ -76,6 +76,25 @@ func TestConformance_ShowsEachQuirkByItself(t *testing.T) {
 	}
 }
 
+// What the description calls a defect has a row that accepts the sane behaviour too, and a quirk by which
+// the broker does what the server does.
+func TestRows_HaveAQuirkForEachDefectOfTheDescription(t *testing.T) {
+	marks, quirks := map[string]Mark{}, map[string]bool{}
+	for _, row := range Rows() {
+		marks[row.ID] = row.Mark
+	}
+	for _, k := range knownDifferences(t) {
+		quirks[k.ID] = quirks[k.ID] || k.Quirk != ""
+	}
+	for _, id := range []string{
+		"TR6", "HB4", "SE7", "SE20", "SE21", "SE23", "SE30", "RE5", "RE6", "RE21", "RE22", "AC4", "AC9", "CI8", "CI9",
+		"DL3", "DL5", "FI4", "FI11", "TX7", "TX8", "FL7", "FL9", "LI1",
+	} {
+		require.Equal(t, Either, marks[id], "row %s", id)
+		require.True(t, quirks[id], "row %s", id)
+	}
+}
+
 // A line of another form would be for people alone.
 func TestParseKnown_TakesEachLineOfTheProjectsTable(t *testing.T) {
 	text, err := os.ReadFile("../../docs/fidelity.md")
