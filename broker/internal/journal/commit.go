@@ -125,11 +125,8 @@ func (o *output) sync() error {
 	if !o.dirty {
 		return nil
 	}
-	if err := o.file.Sync(); err != nil {
-		return err
-	}
-	o.dirty = false
-	return nil
+	o.dirty = false // also if it fails: nothing is written any more then, and the file may be closed
+	return o.file.Sync()
 }
 
 func (o *output) close() error {

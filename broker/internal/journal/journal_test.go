@@ -124,6 +124,25 @@ func TestJournal_TakesNothingMoreAfterTheDiskHasFailed(t *testing.T) {
 	require.ErrorIs(t, j.Close(), full, "said once, then forgotten")
 }
 
+func TestJournal_OutlivesADiskThatFailsBetweenTwoSegments(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		full := errors.New("no space left")
+		fail := false
+		disk := &hooked{crashfs.New(), func(f journal.File) error {
+			if fail {
+				return full
+			}
+			return f.Sync()
+		}}
+		j, _ := open(t, journal.Options{FS: disk, SegmentSize: 1, SyncEvery: time.Second})
+		require.NoError(t, j.Wait(t.Context(), j.Append([]byte("good"))))
+		fail = true
+		require.ErrorIs(t, j.Wait(t.Context(), j.Append([]byte("bad"))), full)
+		time.Sleep(time.Minute) // in which the segment, closed by now, would have been synced
+		require.ErrorIs(t, j.Close(), full)
+	})
+}
+
 func TestJournal_RefusesRecordsOfNoSize(t *testing.T) {
 	j, _ := open(t, journal.Options{FS: crashfs.New()})
 	require.ErrorContains(t, j.Wait(t.Context(), j.Append(nil)), "0 bytes")
