@@ -33,7 +33,9 @@ type diary struct {
 
 // openDiary gives replay all that was written down before, to go on writing behind it.
 func openDiary(opts Options, logger *slog.Logger, replay func([]byte) error) (*diary, error) {
-	j, found, err := journal.Open(opts.Dir, journal.Options{FS: opts.files, SyncEvery: opts.SyncEvery}, replay)
+	in := opts.journal
+	in.SyncEvery = opts.SyncEvery
+	j, found, err := journal.Open(opts.Dir, in, replay)
 	if err != nil {
 		return nil, fmt.Errorf("broker: %w", err)
 	}

@@ -7,6 +7,6 @@ type Disk = journal.FS
 
 // OnDisk gives the options with Dir on a disk.
 func (o Options) OnDisk(d Disk) Options {
-	o.files = d
+	o.journal.FS = d
 	return o
 }

@@ -97,7 +97,7 @@ type Options struct {
 	// Limits may be shortened in tests.
 	Limits Limits
 
-	files journal.FS // where Dir is; nil for the files of the system
+	journal journal.Options // where Dir is, and how long its files get; SyncEvery goes before the one here
 }
 
 // Limits are times and counts that a test may want smaller. Each stands for the server's default
