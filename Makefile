@@ -5,6 +5,7 @@ MODULES   := . client/collector examples test test/bench test/bench/client test/
 GOFMT      = $(shell go env GOROOT)/bin/gofmt
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SEEDS     ?= 5000
+CRASHES   ?= 1000
 ROCKETMQ   = go run ./rocketmq/cmd
 
 # in_each runs a command in each module, and stops at the first that fails.
@@ -43,6 +44,11 @@ test-rocketmq: ## run clients, sources, sinks and the flights job on a real Rock
 .PHONY: test-chaos
 test-chaos: ## kill the proxy of a real RocketMQ while clients send and consume (needs Java 17 and Maven, takes 5 minutes)
 	cd test && go test -count=1 -timeout 30m -v ./chaos -real
+
+.PHONY: test-crash
+test-crash: ## kill a broker with a directory CRASHES times (1,000), and crash its disk by as many seeds (takes 20 minutes)
+	go test ./broker -run TestDir_Loses -count=1 -timeout 60m -v -seeds $(CRASHES)
+	cd test && go run ./crash/cmd -kills $(CRASHES)
 
 .PHONY: conformance
 conformance: ## compare the embedded broker with the protocol, row by row, in real time
