@@ -104,7 +104,7 @@ func (j *Journal) Append(record []byte) int64 {
 	case len(record) == 0 || len(record) > MaxRecord:
 		j.failLocked(fmt.Errorf("a record has %d bytes: not from 1 to %d", len(record), MaxRecord))
 		return j.last
-	case j.tail.offset >= j.opts.SegmentSize:
+	case j.tail.offset >= j.opts.SegmentSize && j.tail.offset > fileHeader: // no segment is left out
 		j.turnLocked()
 	}
 	b := j.openLocked()

@@ -28,6 +28,22 @@ func TestSnapshot_StandsForWhatWasAppendedBeforeItsCut(t *testing.T) {
 	require.NoError(t, j.Close())
 }
 
+func TestSnapshot_IsFollowedByTheNextSegmentHoweverShort(t *testing.T) {
+	disk := crashfs.New()
+	j, _ := open(t, journal.Options{FS: disk, SegmentSize: 1})
+	require.NoError(t, j.Wait(t.Context(), j.Append([]byte("before"))))
+	s, err := j.Cut()
+	require.NoError(t, err)
+	require.NoError(t, s.Append([]byte("state")))
+	require.NoError(t, s.Commit(t.Context()))
+	require.NoError(t, j.Wait(t.Context(), j.Append([]byte("after"))))
+	require.NoError(t, j.Close())
+
+	j, records := open(t, journal.Options{FS: disk})
+	require.Equal(t, []string{"state", "after"}, records)
+	require.NoError(t, j.Close())
+}
+
 func TestSnapshot_OfNothingNewReplacesTheOneBefore(t *testing.T) {
 	disk := crashfs.New()
 	j, _ := open(t, journal.Options{FS: disk})
