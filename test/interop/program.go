@@ -18,6 +18,7 @@ const tries = 3
 // A program is one case in one language, with a topic and a group of its own.
 type program struct {
 	*Runner
+	server   target.Server
 	language Language
 	spec     Case
 	prefix   string
@@ -33,7 +34,7 @@ func (p program) run(ctx context.Context) (v Verdict, reason string) {
 		if failure == "" {
 			return Pass, reason
 		}
-		if stored, err := p.Server.Stored(ctx, name); err != nil || stored <= int64(p.spec.stored()) {
+		if stored, err := p.server.Stored(ctx, name); err != nil || stored <= int64(p.spec.stored()) {
 			return Fail, failure
 		}
 		reason = "after a try in which the client sent a message twice"
@@ -47,7 +48,7 @@ func (p program) try(ctx context.Context, name string) (failure string) {
 	if err := p.create(ctx, name); err != nil {
 		return err.Error()
 	}
-	home := filepath.Join(p.Out, p.Server.Mode(), p.language.Name+"-"+p.spec.Name)
+	home := filepath.Join(p.Out, p.server.Mode(), p.language.Name+"-"+p.spec.Name)
 	lines, err := p.start(ctx, home, name)
 	var problems []string
 	if err != nil {
@@ -72,13 +73,13 @@ func (p program) create(ctx context.Context, name string) error {
 	if p.spec.Lite {
 		group.Lite = &target.Lite{Parent: name}
 	}
-	if err := p.Server.CreateTopic(ctx, topic); err != nil {
+	if err := p.server.CreateTopic(ctx, topic); err != nil {
 		return err
 	}
-	if err := p.Server.CreateGroup(ctx, group); err != nil || !p.spec.Guarded {
+	if err := p.server.CreateGroup(ctx, group); err != nil || !p.spec.Guarded {
 		return err
 	}
-	return p.Server.CreateUser(ctx, target.User{Name: name, Secret: secret, Policies: []target.Policy{
+	return p.server.CreateUser(ctx, target.User{Name: name, Secret: secret, Policies: []target.Policy{
 		{Resource: "Topic:" + name, Actions: []string{"Pub", "Sub"}},
 		{Resource: "Group:" + name, Actions: []string{"Sub"}},
 	}})
@@ -102,7 +103,7 @@ func (p program) start(ctx context.Context, home, name string) (lines []line, er
 		args: p.language.Run(paths, p.spec.Name),
 		dir:  paths.Source,
 		env: []string{
-			rocketmq.EndpointVariable + "=" + p.Server.Endpoint(),
+			rocketmq.EndpointVariable + "=" + p.server.Endpoint(),
 			TopicVariable + "=" + name,
 			GroupVariable + "=" + name,
 			rocketmq.AccessKeyVariable + "=" + name,

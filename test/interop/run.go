@@ -15,8 +15,9 @@ import (
 const (
 	buildTimeout  = 20 * time.Minute // the first time, dependencies are downloaded and compiled
 	createTimeout = 30 * time.Second
-	// DefaultTimeout is how long a program may take.
-	DefaultTimeout = 2 * time.Minute
+	// DefaultTimeout is how long a program may take. Most need a few seconds, and more on a machine
+	// that has much else to do.
+	DefaultTimeout = 5 * time.Minute
 )
 
 // Environment variables of a program, besides rocketmq.EndpointVariable.
@@ -28,11 +29,11 @@ const (
 // ErrTimeout ends a program that takes too long.
 var ErrTimeout = errors.New("took too long")
 
-// A Runner runs the programs of languages against a server.
+// A Runner runs the programs of languages against servers.
 type Runner struct {
-	Server    target.Server
+	Servers   []target.Server // each case runs on those that are as it wants them, by its Guarded
 	Languages []Language
-	Cases     []Case // of which those run that are for a server like this one, by their Guarded
+	Cases     []Case
 	Source    string // the folder with those of the languages
 	Out       string // the folder for what is built, and for the output of the programs
 	Parallel  int    // how many programs run at once; 1 if less
@@ -44,29 +45,31 @@ type Runner struct {
 }
 
 // Run runs all cases in all languages and reports how they went. It fails only if it cannot do its
-// work; a program that cannot be built or started is an outcome.
+// work; a program that cannot be built or started is an outcome. The programs of a language run while
+// those of the next are built.
 func (r *Runner) Run(ctx context.Context) error {
 	prefix := target.Prefix()
-	var programs []program
-	for _, language := range r.Languages {
-		ready, err := r.prepare(ctx, language, prefix)
-		if err != nil {
-			return err
-		}
-		programs = append(programs, ready...)
-	}
-	places := make(chan struct{}, max(r.Parallel, 1))
+	programs := make(chan program, len(r.Servers)*len(r.Languages)*len(r.Cases)) // room for all
 	var running sync.WaitGroup
-	for _, p := range programs {
-		places <- struct{}{}
+	for range max(r.Parallel, 1) {
 		running.Go(func() {
-			verdict, reason := p.run(ctx)
-			r.report(Outcome{Language: p.language.Name, Case: p.spec.Name, Verdict: verdict, Reason: reason})
-			<-places
+			for p := range programs {
+				verdict, reason := p.run(ctx)
+				r.report(Outcome{Language: p.language.Name, Case: p.spec.Name, Verdict: verdict, Reason: reason})
+			}
 		})
 	}
+	var failures error
+	for _, language := range r.Languages {
+		ready, err := r.prepare(ctx, language, prefix)
+		failures = errors.Join(failures, err)
+		for _, p := range ready {
+			programs <- p
+		}
+	}
+	close(programs)
 	running.Wait()
-	return ctx.Err()
+	return errors.Join(failures, ctx.Err())
 }
 
 // report calls Report for one at a time.
@@ -80,19 +83,17 @@ func (r *Runner) report(o Outcome) {
 // skipped, and all others too if the programs cannot be built.
 func (r *Runner) prepare(ctx context.Context, language Language, prefix string) ([]program, error) {
 	var programs []program
-	for _, spec := range r.Cases {
-		if spec.Guarded != r.Server.Guarded() {
-			continue
+	for _, server := range r.Servers {
+		for _, spec := range r.Cases {
+			if spec.Guarded != server.Guarded() {
+				continue
+			}
+			if reason := skipped(language, spec, server.Mode()); reason != "" {
+				r.report(Outcome{Language: language.Name, Case: spec.Name, Verdict: Skip, Reason: reason})
+				continue
+			}
+			programs = append(programs, program{Runner: r, server: server, language: language, spec: spec, prefix: prefix})
 		}
-		reason := spec.Skip[r.Server.Mode()]
-		if own, ok := language.Skip[spec.Name]; ok {
-			reason = own
-		}
-		if reason != "" {
-			r.report(Outcome{Language: language.Name, Case: spec.Name, Verdict: Skip, Reason: reason})
-			continue
-		}
-		programs = append(programs, program{Runner: r, language: language, spec: spec, prefix: prefix})
 	}
 	if len(programs) == 0 {
 		return nil, nil
@@ -105,6 +106,14 @@ func (r *Runner) prepare(ctx context.Context, language Language, prefix string) 
 		r.report(Outcome{Language: language.Name, Case: p.spec.Name, Verdict: Fail, Reason: failure})
 	}
 	return nil, nil
+}
+
+// skipped tells why the client or the server cannot do the case; empty if they can.
+func skipped(language Language, spec Case, mode string) string {
+	if reason, ok := language.Skip[spec.Name]; ok {
+		return reason
+	}
+	return spec.Skip[mode]
 }
 
 // build builds the programs of the language, and tells why it could not.

@@ -38,8 +38,8 @@ func runOn(t *testing.T, server target.Server, language Language, cases ...Case)
 	t.Helper()
 	var outcomes []Outcome
 	r := &Runner{
-		Server: server, Languages: []Language{language}, Cases: cases, Source: t.TempDir(), Out: t.TempDir(),
-		Timeout: time.Minute, Report: func(o Outcome) { outcomes = append(outcomes, o) },
+		Servers: []target.Server{server}, Languages: []Language{language}, Cases: cases,
+		Source: t.TempDir(), Out: t.TempDir(), Timeout: time.Minute, Report: func(o Outcome) { outcomes = append(outcomes, o) },
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(r.Source, language.Name), 0o755))
 	require.NoError(t, r.Run(t.Context()))

@@ -41,17 +41,17 @@ func TestRun_PrintsALineForEachCaseAndACount(t *testing.T) {
 	source := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(source, "shell"), 0o755))
 	runner := &interop.Runner{
-		Languages: []interop.Language{language}, Cases: []interop.Case{{Name: "bye"}, hello},
+		Servers: []target.Server{server}, Languages: []interop.Language{language}, Cases: []interop.Case{{Name: "bye"}, hello},
 		Source: source, Out: t.TempDir(), Timeout: time.Minute,
 	}
 	var out bytes.Buffer
-	code, err := run(t.Context(), runner, []target.Server{server}, &out)
+	code, err := run(t.Context(), runner, &out)
 	require.NoError(t, err)
 	require.Zero(t, code)
 	require.Equal(t, "shell bye skip it stays\nshell hello pass\nembedded: 1 passed, 0 failed, 1 skipped\n", out.String())
 
 	runner.Cases = []interop.Case{silent}
-	code, err = run(t.Context(), runner, []target.Server{server}, io.Discard)
+	code, err = run(t.Context(), runner, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, 1, code)
 }
