@@ -68,7 +68,10 @@ func waiting() []Case {
 		}},
 		{
 			Name: "lite", Topic: topic("LITE", 8), Lite: true,
-			Rows: [][]string{{"sent elsewhere", "sent here", "received here lite=room-1"}},
+			Rows: [][]string{
+				{"sent elsewhere", "sent here"},
+				{"received here lite=room-1"}, // maybe before its receipt, since the consumer is there already
+			},
 			Skip: map[string]string{target.Local: "the server serves lite topics only in CLUSTER mode"},
 		},
 		{Name: "recall", Topic: topic("DELAY", 8), Rows: [][]string{

@@ -10,6 +10,8 @@ const wrong = { sessionCredentials: { accessKey, accessSecret: 'wrong' } };
 await withProducer(producer => send(producer, message('allowed')), right);
 await withSimpleConsumer(consumer => receiveAll(consumer, 1), right);
 
+// Without a topic, the producer asks for the route when it sends. Startup would try three times, and
+// throw an Error that has the refusal among its causes.
 try {
   await withProducer(producer => producer.send(message('forged')), { ...wrong, topic: undefined });
 } catch (error) {

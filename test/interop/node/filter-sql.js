@@ -1,6 +1,7 @@
 // Receives messages whose properties match an SQL92 expression.
 
 import { FilterExpression } from 'rocketmq-client-nodejs';
+// The client does not export the enums that its own functions want.
 import definitions from 'rocketmq-client-nodejs/proto/apache/rocketmq/v2/definition_pb.js';
 import { message, receiveAll, send, withProducer, withSimpleConsumer } from './program.js';
 

@@ -3,8 +3,8 @@
 import { message, receiveAll, say, send, topic, withProducer, withSimpleConsumer } from './program.js';
 
 await withProducer(async producer => {
-  const unwanted = await send(producer, message('unwanted', { delay: 5000 }));
-  await send(producer, message('wanted', { delay: 7000 }));
+  const unwanted = await send(producer, message('unwanted', { delay: 10_000 }));
+  await send(producer, message('wanted', { delay: 12_000 }));
   await producer.recallMessage(topic, unwanted.recallHandle);
   say('recalled', 'unwanted');
 });

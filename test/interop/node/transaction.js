@@ -1,5 +1,6 @@
 // Commits a transaction, rolls another back, and leaves a third alone until the server asks for it.
 
+// The client does not export the enums that its own functions want.
 import definitions from 'rocketmq-client-nodejs/proto/apache/rocketmq/v2/definition_pb.js';
 import { message, receiveAll, say, send, withProducer, withSimpleConsumer } from './program.js';
 

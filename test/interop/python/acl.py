@@ -17,5 +17,8 @@ wrong = program.configuration(Credentials(ACCESS_KEY, "wrong"))
 with program.producer(wrong) as producer:
     try:
         producer.send(program.message("forged"))
-    except Exception:  # the client has no one class for what the server refuses
+    except Exception as error:
+        # That the server refused it is in the log of the client alone; here it has no route to the topic.
+        if "route" not in str(error):
+            raise
         program.say("refused", "forged")

@@ -1,4 +1,4 @@
-"""Sends a message that is delivered five seconds later."""
+"""Sends a message that is delivered ten seconds later."""
 
 import time
 
@@ -6,7 +6,7 @@ import program
 
 with program.producer() as producer:
     message = program.message("later")
-    message.delivery_timestamp = int(time.time()) + 5
+    message.delivery_timestamp = int(time.time()) + 10
     program.send(producer, message)
 
 with program.simple_consumer() as consumer:

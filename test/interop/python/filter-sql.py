@@ -2,7 +2,7 @@
 
 import program
 from rocketmq import FilterExpression
-from rocketmq.grpc_protocol import FilterType
+from rocketmq.grpc_protocol import FilterType  # the package itself does not have it
 
 WARES = [
     ("cheap", {"colour": "red", "price": "5"}),

@@ -12,8 +12,8 @@ def send_later(producer, body, seconds):
 
 
 with program.producer() as producer:
-    unwanted = send_later(producer, "unwanted", 5)
-    send_later(producer, "wanted", 7)
+    unwanted = send_later(producer, "unwanted", 10)
+    send_later(producer, "wanted", 12)
     producer.recall_message(program.TOPIC, unwanted.recall_handle)
     program.say("recalled", "unwanted")
 

@@ -1,4 +1,4 @@
-// Command delay sends a message that is delivered five seconds later.
+// Command delay sends a message that is delivered ten seconds later.
 package main
 
 import (
@@ -20,7 +20,7 @@ func run(ctx context.Context, topic string) (err error) {
 	}
 	defer func() { err = errors.Join(err, producer.GracefulStop()) }()
 	m := &rmq.Message{Topic: topic, Body: []byte("later")}
-	m.SetDelayTimestamp(time.Now().Add(5 * time.Second))
+	m.SetDelayTimestamp(time.Now().Add(10 * time.Second))
 	if _, err := program.Send(ctx, producer, m); err != nil {
 		return err
 	}

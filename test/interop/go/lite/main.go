@@ -14,12 +14,12 @@ import (
 func main() { program.Main(run) }
 
 func run(ctx context.Context, topic string) (err error) {
-	received := make(chan struct{})
+	received := make(chan struct{}, 1)
 	consumer, err := rmq.NewLitePushConsumer(program.Config(), rmq.NewLitePushConsumerConfig(topic, program.Invisible),
 		rmq.WithPushAwaitDuration(program.Await),
 		rmq.WithPushMessageListener(&rmq.FuncMessageListener{Consume: func(m *rmq.MessageView) rmq.ConsumerResult {
 			fmt.Printf("received %s lite=%s\n", m.GetBody(), m.GetLiteTopic())
-			close(received)
+			received <- struct{}{}
 			return rmq.SUCCESS
 		}}))
 	if err != nil {

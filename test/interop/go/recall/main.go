@@ -20,11 +20,11 @@ func run(ctx context.Context, topic string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, producer.GracefulStop()) }()
-	unwanted, err := sendLater(ctx, producer, topic, "unwanted", 5*time.Second)
+	unwanted, err := sendLater(ctx, producer, topic, "unwanted", 10*time.Second)
 	if err != nil {
 		return err
 	}
-	if _, err := sendLater(ctx, producer, topic, "wanted", 7*time.Second); err != nil {
+	if _, err := sendLater(ctx, producer, topic, "wanted", 12*time.Second); err != nil {
 		return err
 	}
 	if _, err := producer.Recall(ctx, topic, unwanted.RecallHandle); err != nil {

@@ -1,4 +1,4 @@
-//! Sends a message that is delivered five seconds later.
+//! Sends a message that is delivered ten seconds later.
 
 use rocketflow_interop::{
     client, everything, message, nothing, receive, seconds_from_now, send, start_producer, Result,
@@ -8,7 +8,7 @@ use rocketflow_interop::{
 async fn main() -> Result {
     let producer = start_producer(client()).await?;
     let later = message("later")
-        .set_delivery_timestamp(seconds_from_now(5)?)
+        .set_delivery_timestamp(seconds_from_now(10)?)
         .build()?;
     send(&producer, "later", later).await?;
     producer.shutdown().await?;

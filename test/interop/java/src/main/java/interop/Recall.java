@@ -14,8 +14,8 @@ final class Recall {
 
     public static void main(String[] args) throws Exception {
         try (Producer producer = Program.producer(Program.configuration())) {
-            SendReceipt unwanted = sendLater(producer, "unwanted", Duration.ofSeconds(5));
-            sendLater(producer, "wanted", Duration.ofSeconds(7));
+            SendReceipt unwanted = sendLater(producer, "unwanted", Duration.ofSeconds(10));
+            sendLater(producer, "wanted", Duration.ofSeconds(12));
             producer.recallMessage(Program.TOPIC, unwanted.getRecallHandle());
             System.out.println("recalled unwanted");
         }
