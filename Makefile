@@ -65,12 +65,12 @@ conformance-diff: ## fail on differences between the two that docs/fidelity.md d
 	cd test && for mode in local cluster; do go run ./conformance/cmd diff ../out/conformance-embedded.json ../out/conformance-$$mode.json || exit 1; done
 
 .PHONY: interop
-interop: ## run the official clients of five languages against the embedded broker (needs Java 17, Maven, Python 3.11, Node.js 20 and Cargo)
-	cd test && go run ./interop/cmd
+interop: ## run the official clients of five languages (or LANGUAGES=java,go) against the embedded broker (see test/interop for what they need)
+	cd test && go run ./interop/cmd -language "$(LANGUAGES)"
 
 .PHONY: interop-rocketmq
-interop-rocketmq: ## the same programs on a real RocketMQ, in both modes (needs the same)
-	cd test && for mode in local cluster; do for acl in "" -acl; do $(ROCKETMQ) -mode $$mode $$acl -- go run ./interop/cmd || exit 1; done; done
+interop-rocketmq: ## the same programs on a real RocketMQ, in both modes, with and without users (needs the same, Java 17 and Maven)
+	cd test && for mode in local cluster; do for acl in "" -acl; do $(ROCKETMQ) -mode $$mode $$acl -- go run ./interop/cmd -language "$(LANGUAGES)" || exit 1; done; done
 
 .PHONY: conformance-quirks
 conformance-quirks: ## give the embedded broker the real server's defects, and fail on any other difference
