@@ -5,8 +5,11 @@ import { ConsumeResult, FilterExpression, Producer, PushConsumer, SimpleConsumer
 export const topic = process.env.ROCKETMQ_TOPIC;
 export const group = process.env.ROCKETMQ_GROUP;
 
-/** The options that all clients need. */
-export const options = { endpoints: process.env.ROCKETMQ_ENDPOINT, namespace: '' };
+/**
+ * The options that all clients need. A request may take 30 s. The client's default is 3 s; one that is given up may
+ * have been carried out all the same, and a message be there twice.
+ */
+export const options = { endpoints: process.env.ROCKETMQ_ENDPOINT, namespace: '', requestTimeout: 30_000 };
 
 /** For how many milliseconds a received message is hidden from the rest of the group. */
 export const invisible = 30_000;

@@ -13,6 +13,10 @@ from rocketmq.v5.exception import ClientException
 TOPIC = os.environ["ROCKETMQ_TOPIC"]
 GROUP = os.environ["ROCKETMQ_GROUP"]
 
+REQUEST_TIMEOUT = 30
+"""How many seconds a request may take. The client's default is 3; one that is given up may have been carried out all
+the same, and a message be there twice."""
+
 INVISIBLE = 30
 """For how many seconds a received message is hidden from the rest of the group."""
 
@@ -25,7 +29,7 @@ def say(*words):
 
 def configuration(credentials=Credentials()):
     """Returns the configuration of a client, by default without credentials."""
-    return ClientConfiguration(os.environ["ROCKETMQ_ENDPOINT"], credentials)
+    return ClientConfiguration(os.environ["ROCKETMQ_ENDPOINT"], credentials, request_timeout=REQUEST_TIMEOUT)
 
 
 @contextmanager

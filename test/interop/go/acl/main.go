@@ -42,11 +42,8 @@ func run(ctx context.Context, topic string) error {
 }
 
 func send(ctx context.Context, config *rmq.Config, topic, body string) (err error) {
-	producer, err := rmq.NewProducer(config, rmq.WithTopics(topic))
+	producer, err := program.StartProducer(config, topic)
 	if err != nil {
-		return err
-	}
-	if err := producer.Start(); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, producer.GracefulStop()) }()

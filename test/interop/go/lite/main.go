@@ -40,7 +40,7 @@ func run(ctx context.Context, topic string) (err error) {
 }
 
 func send(ctx context.Context, topic string) (err error) {
-	producer, err := program.StartProducer(topic)
+	producer, err := program.StartProducer(program.Config(), topic)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func run(ctx context.Context, topic string) error {
 }
 
 func send(ctx context.Context, topic string) (err error) {
-	producer, err := program.StartProducer(topic)
+	producer, err := program.StartProducer(program.Config(), topic)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ func main() { program.Main(run) }
 
 func run(ctx context.Context, topic string) (err error) {
 	rmq.EnableSsl = false
-	producer, err := program.StartProducer(topic)
+	producer, err := program.StartProducer(program.Config(), topic)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 func main() { program.Main(run) }
 
 func run(ctx context.Context, topic string) (err error) {
-	producer, err := program.StartProducer(topic)
+	producer, err := program.StartProducer(program.Config(), topic)
 	if err != nil {
 		return err
 	}

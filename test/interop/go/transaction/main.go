@@ -19,7 +19,7 @@ func run(ctx context.Context, topic string) (err error) {
 		fmt.Println("checked", string(m.GetBody()))
 		return rmq.COMMIT
 	}}
-	producer, err := program.StartProducer(topic, rmq.WithTransactionChecker(checker))
+	producer, err := program.StartProducer(program.Config(), topic, rmq.WithTransactionChecker(checker))
 	if err != nil {
 		return err
 	}

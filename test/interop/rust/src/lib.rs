@@ -12,6 +12,10 @@ use rocketmq::{Producer, SimpleConsumer};
 /// What a program ends with.
 pub type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
+/// How long a request may take. The client's default is 3 s; one that is given up may have been
+/// carried out all the same, and a message be there twice.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
 /// For how long a received message is hidden from the rest of the group.
 pub const INVISIBLE: Duration = Duration::from_secs(30);
 
@@ -29,6 +33,7 @@ pub fn topic() -> String {
 pub fn client() -> ClientOption {
     let mut option = ClientOption::default();
     option.set_access_url(variable("ROCKETMQ_ENDPOINT"));
+    option.set_timeout(TIMEOUT);
     option
 }
 

@@ -17,6 +17,9 @@ import (
 const (
 	// Await is how long a receive waits for messages. The server wants at least 5 s.
 	Await = 5 * time.Second
+	// timeout is how long a request may take. The client's default is 3 s; one that is given up may
+	// have been carried out all the same, and a message be there twice.
+	timeout = 30 * time.Second
 	// Invisible is for how long a received message is hidden from the rest of the group.
 	Invisible = 30 * time.Second
 )
@@ -38,9 +41,15 @@ func Config() *rmq.Config {
 	}
 }
 
+// NewClient makes what is inside of a producer or SimpleConsumer. WithQueryRouteTimeout is, despite its
+// name, for all requests. A PushConsumer has no option for it.
+func NewClient(config *rmq.Config, opts ...rmq.ClientOption) (rmq.Client, error) {
+	return rmq.NewClient(config, append(opts, rmq.WithQueryRouteTimeout(timeout))...)
+}
+
 // StartProducer starts a producer to the topic. The caller stops it.
-func StartProducer(topic string, opts ...rmq.ProducerOption) (rmq.Producer, error) {
-	producer, err := rmq.NewProducer(Config(), append(opts, rmq.WithTopics(topic))...)
+func StartProducer(config *rmq.Config, topic string, opts ...rmq.ProducerOption) (rmq.Producer, error) {
+	producer, err := rmq.NewProducer(config, append(opts, rmq.WithTopics(topic), rmq.WithClientFunc(NewClient))...)
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +69,7 @@ func Send(ctx context.Context, producer rmq.Producer, m *rmq.Message) (*rmq.Send
 // StartSimpleConsumer starts a consumer of what the filter lets through. The caller stops it.
 func StartSimpleConsumer(config *rmq.Config, topic string, filter *rmq.FilterExpression) (rmq.SimpleConsumer, error) {
 	consumer, err := rmq.NewSimpleConsumer(config, rmq.WithSimpleAwaitDuration(Await),
+		rmq.WithClientFuncForSimpleConsumer(NewClient),
 		rmq.WithSimpleSubscriptionExpressions(map[string]*rmq.FilterExpression{topic: filter}))
 	if err != nil {
 		return nil, err

@@ -34,8 +34,7 @@ final class Acl {
     }
 
     private static ClientConfiguration configuration(String secret) {
-        return ClientConfiguration.newBuilder()
-            .setEndpoints(System.getenv("ROCKETMQ_ENDPOINT"))
+        return Program.configurationBuilder()
             .setCredentialProvider(new StaticSessionCredentialsProvider(System.getenv("ROCKETMQ_ACCESS_KEY"), secret))
             .build();
     }

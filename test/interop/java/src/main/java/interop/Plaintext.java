@@ -11,10 +11,7 @@ final class Plaintext {
     }
 
     public static void main(String[] args) throws Exception {
-        ClientConfiguration configuration = ClientConfiguration.newBuilder()
-            .setEndpoints(System.getenv("ROCKETMQ_ENDPOINT"))
-            .enableSsl(false)
-            .build();
+        ClientConfiguration configuration = Program.configurationBuilder().enableSsl(false).build();
         try (Producer producer = Program.producer(configuration)) {
             Program.send(producer, Program.message("hello").build());
         }

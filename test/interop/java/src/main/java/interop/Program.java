@@ -9,6 +9,7 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.apache.rocketmq.client.apis.ClientConfiguration;
+import org.apache.rocketmq.client.apis.ClientConfigurationBuilder;
 import org.apache.rocketmq.client.apis.ClientException;
 import org.apache.rocketmq.client.apis.ClientServiceProvider;
 import org.apache.rocketmq.client.apis.consumer.ConsumeResult;
@@ -27,6 +28,11 @@ final class Program {
     static final ClientServiceProvider PROVIDER = ClientServiceProvider.loadService();
     static final String TOPIC = System.getenv("ROCKETMQ_TOPIC");
     static final String GROUP = System.getenv("ROCKETMQ_GROUP");
+    /**
+     * How long a request may take. The client's default is 3 s; one that is given up may have been carried out all the
+     * same, and a message be there twice.
+     */
+    static final Duration REQUEST_TIMEOUT = Duration.ofSeconds(30);
     /** For how long a received message is hidden from the rest of the group. */
     static final Duration INVISIBLE = Duration.ofSeconds(30);
     /** How long a receive waits for messages. */
@@ -36,7 +42,14 @@ final class Program {
     }
 
     static ClientConfiguration configuration() {
-        return ClientConfiguration.newBuilder().setEndpoints(System.getenv("ROCKETMQ_ENDPOINT")).build();
+        return configurationBuilder().build();
+    }
+
+    /** What all clients need, to which more can be added. */
+    static ClientConfigurationBuilder configurationBuilder() {
+        return ClientConfiguration.newBuilder()
+            .setEndpoints(System.getenv("ROCKETMQ_ENDPOINT"))
+            .setRequestTimeout(REQUEST_TIMEOUT);
     }
 
     static Producer producer(ClientConfiguration configuration) throws ClientException {
