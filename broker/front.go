@@ -23,7 +23,8 @@ const (
 	maxRequestSize = 130 << 20
 	idleTimeout    = 120 * time.Second
 	pipeSize       = 1 << 20
-	// readBufferSize is what a connection holds while nothing comes. Large frames are read past it.
+	// readBufferSize is what a connection holds while something comes; that of TLS, and where there is
+	// no readyConn, also while nothing does. Large frames are read past it.
 	readBufferSize = 4 << 10
 	// pseudoEndpoint is what the routes of a broker say that listens nowhere.
 	pseudoEndpoint = "127.0.0.1:8081"

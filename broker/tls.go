@@ -59,7 +59,7 @@ func (s *sniffing) sniff(conn net.Conn) (net.Conn, credentials.AuthInfo, error) 
 	if s.secureOnly {
 		return nil, nil, errPlaintext
 	}
-	return s.TransportCredentials.ServerHandshake(peeked)
+	return s.TransportCredentials.ServerHandshake(ready(peeked))
 }
 
 // Clone gives credentials that do the same.
