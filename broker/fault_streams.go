@@ -2,8 +2,8 @@ package broker
 
 import (
 	"errors"
+	"path"
 	"sync"
-	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
@@ -12,38 +12,37 @@ import (
 // stream is called with each call that has several answers.
 func (g *gate) stream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
 	if info.IsClientStream {
-		return g.converse(service, stream, info, handle) // later it may not be idle
+		return g.newTalk(stream, info).run(service, handle) // later the gate may not be idle
 	}
-	if g.idle() {
-		return handle(service, stream)
-	}
-	s := &answerStream{ServerStream: stream, gate: g, call: g.newCall(stream.Context(), info.FullMethod)}
-	err := s.end(handle(service, s))
-	if s.read {
-		s.outcome.err, s.outcome.fault = err, s.verdict.String()
-		g.log.end(s.number, &s.outcome)
-	}
-	return err
+	s := &answerStream{ServerStream: stream, gate: g, method: info.FullMethod, seen: !g.idle()}
+	return s.end(handle(service, s))
 }
 
 // An answerStream is a call with one request and several answers. One goroutine has it.
 type answerStream struct {
 	grpc.ServerStream
 	gate    *gate
-	call    Call
-	read    bool // the request has come: call is complete, and number and verdict are set
+	method  string
+	seen    bool // it is remembered, and faults may happen to it
+	read    bool // the request has come: number and verdict are set
 	number  uint64
 	verdict verdict
 	outcome outcome
 }
 
 // RecvMsg reads the request, unless the service is not to have it.
-func (s *answerStream) RecvMsg(m any) error {
-	if err := s.ServerStream.RecvMsg(m); err != nil {
+func (s *answerStream) RecvMsg(m any) (err error) {
+	apart(func() { err = s.receive(m) })
+	return err
+}
+
+func (s *answerStream) receive(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil || !s.seen {
 		return err
 	}
-	s.call.read(m)
-	s.number, s.verdict, s.read = s.gate.log.begin(&s.call), s.gate.faults.judge(&s.call), true
+	c := s.gate.newCall(s.Context(), s.method)
+	c.read(m)
+	s.number, s.verdict, s.read = s.gate.log.begin(&c), s.gate.faults.judge(&c), true
 	if err := s.gate.before(s.Context(), s.verdict); err != nil {
 		return err
 	}
@@ -55,6 +54,9 @@ func (s *answerStream) RecvMsg(m any) error {
 
 // SendMsg sends an answer, unless the client is not to have it.
 func (s *answerStream) SendMsg(m any) error {
+	if !s.seen {
+		return s.ServerStream.SendMsg(m)
+	}
 	s.outcome.read(m)
 	switch s.verdict.ends().kind {
 	case actDropResponse, actCutAfter:
@@ -65,6 +67,17 @@ func (s *answerStream) SendMsg(m any) error {
 
 // end is called with the error of the service, and gives that of the call.
 func (s *answerStream) end(err error) error {
+	if !s.read {
+		return err
+	}
+	err = s.happen(err)
+	s.outcome.err, s.outcome.fault = err, s.verdict.String()
+	s.gate.log.end(s.number, &s.outcome)
+	return err
+}
+
+// happen lets happen what is to happen instead of the answer.
+func (s *answerStream) happen(err error) error {
 	if errors.Is(err, errAnswered) {
 		return s.refuse()
 	}
@@ -76,7 +89,8 @@ func (s *answerStream) end(err error) error {
 
 // refuse answers with what was injected.
 func (s *answerStream) refuse() error {
-	answer, err := answerWith(s.call.RPC, s.verdict.ends().status())
+	rpc := path.Base(s.method)
+	answer, err := answerWith(rpc, s.verdict.ends().status())
 	if err != nil {
 		return err
 	}
@@ -84,60 +98,84 @@ func (s *answerStream) refuse() error {
 	if err := s.ServerStream.SendMsg(answer); err != nil {
 		return err
 	}
-	if s.call.RPC == "ReceiveMessage" {
+	if rpc == "ReceiveMessage" {
 		return s.ServerStream.SendMsg(timeFrame())
 	}
 	return nil
-}
-
-// converse is called with a telemetry stream.
-func (g *gate) converse(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
-	c := g.newCall(stream.Context(), info.FullMethod)
-	number, v := g.log.begin(&c), g.faults.judge(&c)
-	t := &talk{ServerStream: stream, gate: g, call: c, verdict: v}
-	err := t.run(func() error { return handle(service, t) })
-	g.log.end(number, &outcome{err: err, fault: v.String()})
-	return err
 }
 
 // A talk is a telemetry stream. One goroutine receives, another may send.
 type talk struct {
 	grpc.ServerStream
 	gate    *gate
-	call    Call    // the stream, as it began
+	method  string
+	number  uint64
 	verdict verdict // on the stream, not on what is said there
 
 	mu sync.Mutex // held while something is sent: a fault answers beside the service
 }
 
-func (t *talk) run(handle func() error) error {
+func (g *gate) newTalk(stream grpc.ServerStream, info *grpc.StreamServerInfo) *talk {
+	c := g.newCall(stream.Context(), info.FullMethod)
+	return &talk{
+		ServerStream: stream, gate: g, method: info.FullMethod, number: g.log.begin(&c), verdict: g.faults.judge(&c),
+	}
+}
+
+// run lets the service have the stream.
+func (t *talk) run(service any, handle grpc.StreamHandler) error {
+	served, err := t.begin()
+	if served {
+		err = handle(service, t)
+	}
+	return t.end(err)
+}
+
+func (t *talk) end(err error) error {
+	if err == nil && t.verdict.ends().kind == actDropResponse {
+		err = silence(t.Context())
+	}
+	t.gate.log.end(t.number, &outcome{err: err, fault: t.verdict.String()})
+	return err
+}
+
+// begin does what is to happen before the service has the stream, and tells whether it is to have it.
+func (t *talk) begin() (bool, error) {
 	if err := t.gate.before(t.Context(), t.verdict); err != nil {
-		return err
+		return false, err
 	}
-	a := t.verdict.ends()
-	if a.kind == actAnswer {
-		return t.say(&v2.TelemetryCommand{Status: a.status()})
+	if a := t.verdict.ends(); a.kind == actAnswer {
+		return false, t.say(&v2.TelemetryCommand{Status: a.status()})
 	}
-	if err := handle(); err != nil || a.kind != actDropResponse {
-		return err
-	}
-	return silence(t.Context())
+	return true, nil
 }
 
 // RecvMsg reads the next command that the service is to have.
 func (t *talk) RecvMsg(m any) error {
+	command, ok := m.(*v2.TelemetryCommand)
+	if !ok {
+		return t.ServerStream.RecvMsg(m)
+	}
 	for {
-		if err := t.ServerStream.RecvMsg(m); err != nil {
+		e := new(encoded)
+		if err := t.ServerStream.RecvMsg(e); err != nil {
 			return err
 		}
-		command, ok := m.(*v2.TelemetryCommand)
-		if !ok {
-			return nil
-		}
-		if lost, _, err := t.pass(command, false); err != nil || !lost {
+		if lost, err := t.hear(*e, command); err != nil || !lost {
 			return err
 		}
 	}
+}
+
+// hear decodes a command, apart from the goroutine that waits for the next. It tells whether the
+// command is lost.
+func (t *talk) hear(e encoded, command *v2.TelemetryCommand) (lost bool, err error) {
+	apart(func() {
+		if err = e.decode(command); err == nil {
+			lost, _, err = t.pass(command, false)
+		}
+	})
+	return lost, err
 }
 
 // SendMsg sends a command, unless the client is not to have it.
@@ -174,8 +212,8 @@ func (t *talk) pass(command *v2.TelemetryCommand, toClient bool) (lost bool, v v
 	if t.gate.idle() {
 		return false, nil, nil
 	}
-	c := t.call
-	c.At, c.ToClient = time.Now(), toClient
+	c := t.gate.newCall(t.Context(), t.method)
+	c.ToClient = toClient
 	c.readCommand(command)
 	v = t.gate.faults.judge(&c)
 	c.Fault = v.String()

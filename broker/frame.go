@@ -5,10 +5,13 @@ import (
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
 	grpcproto "google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
@@ -85,7 +88,18 @@ func appendDigest(b, body []byte) []byte {
 	return protowire.AppendBytes(protowire.AppendTag(b, 2, protowire.BytesType), text[:])
 }
 
-// A codec is grpc's own of protobuf, and takes answers as well that are encoded already.
+// encoded is a request as it came, to be decoded later.
+type encoded []byte
+
+func (e encoded) decode(request proto.Message) error {
+	if err := proto.Unmarshal(e, request); err != nil {
+		return status.Errorf(codes.Internal, "broker: decode a request: %v", err)
+	}
+	return nil
+}
+
+// A codec is grpc's own of protobuf, and takes answers as well that are encoded already, and leaves
+// requests encoded that are to be decoded later.
 type codec struct{ encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(grpcproto.Name)} }
@@ -96,4 +110,13 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 		return mem.BufferSlice{mem.SliceBuffer(frame)}, nil
 	}
 	return c.CodecV2.Marshal(v)
+}
+
+// Unmarshal decodes a request, or copies it.
+func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
+	if e, ok := v.(*encoded); ok {
+		*e = data.Materialize()
+		return nil
+	}
+	return c.CodecV2.Unmarshal(data, v)
 }

@@ -46,15 +46,17 @@ func pollingCode(ctx context.Context) v2.Code {
 	return v2.Code_ILLEGAL_POLLING_TIME
 }
 
-// poll pops for p, and waits until that gives something, the time is over, or ctx ends.
-func (s *subscription) poll(ctx context.Context, p *pull, polling time.Duration) error {
+// poll pops for p, or lets it wait: it gives no waiter if p is answered.
+func (s *subscription) poll(p *pull, polling time.Duration) (*waiter, error) {
 	w, ok := s.receive(p, time.Now().Add(polling).UnixMilli())
 	if !ok {
-		return refuse(v2.Code_TOO_MANY_REQUESTS, "polling full")
+		return nil, refuse(v2.Code_TOO_MANY_REQUESTS, "polling full")
 	}
-	if w == nil {
-		return nil
-	}
+	return w, nil
+}
+
+// wait returns when w has been served, the time is over, or ctx ends.
+func (s *subscription) wait(ctx context.Context, w *waiter, polling time.Duration) {
 	timer := time.NewTimer(polling - min(pollEndsEarly, polling/10))
 	defer timer.Stop()
 	select {
@@ -63,5 +65,4 @@ func (s *subscription) poll(ctx context.Context, p *pull, polling time.Duration)
 	case <-ctx.Done():
 	}
 	s.leave(w)
-	return nil
 }

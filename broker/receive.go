@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
@@ -17,24 +18,49 @@ type receiveStream = grpc.ServerStreamingServer[v2.ReceiveMessageResponse]
 // The answer is a status, the messages, and the time, in this order. The queue that the request
 // names does not matter: it gets messages of all.
 func (s *service) ReceiveMessage(req *v2.ReceiveMessageRequest, stream receiveStream) error {
-	id, err := s.admit(stream.Context(), req)
-	if err != nil {
-		return stream.Send(statusFrame(err))
+	r := &reception{service: s, ctx: stream.Context(), topic: req.GetMessageQueue().GetTopic()}
+	apart(func() { r.err = r.begin(req) })
+	if r.waiter != nil {
+		r.sub.wait(r.ctx, r.waiter, r.polling)
 	}
-	sub, p, err := s.receive(stream.Context(), id, req)
-	if err != nil {
-		if err := stream.Send(frameOf(s.store.quirks.status(err))); err != nil {
+	return r.answer(stream)
+}
+
+// A reception is a ReceiveMessage under way.
+type reception struct {
+	service  *service
+	ctx      context.Context
+	topic    *v2.Resource // as it was asked for
+	admitted bool
+	polling  time.Duration
+	sub      *subscription
+	pull     *pull
+	waiter   *waiter // nil if there is nothing to wait for
+	err      error
+}
+
+// answer answers with what there is, or with an error.
+func (r *reception) answer(stream receiveStream) error {
+	s := r.service
+	if r.err == nil {
+		r.err = r.result()
+	}
+	if r.err != nil && !r.admitted {
+		return stream.Send(statusFrame(r.err))
+	}
+	if r.err != nil {
+		if err := stream.Send(frameOf(s.store.quirks.status(r.err))); err != nil {
 			return err
 		}
 		return stream.Send(timeFrame())
 	}
 	// Lost in a crash, the deliveries would be under way again, and to acknowledge these would do nothing.
-	if err := s.store.diary.settled(stream.Context()); err != nil {
-		sub.handBack(p.got)
+	if err := s.store.diary.settled(r.ctx); err != nil {
+		r.sub.handBack(r.pull.got)
 		return unsettledStatus(err)
 	}
-	sent, err := s.deliver(stream, req.GetMessageQueue().GetTopic(), p.got)
-	sub.handBack(p.got[sent:]) // the client is gone: it goes to another at once
+	sent, err := s.deliver(stream, r.topic, r.pull.got)
+	r.sub.handBack(r.pull.got[sent:]) // the client is gone: it goes to another at once
 	return err
 }
 
@@ -54,41 +80,48 @@ func (s *service) deliver(stream receiveStream, topic *v2.Resource, got []delive
 	return len(got), stream.Send(timeFrame())
 }
 
-// receive checks the request, and pops or waits. It gives at least one message, or an error.
-func (s *service) receive(ctx context.Context, id string, req *v2.ReceiveMessageRequest) (*subscription, *pull, error) {
+// begin checks the request, and pops, or begins to wait.
+func (r *reception) begin(req *v2.ReceiveMessageRequest) error {
+	s := r.service
+	id, err := s.admit(r.ctx, req)
+	if err != nil {
+		return err
+	}
+	r.admitted = true
 	settings, ok := s.sessions.settings(id)
 	if !ok {
-		return nil, nil, under(QuirkMissingSettings, errNoSettings())
+		return under(QuirkMissingSettings, errNoSettings())
 	}
-	polling, err := s.polling(ctx, req, settings)
-	if err != nil {
-		return nil, nil, err
+	if r.polling, err = s.polling(r.ctx, req, settings); err != nil {
+		return err
 	}
-	sub, err := s.readable(req.GetMessageQueue().GetTopic(), req.GetGroup(), settings.GetClientType())
-	if err != nil {
-		return nil, nil, err
+	if r.sub, err = s.readable(r.topic, req.GetGroup(), settings.GetClientType()); err != nil {
+		return err
 	}
-	p, err := s.pull(req, id)
-	if err != nil {
-		return nil, nil, err
+	if r.pull, err = s.pull(req, id); err != nil {
+		return err
 	}
-	if err := sub.checkUnacked(id); err != nil {
-		return nil, nil, err
+	if err := r.sub.checkUnacked(id); err != nil {
+		return err
 	}
-	if err := sub.poll(ctx, p, polling); err != nil {
-		return nil, nil, err
-	}
+	r.waiter, err = r.sub.poll(r.pull, r.polling)
+	return err
+}
+
+// result gives an error if there is no message.
+func (r *reception) result() error {
+	p := r.pull
 	if p.dead > 0 {
-		s.logger.Info("broker: messages have gone to the dead letters",
-			"group", sub.group.Name, "topic", sub.topic.Name, "messages", p.dead)
+		r.service.logger.Info("broker: messages have gone to the dead letters",
+			"group", r.sub.group.Name, "topic", r.sub.topic.Name, "messages", p.dead)
 	}
 	switch {
 	case len(p.got) > 0:
-		return sub, p, nil
+		return nil
 	case p.dead > 0:
-		return nil, nil, refuse(v2.Code_MESSAGE_NOT_FOUND, "no match message")
+		return refuse(v2.Code_MESSAGE_NOT_FOUND, "no match message")
 	}
-	return nil, nil, refuse(v2.Code_MESSAGE_NOT_FOUND, "no new message")
+	return refuse(v2.Code_MESSAGE_NOT_FOUND, "no new message")
 }
 
 // readable finds what a group reads of a topic.

@@ -62,25 +62,37 @@ func (s *sessions) listen(stream telemetryStream, out *outbox, admit admission, 
 		if err != nil {
 			return err
 		}
-		id, err := admit(stream.Context(), command)
-		if err != nil {
-			out.post(&v2.TelemetryCommand{Status: statusOf(err)})
-			return nil
+		over := false
+		apart(func() { over, err = s.hear(stream.Context(), command, out, admit, merge) })
+		if over || err != nil {
+			return err
 		}
-		settings := command.GetSettings()
-		if settings == nil { // the answer to a command, or nothing
-			s.commands.answered(id, command)
-			continue
-		}
-		merged, err := merge(settings)
-		if err != nil {
-			return telemetryError(err)
-		}
-		s.put(id, settings, out)
-		out.post(&v2.TelemetryCommand{
-			Status: statusOf(nil), Command: &v2.TelemetryCommand_Settings{Settings: merged},
-		})
 	}
+}
+
+// hear takes one command of a client. It tells whether that was the last to be listened to.
+func (s *sessions) hear(
+	ctx context.Context, command *v2.TelemetryCommand, out *outbox, admit admission, merge merger,
+) (over bool, err error) {
+	id, err := admit(ctx, command)
+	if err != nil {
+		out.post(&v2.TelemetryCommand{Status: statusOf(err)})
+		return true, nil
+	}
+	settings := command.GetSettings()
+	if settings == nil { // the answer to a command, or nothing
+		s.commands.answered(id, command)
+		return false, nil
+	}
+	merged, err := merge(settings)
+	if err != nil {
+		return true, telemetryError(err)
+	}
+	s.put(id, settings, out)
+	out.post(&v2.TelemetryCommand{
+		Status: statusOf(nil), Command: &v2.TelemetryCommand_Settings{Settings: merged},
+	})
+	return false, nil
 }
 
 // telemetryError ends the stream: what is wrong with settings has no answer within the protocol.
