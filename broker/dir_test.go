@@ -269,7 +269,15 @@ func TestDir_TakesSnapshotsWhileMessagesArrive(t *testing.T) {
 func storedIn(r *rig, topics []string) map[string][]broker.Stored {
 	all := make(map[string][]broker.Stored)
 	for _, t := range topics {
+		h.opts.Pull = true
 		all[t] = r.broker.Messages(t)
 	}
 	return all
 }
+		require.Len(t, r.broker.Messages("N"), 1)
+		pulls, err := r.stub.PullMessage(r.ctx, &v2.PullMessageRequest{
+			Group: resource("G"), MessageQueue: &v2.MessageQueue{Topic: resource("N")}, BatchSize: 1,
+		})
+		require.NoError(t, err)
+		_, err = pulls.Recv()
+		require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)

@@ -36,6 +36,9 @@ const (
 	eventEnded   eventKind = 25 // it waits no more, as it is stored behind this, or rolled back: offset
 	eventRounds  eventKind = 26 // from when on checks are made, and the offset of the next half
 
+	eventPulled eventKind = 27 // how far a group that pulls has come: topic, queue, group, offset
+	eventRanked eventKind = 28 // a topic is received from by priority, in a snapshot: topic
+
 	eventLiteTopic   eventKind = 30 // a lite topic comes into being: topic, id, first offset, name
 	eventLiteDropped eventKind = 31 // it is no more: topic, id
 	eventLiteTrim    eventKind = 32 // its oldest messages are dropped: topic, id, first offset kept

@@ -68,8 +68,6 @@ type Options struct {
 	// to it has to say again, as after any other break of its telemetry stream. The directory is made if
 	// there is none, and is one broker's at a time. If "", all is in memory alone, as it is in a cluster.
 	//
-	// Not kept are the offsets of groups that pull.
-	//
 	// What is in Topics and Groups and was found too is from then on as described here; Start fails
 	// with a [*ConfigError] if the queues would be others.
 	Dir string

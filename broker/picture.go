@@ -64,6 +64,9 @@ func (p *picture) lookAtRest(s *store) {
 
 // events gives what would have made the store like the picture, some at a time.
 func (p picture) events() iter.Seq[events] {
+	if pulled := s.pullOffsets.whole(); len(pulled) > 0 {
+		p.told = append(p.told, pulled)
+	}
 	return func(yield func(events) bool) {
 		for _, g := range p.groups {
 			if !yield(groupEvent(g)) {

@@ -27,6 +27,10 @@ func (s *service) PullMessage(req *v2.PullMessageRequest, stream pullStream) err
 	if err == nil {
 		err = r.read(ctx, s.patience(ctx, req))
 	}
+	// Lost in a crash, its offsets would be those of other messages.
+	if err := s.store.diary.settled(ctx); err != nil {
+		return unsettledStatus(err)
+	}
 	if err := stream.Send(pullStatus(err)); err != nil || r == nil {
 		return err
 	}

@@ -227,29 +227,36 @@ func TestPull_RefusesWhatCannotBe(t *testing.T) {
 	})
 }
 
+// updateOffset notes how far a group has come with a queue, and gives the code of the answer.
+func (r *rig) updateOffset(group, topic string, queue int32, offset int64) v2.Code {
+	answer, err := r.stub.UpdateOffset(r.ctx, &v2.UpdateOffsetRequest{
+		Group: resource(group), MessageQueue: &v2.MessageQueue{Topic: resource(topic), Id: queue}, Offset: offset,
+	})
+	r.NoError(err)
+	return answer.GetStatus().GetCode()
+}
+
+// offset asks how far that is.
+func (r *rig) offset(group, topic string, queue int32) (v2.Code, int64) {
+	answer, err := r.stub.GetOffset(r.ctx, &v2.GetOffsetRequest{
+		Group: resource(group), MessageQueue: &v2.MessageQueue{Topic: resource(topic), Id: queue},
+	})
+	r.NoError(err)
+	return answer.GetStatus().GetCode(), answer.GetOffset()
+}
+
 func TestOffset_IsThatWhichTheGroupHasTold(t *testing.T) {
 	pulling(t, func(r *rig) {
-		queue := &v2.MessageQueue{Topic: resource("N")}
-		get := func(group string) (v2.Code, int64) {
-			answer, err := r.stub.GetOffset(r.ctx, &v2.GetOffsetRequest{Group: resource(group), MessageQueue: queue})
-			r.NoError(err)
-			return answer.GetStatus().GetCode(), answer.GetOffset()
-		}
-		update := func(offset int64) v2.Code {
-			answer, err := r.stub.UpdateOffset(r.ctx, &v2.UpdateOffsetRequest{Group: resource("G"), MessageQueue: queue, Offset: offset})
-			r.NoError(err)
-			return answer.GetStatus().GetCode()
-		}
-		code, _ := get("G")
+		code, _ := r.offset("G", "N", 0)
 		r.Equal(v2.Code_OFFSET_NOT_FOUND, code)
 		r.send("N", "0")
-		r.Equal(v2.Code_OK, update(1))
-		code, offset := get("G")
+		r.Equal(v2.Code_OK, r.updateOffset("G", "N", 0, 1))
+		code, offset := r.offset("G", "N", 0)
 		r.Equal(v2.Code_OK, code)
 		r.EqualValues(1, offset)
-		r.Equal(v2.Code_ILLEGAL_OFFSET, update(2))
-		r.Equal(v2.Code_ILLEGAL_OFFSET, update(-1))
-		code, _ = get("G2")
+		r.Equal(v2.Code_ILLEGAL_OFFSET, r.updateOffset("G", "N", 0, 2))
+		r.Equal(v2.Code_ILLEGAL_OFFSET, r.updateOffset("G", "N", 0, -1))
+		code, _ = r.offset("G2", "N", 0)
 		r.Equal(v2.Code_OFFSET_NOT_FOUND, code)
 	})
 }

@@ -10,20 +10,24 @@ import (
 
 // pullOffsets is how far groups that pull have come, as they have told.
 type pullOffsets struct {
-	mu sync.Mutex // guards by
+	diary *diary // where it is written down; nil if nowhere
+
+	mu sync.Mutex // guards by; a leaf but for the diary's
 	by map[pullPosition]int64
 }
 
 // A pullPosition is one queue as one group reads it.
 type pullPosition struct {
-	group, topic string
-	queue        int
+	group string
+	topic *topic
+	queue int
 }
 
 func (o *pullOffsets) set(at pullPosition, offset int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.by[at] = offset
+	o.diary.write(at.tell(nil, offset))
 }
 
 func (o *pullOffsets) get(at pullPosition) (int64, bool) {
@@ -84,7 +88,7 @@ func (s *service) updateOffset(ctx context.Context, req *v2.UpdateOffsetRequest)
 	if _, end := t.logs[queue].bounds(); req.GetOffset() < 0 || req.GetOffset() > end {
 		return refusef(v2.Code_ILLEGAL_OFFSET, "the offset %d is not in the queue, which ends at %d", req.GetOffset(), end)
 	}
-	s.store.pullOffsets.set(pullPosition{req.GetGroup().GetName(), t.Name, queue}, req.GetOffset())
+	s.store.pullOffsets.set(pullPosition{req.GetGroup().GetName(), t, queue}, req.GetOffset())
 	return nil
 }
 
@@ -106,7 +110,7 @@ func (s *service) getOffset(ctx context.Context, req *v2.GetOffsetRequest) (int6
 	if err != nil {
 		return 0, err
 	}
-	offset, ok := s.store.pullOffsets.get(pullPosition{req.GetGroup().GetName(), t.Name, queue})
+	offset, ok := s.store.pullOffsets.get(pullPosition{req.GetGroup().GetName(), t, queue})
 	if !ok {
 		return 0, refusef(v2.Code_OFFSET_NOT_FOUND, "the group %s has no offset in queue %d of %s", req.GetGroup().GetName(), queue, t.Name)
 	}

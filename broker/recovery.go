@@ -62,7 +62,7 @@ func (s *store) recover(opts Options, logger *slog.Logger) error {
 	}
 	s.delays.resume(r.waiting)
 	s.transactions.resume(r.halves)
-	s.diary, s.scheduler.diary, s.delays.diary = d, d, d
+	s.diary, s.scheduler.diary, s.delays.diary, s.pullOffsets.diary = d, d, d, d
 	d.write(s.transactions.rounds())
 	return nil
 }
@@ -117,6 +117,8 @@ func (r *recovery) event(kind eventKind, in *eventReader) error {
 		return r.transaction(kind, in.number(), in)
 	}
 	return fmt.Errorf("an event of unknown kind %d: a later version may know it", kind)
+	case eventPulled:
+		return r.pulled(in)
 }
 
 func (r *recovery) topic(id int64, in *eventReader) error {
