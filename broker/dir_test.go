@@ -207,6 +207,27 @@ func TestDir_KeepsWhereQueuesBeginThatRetainHasShortened(t *testing.T) {
 	}
 }
 
+// From the first message with a priority on a topic of type Any is one of priorities, kept or not.
+func TestDir_KeepsThatATopicHasPriorities(t *testing.T) {
+	eachEnd(t, func(h *home, until func(*home, func(*rig))) {
+		h.opts.Retain = 1
+		until(h, func(r *rig) {
+			r.NoError(r.broker.CreateTopic(broker.Topic{Name: "any", Queues: 2, Type: broker.Any}))
+			r.send("any", "first", withPriority(1))
+			for range 600 {
+				r.send("any", "body")
+			}
+			r.NotContains(idsIn(r, "any"), "first")
+		})
+		until(h, func(r *rig) {
+			_, got := r.pop("G", "any", batch(1))
+			r.EqualValues(1, got[0].GetSystemProperties().GetQueueId())
+			_, got = r.pop("G", "any", batch(1))
+			r.EqualValues(1, got[0].GetSystemProperties().GetQueueId())
+		})
+	})
+}
+
 func TestDir_TakesOtherDescriptionsThatFitWhatIsKept(t *testing.T) {
 	inHome(t, func(h *home) {
 		h.opts.Topics = []broker.Topic{{Name: "N", Queues: 2}}
@@ -232,11 +253,33 @@ func TestDir_TakesOtherDescriptionsThatFitWhatIsKept(t *testing.T) {
 	})
 }
 
+// The topics that a quirk gives the broker are in no directory.
+func TestDir_IsReadWithEveryQuirk(t *testing.T) {
+	eachEnd(t, func(h *home, until func(*home, func(*rig))) {
+		h.opts.Quirks = broker.Quirks()
+		for want := range 3 {
+			until(h, func(r *rig) {
+				r.Len(r.broker.Messages("N"), want)
+				r.send("N", "body")
+				r.Len(r.broker.Topics(), len(standard().Topics)+1)
+			})
+		}
+	})
+}
+
 func TestDir_AnswersNothingThatTheDiskDoesNotHave(t *testing.T) {
 	inHome(t, func(h *home) {
+		h.opts.Pull = true
 		r, end := h.start()
 		h.disk.Crash()
 		_, err := r.stub.SendMessage(r.ctx, &v2.SendMessageRequest{Messages: []*v2.Message{message("N", "id", "body")}})
+		require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
+		require.Len(t, r.broker.Messages("N"), 1)
+		pulls, err := r.stub.PullMessage(r.ctx, &v2.PullMessageRequest{
+			Group: resource("G"), MessageQueue: &v2.MessageQueue{Topic: resource("N")}, BatchSize: 1,
+		})
+		require.NoError(t, err)
+		_, err = pulls.Recv()
 		require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
 		require.ErrorIs(t, r.broker.CreateTopic(broker.Topic{Name: "later"}), crashfs.ErrCrashed)
 		require.ErrorIs(t, end(), crashfs.ErrCrashed)
@@ -269,15 +312,7 @@ func TestDir_TakesSnapshotsWhileMessagesArrive(t *testing.T) {
 func storedIn(r *rig, topics []string) map[string][]broker.Stored {
 	all := make(map[string][]broker.Stored)
 	for _, t := range topics {
-		h.opts.Pull = true
 		all[t] = r.broker.Messages(t)
 	}
 	return all
 }
-		require.Len(t, r.broker.Messages("N"), 1)
-		pulls, err := r.stub.PullMessage(r.ctx, &v2.PullMessageRequest{
-			Group: resource("G"), MessageQueue: &v2.MessageQueue{Topic: resource("N")}, BatchSize: 1,
-		})
-		require.NoError(t, err)
-		_, err = pulls.Recv()
-		require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)

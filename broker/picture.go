@@ -18,16 +18,20 @@ type picture struct {
 // A pictured topic has logs of its own, which share the entries with the store's.
 type pictured struct {
 	Topic
-	id    int64
-	logs  []*queueLog
-	lites []picturedLite
+	id     int64
+	ranked bool
+	logs   []*queueLog
+	lites  []picturedLite
 }
 
 // pictureLocked takes a picture of all that a diary tells of.
 func (s *store) pictureLocked() picture {
 	var p picture
 	for _, t := range s.topics {
-		seen := pictured{t.Topic, t.id, make([]*queueLog, len(t.logs)), t.lites.picture()}
+		if t.id == unkept {
+			continue
+		}
+		seen := pictured{t.Topic, t.id, t.ranked.Load(), make([]*queueLog, len(t.logs)), t.lites.picture()}
 		for i, l := range t.logs {
 			seen.logs[i] = l.picture()
 		}
@@ -60,13 +64,13 @@ func (p *picture) lookAtRest(s *store) {
 	p.waiting, added = s.delays.picture()
 	p.told = append(p.told, events(nil).begin(eventAdded).number(added))
 	p.told = append(p.told, s.transactions.whole()...)
+	if pulled := s.pullOffsets.whole(); len(pulled) > 0 {
+		p.told = append(p.told, pulled)
+	}
 }
 
 // events gives what would have made the store like the picture, some at a time.
 func (p picture) events() iter.Seq[events] {
-	if pulled := s.pullOffsets.whole(); len(pulled) > 0 {
-		p.told = append(p.told, pulled)
-	}
 	return func(yield func(events) bool) {
 		for _, g := range p.groups {
 			if !yield(groupEvent(g)) {
@@ -92,7 +96,11 @@ func (p picture) events() iter.Seq[events] {
 }
 
 func (t pictured) tell(yield func(events) bool) bool {
-	if !yield(topicEvent(t.id, t.Topic)) {
+	e := topicEvent(t.id, t.Topic)
+	if t.ranked { // which the messages kept do not tell any more, perhaps
+		e = e.begin(eventRanked).number(t.id)
+	}
+	if !yield(e) {
 		return false
 	}
 	for queue, l := range t.logs {

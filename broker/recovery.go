@@ -98,6 +98,8 @@ func (r *recovery) event(kind eventKind, in *eventReader) error {
 	switch kind {
 	case eventTopic:
 		return r.topic(in.number(), in)
+	case eventRanked:
+		return r.ranked(in)
 	case eventGroup:
 		return r.group(in)
 	case eventQueue, eventEntries, eventTrim:
@@ -115,10 +117,10 @@ func (r *recovery) event(kind eventKind, in *eventReader) error {
 		return r.delay(kind, in.number(), in)
 	case eventHalf, eventChecked, eventEnded, eventRounds:
 		return r.transaction(kind, in.number(), in)
-	}
-	return fmt.Errorf("an event of unknown kind %d: a later version may know it", kind)
 	case eventPulled:
 		return r.pulled(in)
+	}
+	return fmt.Errorf("an event of unknown kind %d: a later version may know it", kind)
 }
 
 func (r *recovery) topic(id int64, in *eventReader) error {
@@ -137,6 +139,19 @@ func (r *recovery) topic(id int64, in *eventReader) error {
 	t.found = true
 	r.topics[id], r.store.topics[cfg.Name] = t, t
 	r.store.lastID = max(r.store.lastID, id)
+	return nil
+}
+
+func (r *recovery) ranked(in *eventReader) error {
+	id := in.number()
+	t, ok := r.topics[id]
+	switch {
+	case in.err != nil:
+		return in.err
+	case !ok:
+		return fmt.Errorf("there is no topic %d to be of priorities", id)
+	}
+	t.ranked.Store(true)
 	return nil
 }
 
