@@ -18,4 +18,8 @@ func TestStream_InfersTypesBuiltFromItsOwn(t *testing.T) {
 	out := &collector[[][]int]{}
 	require.NoError(t, batches.Batch(2, time.Second).To(out).Run(t.Context()))
 	require.Equal(t, [][][]int{{{1, 2}, {3}}}, out.values())
+
+	flat := &collector[int]{}
+	require.NoError(t, flow.Flatten(batches).To(flat).Run(t.Context()))
+	require.Equal(t, []int{1, 2, 3}, flat.values())
 }

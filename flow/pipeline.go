@@ -79,8 +79,8 @@ func (p *Pipeline) Validate() error {
 	return err
 }
 
-// Run opens sinks and sources and runs the pipeline until the sources have no more, ctx ends, or
-// a failure ends it.
+// Run opens sinks and sources and runs the pipeline until the sources have no more, ctx ends, an
+// operator such as Take ends it, or a failure does.
 //
 // When ctx ends, reading stops, what is in flight is finished and settled, held batches are
 // emitted, and Run returns nil. A drain that takes longer than [WithDrainTimeout] allows is cut

@@ -95,6 +95,50 @@ func (s Stream[T]) Batch[B interface{ []T }](n int, age time.Duration) Stream[B]
 	return s.Via(operators.Batch[T, B](n, age))
 }
 
+// Tap shows each value to a function, and passes it on: see [operators.Tap].
+func (s Stream[T]) Tap(look func(T)) Stream[T] { return s.Via(operators.Tap(look)) }
+
+// TryTap shows each value to a function that may fail, and passes it on: see [operators.TryTap].
+func (s Stream[T]) TryTap(look func(context.Context, T) error) Stream[T] {
+	return s.Via(operators.TryTap(look))
+}
+
+// Take lets the first n values through, and then ends the run: see [operators.Take].
+func (s Stream[T]) Take(n int) Stream[T] { return s.Via(operators.Take[T](n)) }
+
+// TakeWhile lets values through until keep is false for one, and then ends the run: see
+// [operators.TakeWhile].
+func (s Stream[T]) TakeWhile(keep func(T) bool) Stream[T] { return s.Via(operators.TakeWhile(keep)) }
+
+// Skip drops the first n values: see [operators.Skip].
+func (s Stream[T]) Skip(n int) Stream[T] { return s.Via(operators.Skip[T](n)) }
+
+// Scan gathers values into one, and emits for each what was gathered up to it: see [operators.Scan].
+func (s Stream[T]) Scan[A any](init func() A, f func(A, T) A) Stream[A] {
+	return s.Via(operators.Scan(init, f))
+}
+
+// Reduce gathers all values into one, and emits it at the end of the input: see [operators.Reduce].
+func (s Stream[T]) Reduce[A any](init func() A, f func(A, T) A) Stream[A] {
+	return s.Via(operators.Reduce(init, f))
+}
+
+// Throttle lets values through at a rate, up to burst at once: see [operators.Throttle].
+func (s Stream[T]) Throttle(perSecond float64, burst int) Stream[T] {
+	return s.Via(operators.Throttle[T](perSecond, burst))
+}
+
+// Debounce emits a value when no other has come for a while: see [operators.Debounce].
+func (s Stream[T]) Debounce(quiet time.Duration) Stream[T] {
+	return s.Via(operators.Debounce[T](quiet))
+}
+
+// Sample emits at fixed times the latest value that has come: see [operators.Sample].
+func (s Stream[T]) Sample(every time.Duration) Stream[T] { return s.Via(operators.Sample[T](every)) }
+
+// Flatten turns a stream of slices into one of their values: see [operators.Flatten].
+func Flatten[T any](s Stream[[]T]) Stream[T] { return s.Via(operators.Flatten[T]()) }
+
 // ParMap turns each value into another on n goroutines, in order: see [operators.ParMap].
 func (s Stream[T]) ParMap[R any](n int, f func(context.Context, T) (R, error)) Stream[R] {
 	return s.Via(operators.ParMap(n, f))

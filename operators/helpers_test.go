@@ -33,6 +33,7 @@ type bench[I, O any] struct {
 	keep      bool // records that are emitted are not settled
 	kept      []stage.Record[O]
 	completed []error // of asynchronous operators
+	ended     bool    // the operator ended the run
 	onEmit    func(r stage.Record[O])
 }
 
@@ -101,6 +102,7 @@ func (b *bench[I, O]) EmitAll(ctx context.Context, rs []stage.Record[O]) {
 func (b *bench[I, O]) Logger() *slog.Logger { return slog.New(slog.DiscardHandler) }
 func (b *bench[I, O]) Now() time.Time       { return time.Now() }
 func (b *bench[I, O]) Keyed() bool          { return false }
+func (b *bench[I, O]) End()                 { b.ended = true }
 func (b *bench[I, O]) Count(string, int64)  {}
 
 func (b *bench[I, O]) After(d time.Duration, f func(context.Context)) func() bool {

@@ -96,6 +96,8 @@ func TestChunks_DoWhatProcessDoes(t *testing.T) {
 	chunk(t, operators.TryMap(tryText), []int{2}, []string{"1", "2", "4"}, 0)
 	chunk(t, operators.Filter(even), nil, []int{2, 4}, 2)
 	chunk(t, operators.TryFilter(tryEven), []int{2}, []int{2, 4}, 1)
+	chunk(t, operators.Skip[int](3), nil, []int{4}, 3)
+	chunk(t, operators.Skip[int](5), nil, nil, 4)
 }
 
 // chunk gives 1 to 4 in a chunk, and goes on behind each failure as the engine does.

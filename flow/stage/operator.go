@@ -106,6 +106,9 @@ type Runtime interface {
 	Do(f func(ctx context.Context))
 	// Go runs f on a goroutine that the run waits for. Its context ends when the run must.
 	Go(f func(ctx context.Context))
+	// End ends the run as the end of its context does: reading stops, and what is in flight is
+	// finished. It may be called from anywhere, also more than once, and returns at once.
+	End()
 	// Keyed says that the records come from a keyed source. The engine then gives an operator no
 	// record whose key is still being worked on.
 	Keyed() bool

@@ -62,7 +62,7 @@ func newRun(cfg Config) *Run {
 	}
 }
 
-// Do runs the plan until its sources have no more, ctx ends, or a failure ends it. A second
+// Do runs the plan until its sources have no more, ctx ends, or an operator or a failure ends it. A second
 // context, if not nil, cuts the drain short when it ends.
 func (r *Run) Do(ctx, cut context.Context) error {
 	detached := context.WithoutCancel(ctx)
@@ -154,6 +154,15 @@ func (r *Run) stop(err error) {
 	if r.stopErr == nil {
 		r.stopErr = err
 	}
+	r.mu.Unlock()
+	r.endReads()
+}
+
+// end ends reading because there is no need for more. It is a drain from now on, before its clock is
+// set: the verdict may come sooner.
+func (r *Run) end() {
+	r.mu.Lock()
+	r.draining = true
 	r.mu.Unlock()
 	r.endReads()
 }

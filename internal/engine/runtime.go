@@ -41,6 +41,8 @@ func (r *runtime[I]) Go(f func(ctx context.Context)) {
 	}()
 }
 
+func (r *runtime[I]) End() { r.g.run.end() }
+
 // After runs f under the lock. A panic in f itself ends the run: no record is at hand that it
 // could be blamed on.
 func (r *runtime[I]) After(d time.Duration, f func(ctx context.Context)) func() bool {
