@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -28,7 +29,7 @@ type ordered struct {
 // lane is one message group.
 type lane struct {
 	out     []*held
-	waiting []*held // in the order of arrival
+	waiting []*held // in the order of the queue
 	ready   time.Time
 	blocked bool // messages are still out that come again, or have: nothing may overtake them
 	leaving bool // what of it is not done goes back to the server
@@ -37,14 +38,20 @@ type lane struct {
 // held is a message of a lane.
 type held struct {
 	*client.Delivery
-	number   uint64 // in the order of arrival
+	number   uint64 // in the order of arrival; equal for some that came again
 	failures int    // under this lease
 	out      bool   // guarded by ordered
 }
 
 // find gives the index of a message that waits; -1 if it does not.
-func (l *lane) find(id string) int {
-	return slices.IndexFunc(l.waiting, func(h *held) bool { return h.ID == id })
+func (l *lane) find(d *client.Delivery) int {
+	return slices.IndexFunc(l.waiting, func(h *held) bool { return same(h.Delivery, d) })
+}
+
+// same tells whether two deliveries are of one message. Its id does not tell: a message that was sent
+// twice, since no answer came, is stored as two of one id.
+func same(a, b *client.Delivery) bool {
+	return a.ID == b.ID && a.QueueOffset == b.QueueOffset && a.QueueID == b.QueueID && a.Broker == b.Broker
 }
 
 func newOrdered(a *acker, cfg *rocketMQConfig) *ordered {
@@ -118,7 +125,7 @@ func (o *ordered) takeLocked(now time.Time) (got []*held, ready time.Time) {
 			l.waiting, l.ready = nil, time.Time{}
 		}
 	}
-	slices.SortFunc(got, func(a, b *held) int { return cmp.Compare(a.number, b.number) })
+	slices.SortStableFunc(got, func(a, b *held) int { return cmp.Compare(a.number, b.number) })
 	return got, ready
 }
 
@@ -132,13 +139,37 @@ func (o *ordered) arriveLocked(d *client.Delivery) {
 		l = &lane{}
 		o.lanes[key] = l
 	}
-	if i := l.find(d.ID); i >= 0 {
+	if i := l.find(d); i >= 0 {
 		l.waiting[i].Delivery, l.waiting[i].failures = d, 0
 		return
 	}
-	l.blocked = l.blocked || slices.ContainsFunc(l.out, func(h *held) bool { return h.ID == d.ID })
+	l.blocked = l.blocked || slices.ContainsFunc(l.out, func(h *held) bool { return same(h.Delivery, d) })
 	o.arrived++
-	l.waiting = append(l.waiting, &held{Delivery: d, number: o.arrived})
+	l.line(&held{Delivery: d, number: o.arrived})
+}
+
+// line lines a message up where the queue has it: one that comes again stands before what waits behind
+// it from before. Numbers follow the line.
+func (l *lane) line(h *held) {
+	i := slices.IndexFunc(l.waiting, h.before)
+	if i < 0 {
+		i = len(l.waiting)
+	}
+	if i > 0 {
+		h.number = max(h.number, l.waiting[i-1].number)
+	}
+	if i < len(l.waiting) {
+		h.number = min(h.number, l.waiting[i].number)
+	}
+	l.waiting = slices.Insert(l.waiting, i, h)
+}
+
+// before tells whether a message stands before another of its lane.
+func (h *held) before(other *held) bool {
+	if h.Broker == other.Broker && h.QueueID == other.QueueID {
+		return h.QueueOffset < other.QueueOffset
+	}
+	return h.number < other.number
 }
 
 // give is a message on its way back to the server, which is to deliver it again after a time.
@@ -169,7 +200,7 @@ func (o *ordered) back(h *held, after time.Duration) []give {
 	}
 	l := o.lanes[laneOf(h.Message)]
 	l.blocked = true
-	if l.find(h.ID) >= 0 {
+	if l.find(h.Delivery) >= 0 {
 		return o.endLocked(l, h) // its lease has ended, and it came again
 	}
 	if time.Until(h.Expires()) < after+o.invisible/2 {
@@ -178,8 +209,7 @@ func (o *ordered) back(h *held, after time.Duration) []give {
 	if l.leaving {
 		return append(o.endLocked(l, h), give{h.Delivery, after})
 	}
-	i, _ := slices.BinarySearchFunc(l.waiting, h.number, func(w *held, n uint64) int { return cmp.Compare(w.number, n) })
-	l.waiting = slices.Insert(l.waiting, i, h)
+	l.line(h)
 	if ready := time.Now().Add(after); ready.After(l.ready) {
 		l.ready = ready
 	}
@@ -231,16 +261,18 @@ var _ stage.Settler = (*orderedReceipts)(nil)
 
 func newOrderedReceipts(o *ordered, got []*held) stage.Batch[*client.Message] {
 	r := &orderedReceipts{receipts: receipts{acks: o.acks}, order: o, held: got}
-	failures := make([]int, len(got))
+	failures, positions := make([]int, len(got)), make([]string, len(got))
 	for i, h := range got {
 		r.deliveries = append(r.deliveries, h.Delivery)
 		failures[i] = h.failures
+		positions[i] = fmt.Sprintf("message %s at %d in queue %d of %s", h.ID, h.QueueOffset, h.QueueID, h.Broker)
 	}
 	b := r.batch(o.invisible)
 	b.Settler = r
 	b.Info = func(i int) stage.Info {
 		info := r.info(i)
 		info.Attempt += failures[i]
+		info.Position = positions[i]
 		return info
 	}
 	return b

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/rocketflow-io/rocketflow/broker"
+	"github.com/rocketflow-io/rocketflow/broker/brokertest"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
@@ -138,7 +140,7 @@ func TestRocketMQ_GoesOnUnderTheLeaseOfARedelivery(t *testing.T) {
 		time.Sleep(3 * time.Minute) // virtual: the lease ends, and the server delivers again
 		got[1].settle(r.T, stage.ErrHandedBack)
 		again := r.gather(reader, 2)
-		require.ElementsMatch(r, []string{"1", "2"}, texts(again))
+		require.Equal(r, []string{"1", "2"}, texts(again))
 		for _, a := range again {
 			a.settle(r.T, nil)
 		}
@@ -162,6 +164,48 @@ func TestRocketMQ_BeginsAMessageGroupAnewWhenNothingOfItIsOut(t *testing.T) {
 		got[0].settle(r.T, stage.ErrHandedBack)
 		again := r.gather(reader, 2)
 		require.Equal(r, []string{"1", "2"}, texts(again))
+		for _, a := range again {
+			a.settle(r.T, nil)
+		}
+		require.Zero(r, r.stats("O").Backlog)
+	})
+}
+
+// The second message waits when the lease of both ends, and the first is still out.
+func TestRocketMQ_LinesUpWhatComesAgainBeforeWhatWaitsBehindIt(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		r.send("steps", "g", "1", "2", "3")
+		reader := open(r.T, RocketMQ(r.client, "steps", "O", WithInvisible(time.Minute)))
+		got := r.gather(reader, 3)
+		got[1].settle(r.T, stage.ErrHandedBack)
+		time.Sleep(70 * time.Second) // virtual: the leases end, and the server delivers again
+		got[2].settle(r.T, stage.ErrHandedBack)
+		got[0].settle(r.T, stage.ErrHandedBack)
+		again := r.gather(reader, 3)
+		require.Equal(r, []string{"1", "2", "3"}, texts(again))
+		for _, a := range again {
+			a.settle(r.T, nil)
+		}
+		require.Zero(r, r.stats("O").Backlog)
+	})
+}
+
+// What a producer sends again, since no answer came, is stored as another message of the same id.
+func TestRocketMQ_TakesAMessageThatWasStoredTwiceForTwo(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		brokertest.Inject(r.T, r.broker, broker.Fault{On: broker.Match{RPC: "SendMessage"}, Times: 1, Do: broker.DropResponse()})
+		r.send("steps", "g", "1", "2")
+		reader := open(r.T, RocketMQ(r.client, "steps", "O"))
+		got := r.gather(reader, 3)
+		require.Equal(r, []string{"1", "1", "2"}, texts(got))
+		require.Equal(r, got[0].batch.Info(0).ID, got[0].batch.Info(1).ID)
+		require.NotEqual(r, got[0].batch.Info(0).Position, got[0].batch.Info(1).Position)
+		got[0].settle(r.T, errBroken)
+		got[1].settle(r.T, stage.ErrHandedBack)
+		got[2].settle(r.T, stage.ErrHandedBack)
+		again := r.gather(reader, 3)
+		require.Equal(r, []string{"1", "1", "2"}, texts(again))
+		require.Equal(r, got[0].batch.Info(0).Position, again[0].batch.Info(0).Position)
 		for _, a := range again {
 			a.settle(r.T, nil)
 		}

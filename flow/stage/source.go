@@ -40,7 +40,8 @@ type SourceTraits struct {
 	// Keyed says that Info.Key orders records and that rule 8 holds. After a failure of a key the
 	// reader hands out nothing of that key until each record of it that is out has been settled,
 	// and goes on with the failed one. Records need an Info.ID, by which the engine sees that they
-	// have come again. An operator that holds records may not follow a keyed source: it would
+	// have come again, and an Info.Position that stays the same where two may have one ID, as messages
+	// do that were stored twice. An operator that holds records may not follow a keyed source: it would
 	// stall its own queue.
 	Keyed bool
 	// Lease is how long a record may be held before the source delivers it again; 0 if for ever.

@@ -21,17 +21,21 @@ type ledger struct {
 // another member of the group; so the span ends with the read that was in progress when the source
 // was told of the last failure, since that read may have chosen its records before.
 type span struct {
-	from, to uint64            // sequence numbers
-	read     uint64            // the last read
-	back     map[string]uint64 // the ids of those that turned back, with their sequence numbers
+	from, to uint64              // sequence numbers
+	read     uint64              // the last read
+	back     map[identity]uint64 // those that turned back, with their sequence numbers
 }
+
+// identity is what a record and its redeliveries are known by: neither an id, which a record that was
+// stored twice may share, nor a position, which not every source has, is enough.
+type identity struct{ id, position string }
 
 const open = math.MaxUint64
 
 // takes adds a record to those that turn back, of which the source has yet to be told.
 func (s *span) takes(k keyRef) {
 	s.read = open
-	if k.id != "" {
+	if k.id != (identity{}) {
 		s.back[k.id] = max(s.back[k.id], k.seq) // an old copy may turn back after the new one
 	}
 }
@@ -40,7 +44,7 @@ func (s *span) takes(k keyRef) {
 type keyRef struct {
 	ledger *ledger
 	key    string
-	id     string
+	id     identity
 	seq    uint64
 	read   uint64
 }
@@ -61,7 +65,7 @@ func keyOf(d stage.Duty) (keyRef, bool) {
 		return keyRef{}, false
 	}
 	info := d.Info()
-	k := keyRef{ledger: l, key: info.Key, id: info.ID, seq: d.Sequence(), read: read}
+	k := keyRef{ledger: l, key: info.Key, id: identity{info.ID, info.Position}, seq: d.Sequence(), read: read}
 	return k, info.Key != ""
 }
 
@@ -89,7 +93,7 @@ func (k keyRef) turnBack() {
 	defer l.mu.Unlock()
 	s, ok := l.broken[k.key]
 	if !ok || k.seq > s.to || k.read > s.read {
-		s = &span{from: k.seq, back: make(map[string]uint64)}
+		s = &span{from: k.seq, back: make(map[identity]uint64)}
 		if l.broken == nil {
 			l.broken = make(map[string]*span)
 		}

@@ -10,7 +10,7 @@ import (
 // record gives the place of a record: its number is its id, and each delivery has a sequence
 // number and a read of its own.
 func record(l *ledger, id int, seq, read uint64) keyRef {
-	return keyRef{ledger: l, key: "k", id: strconv.Itoa(id), seq: seq, read: read}
+	return keyRef{ledger: l, key: "k", id: identity{id: strconv.Itoa(id)}, seq: seq, read: read}
 }
 
 // Rule 8, as a story of one key: 1 fails, 2 and 3 turn back, and then the source begins anew.
@@ -89,4 +89,16 @@ func TestGate_LetsOneOfAKeyInAtATime(t *testing.T) {
 	_, ok := g.leave(a)
 	require.False(t, ok)
 	require.False(t, g.taken())
+}
+
+// A message that was sent twice, since no answer came, is stored as two of one id.
+func TestLedger_TakesTwinsForTwo(t *testing.T) {
+	l := &ledger{}
+	l.startRead()
+	first, twin := record(l, 1, 1, 1), record(l, 1, 3, 1)
+	first.id.position, twin.id.position = "at 1", "at 3"
+	first.turnBack()
+	require.True(t, record(l, 2, 2, 1).turnedBack())
+	require.True(t, twin.turnedBack(), "not the first one again")
+	require.True(t, record(l, 4, 4, 1).turnedBack())
 }
