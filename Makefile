@@ -3,6 +3,8 @@ export GOTOOLCHAIN = go1.27.3
 
 MODULES   := . client/collector examples test test/bench test/bench/client test/interop/go test/bench/broker
 GOFMT      = $(shell go env GOROOT)/bin/gofmt
+SIM_SEEDS ?= 10000
+SIM_PROCS ?= $(shell nproc)
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SEEDS     ?= 5000
 CRASHES   ?= 1000
@@ -36,6 +38,15 @@ test-race: ## run the tests under the race detector (needs a C compiler)
 .PHONY: property
 property: ## run the property test of settlement with SEEDS seeds (5,000)
 	go test ./flow -run TestPipelines_SettleEachRecordOnce -count=1 -timeout 30m -seeds $(SEEDS)
+
+.PHONY: sim
+sim: ## simulate broker, clients and pipelines under faults, with SIM_SEEDS seeds (10,000) and a tenth as many over gRPC
+	cd test && go test ./sim -count=1 -v -timeout 4h -run 'TestSimulation($$|_OverGRPC)' -seeds $(SIM_SEEDS) -grpc-seeds $$(($(SIM_SEEDS) / 10)) -processes $(SIM_PROCS)
+	cd test && go test ./sim -count=1 -v -run TestSimulation_Replays -replays 100
+
+.PHONY: mutants
+mutants: ## plant defects, one at a time, and demand that the test which each of them names fails
+	cd test && go run ./mutants/cmd
 
 .PHONY: test-rocketmq
 test-rocketmq: ## run clients, sources, sinks and the flights job on a real RocketMQ, in both modes (needs Java 17 and Maven)

@@ -1,0 +1,29 @@
+// Package sim runs the whole of it, broker, clients and pipelines, in one bubble of virtual time under
+// a plan of faults that a seed decides, and holds what happens against a ledger of all effects.
+//
+// A world ([Run]) is made from a seed: a topology of topics and groups, a pipeline of random stages
+// with random policies, processes that run it as members of one group, and the faults that befall
+// them. Producers send inputs until each is stored; the storm of faults ends at some time; then the
+// pipelines have to finish. What the stages and sinks do with a value depends on nothing but what the
+// value is, so the ledger knows by plain evaluation what must come of each input.
+//
+// The rules:
+//
+//   - Loss: an input that was stored has all its effects in the end, unless a policy skipped it or put
+//     it among the dead letters, or the broker did after the group's most attempts.
+//   - EarlyAck: a delivery is acknowledged only when all its effects are there.
+//   - Order: of a message group no value reaches a sink before those of earlier inputs.
+//   - Unknown: no sink gets a value that nothing gives.
+//   - Duplicate: an effect is there once for each delivery of its input, and more often only as often as
+//     a write of it ended without a clear answer.
+//   - Settled: a delivery that was acknowledged is not settled otherwise, and does not come again.
+//   - Ending: runs end with errors they may end with, in time, and report what they handed back.
+//
+// # Replay
+//
+// A seed goes the same way each time as nearly as a Go program can: no gRPC transport runs (see
+// broker.Broker.Connect), the sources of randomness are seeded, one processor runs the goroutines, the
+// garbage collector rests during a run, and each simulated latency and timer has an instant of its
+// own, so that no two goroutines are woken at once. What is left to chance is what the runtime draws
+// itself: the order of timers that are due at one instant, of select's cases, and of maps.
+package sim
