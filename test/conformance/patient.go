@@ -14,15 +14,17 @@ const (
 	maxPause   = 2 * time.Second
 )
 
-// patient is a connection that repeats a call which the server was too busy to look at, with growing
-// pauses until the call's deadline: what a server does on a slow machine is not what a row is about.
+// patient is a connection that repeats a call for which the server was too busy, with growing pauses until
+// the call's deadline: what a server does on a slow machine is not what a row is about. What a proxy has
+// waited for in vain may have been done all the same. A row that counts can fail over it, as it would have
+// over the answer.
 type patient struct{ grpc.ClientConnInterface }
 
 // Invoke implements [grpc.ClientConnInterface].
 func (p patient) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		err := p.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
-		if err != nil || !throttled(reply) {
+		if err != nil || !tooBusy(reply) {
 			return err
 		}
 		select {
@@ -33,15 +35,15 @@ func (p patient) Invoke(ctx context.Context, method string, args, reply any, opt
 	}
 }
 
-// throttled tells whether the server says that it has done nothing, since it has too much to do, to the
-// request or to an entry of it. To acknowledge the other entries once more does no harm.
-func throttled(reply any) bool {
-	if resp, ok := reply.(interface{ GetStatus() *v2.Status }); ok && isThrottle(resp.GetStatus()) {
+// tooBusy tells whether the server says so to the request or to an entry of it. To acknowledge the other
+// entries once more does no harm.
+func tooBusy(reply any) bool {
+	if resp, ok := reply.(interface{ GetStatus() *v2.Status }); ok && isBusy(resp.GetStatus()) {
 		return true
 	}
 	if resp, ok := reply.(*v2.AckMessageResponse); ok {
 		for _, entry := range resp.GetEntries() {
-			if isThrottle(entry.GetStatus()) {
+			if isBusy(entry.GetStatus()) {
 				return true
 			}
 		}
@@ -53,6 +55,10 @@ func throttled(reply any) bool {
 // an error within.
 const busyWords = "broker busy"
 
-func isThrottle(s *v2.Status) bool {
-	return s.GetCode() == v2.Code_TOO_MANY_REQUESTS || strings.Contains(s.GetMessage(), busyWords)
+func isBusy(s *v2.Status) bool {
+	switch s.GetCode() {
+	case v2.Code_TOO_MANY_REQUESTS, v2.Code_PROXY_TIMEOUT:
+		return true
+	}
+	return strings.Contains(s.GetMessage(), busyWords)
 }

@@ -23,6 +23,7 @@ func TestPatient_RepeatsWhatTheServerThrottles(t *testing.T) {
 		"refused":            {[]proto.Message{sent(refused)}, 1},
 		"throttled":          {[]proto.Message{sent(tooMany), sent(busy), sent(ok)}, 3},
 		"throttled, refused": {[]proto.Message{sent(tooMany), sent(refused)}, 2},
+		"not heard of":       {[]proto.Message{sent(statusOf(v2.Code_PROXY_TIMEOUT, "")), sent(ok)}, 2},
 		"an entry throttled": {[]proto.Message{acked(ok, tooMany), acked(ok, refused)}, 2},
 	}
 	for name, test := range tests {

@@ -94,7 +94,7 @@ func (c *Client) Receive(group, topic string, options ...receiveOption) Received
 			c.lapses--
 		case err != nil:
 			require.NoError(c.e, err, "receive from %s", topic)
-		case !isThrottle(received.Status):
+		case !isBusy(received.Status):
 			return received
 		}
 		c.e.Sleep(pause)
