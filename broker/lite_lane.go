@@ -16,8 +16,8 @@ func (l *orderedLane) liteTopic() string {
 // suspend hides all that is out until the given time; no delivery of it counts as an attempt.
 func (l *orderedLane) suspend(until int64) {
 	for _, o := range l.out {
-		if t := l.tries[o.offset]; t.count > 1 || !l.sub.store.quirks[QuirkLiteSuspend] {
-			l.tries[o.offset] = tries{t.count - 1, t.popTime}
+		if l.tries[o.offset].count > 1 || !l.sub.store.quirks[QuirkLiteSuspend] {
+			o.uncount()
 		}
 		o.visible, o.renewal = until, nil
 	}

@@ -147,6 +147,22 @@ func TestLite_SuspendsTheWholeLiteTopic(t *testing.T) {
 	})
 }
 
+func TestLite_TakesBackAnAttemptOnceHoweverOftenItIsSuspended(t *testing.T) {
+	withLiteTopics(t, func(r *rig) {
+		c := r.lite("one", "lite")
+		c.subscribe("a")
+		r.sendLite("a", 1, 2)
+		for range 3 {
+			_, got := c.take()
+			for _, m := range got {
+				c.hide(m, time.Second, true)
+			}
+			time.Sleep(2 * time.Second)
+		}
+		r.Equal([]string{"a1/1", "a2/1"}, <-c.awaiting())
+	})
+}
+
 func TestLite_ChangesOneMessageUnlessItSuspends(t *testing.T) {
 	withLiteTopics(t, func(r *rig) {
 		c := r.lite("one", "lite")

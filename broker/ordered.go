@@ -35,7 +35,7 @@ type outstanding struct {
 	popTime int64
 	visible int64    // when it is visible again
 	renewal *renewal // nil if nothing extends it
-	free    bool     // it has not reached its client, so its next delivery is the same attempt
+	free    bool     // it is no attempt: it has not reached its client, or is suspended
 }
 
 func newOrderedLane(s *subscription, l *queueLog, id int) *orderedLane {
@@ -258,10 +258,19 @@ func (o *outstanding) change(now, invisible int64, free bool) (popTime, invisibl
 }
 
 func (o *outstanding) handBack() {
+	o.uncount()
+	o.visible, o.renewal = 0, nil
+	o.lane.changed(nowMillis())
+}
+
+// uncount lets the delivery not be an attempt, so that the next one is the same.
+func (o *outstanding) uncount() {
+	if o.free {
+		return
+	}
 	t := o.lane.tries[o.offset]
 	o.lane.tries[o.offset] = tries{t.count - 1, t.popTime}
-	o.visible, o.renewal, o.free = 0, nil, true
-	o.lane.changed(nowMillis())
+	o.free = true
 }
 
 func (o *outstanding) renewing() *renewal { return o.renewal }
