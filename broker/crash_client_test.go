@@ -11,26 +11,43 @@ import (
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/rocketflow-io/rocketflow/broker"
 )
 
 // A user is one client, which goes on when the broker is back. It does things at random.
 type user struct {
 	*ledger
-	id    string
-	die   *rand.Rand
-	stub  v2.MessagingServiceClient                     // of the present life
-	order func() func(topic string, queue int) []string // likewise: see receipt
+	id       string
+	die      *rand.Rand
+	topics   []string // that it sends to
+	readings []reading
+	lite     bool // it is a client of lite topics
 
-	sent      int            // counts messages
-	sequences map[string]int // the next of each of its message groups
+	stub  v2.MessagingServiceClient                // of the present life
+	order func() func(topic, lane string) []string // likewise: see receipt
+	leave context.CancelFunc                       // likewise: ends the telemetry stream
+
+	sentSoFar int            // counts messages
+	sequences map[string]int // the next of each of its series
+	later     []delayed
+	halves    []string // ids of open transactions
 	held      []*delivery
 	attempts  map[reading]string // the attempt of an ordered group that was not answered
+}
+
+// A delayed message can be recalled until its time.
+type delayed struct {
+	id, handle string
+	until      time.Time
 }
 
 // A delivery is a message that a user has received.
 type delivery struct {
 	reading
 	id, handle string
+	liteTopic  *string
+	suspended  int       // how often its lite topic had been so when it was asked for
 	until      time.Time // it can be settled
 	intent     intent    // what was not answered, and is to be asked for again
 }
@@ -44,85 +61,78 @@ const (
 	toForward
 )
 
-func newUser(l *ledger, number int, die *rand.Rand) *user {
-	return &user{
-		ledger: l, id: fmt.Sprint("user", number), die: die,
-		sequences: make(map[string]int), attempts: make(map[reading]string),
-	}
+// newUser gives a client of all but lite topics.
+func newUser(l *ledger, id string, die *rand.Rand) *user {
+	return newUserOf(l, id, die, false)
 }
 
-// reach lets the user go on with another broker.
-func (u *user) reach(l *life) { u.stub, u.order = v2.NewMessagingServiceClient(l.conn), l.order }
+// newLiteUser gives a client of lite topics.
+func newLiteUser(l *ledger, id string, die *rand.Rand) *user {
+	return newUserOf(l, id, die, true)
+}
 
-// register makes the user known as a consumer.
-func (u *user) register() error {
-	stream, err := u.stub.Telemetry(as(u.id))
+func newUserOf(l *ledger, id string, die *rand.Rand, lite bool) *user {
+	u := &user{ledger: l, id: id, die: die, lite: lite, sequences: make(map[string]int), attempts: make(map[reading]string)}
+	for _, t := range crashTopics {
+		if (t.Type == broker.Lite) == lite {
+			u.topics = append(u.topics, t.Name)
+		}
+	}
+	for _, r := range crashReadings {
+		if r.lite() == lite {
+			u.readings = append(u.readings, r)
+		}
+	}
+	return u
+}
+
+// reach lets the user go on with another broker, which it tells what it is.
+func (u *user) reach(l *life) error {
+	u.stub, u.order = v2.NewMessagingServiceClient(l.conn), l.order
+	settings := consumer("shared")
+	if u.lite {
+		settings = liteSettings("lite", crashLite)
+	}
+	ctx, leave := context.WithCancel(as(u.id))
+	u.leave = leave
+	stream, err := u.stub.Telemetry(ctx)
 	if err != nil {
 		return err
 	}
-	if err := stream.Send(&v2.TelemetryCommand{Command: &v2.TelemetryCommand_Settings{Settings: consumer("shared")}}); err != nil {
+	if err := stream.Send(&v2.TelemetryCommand{Command: &v2.TelemetryCommand_Settings{Settings: settings}}); err != nil {
 		return err
 	}
-	if _, err := stream.Recv(); err != nil {
+	if _, err := stream.Recv(); err != nil || !u.lite {
 		return err
 	}
-	if err := stream.CloseSend(); err != nil {
-		return err
+	answer, err := u.stub.SyncLiteSubscription(ctx, &v2.SyncLiteSubscriptionRequest{
+		Action: v2.LiteSubscriptionAction_PARTIAL_ADD, Topic: resource(crashLite), Group: resource("lite"), LiteTopicSet: crashLiteTopics,
+	})
+	if err == nil && answer.GetStatus().GetCode() != v2.Code_OK {
+		return fmt.Errorf("lite topics cannot be subscribed to: %v", answer.GetStatus())
 	}
-	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-		return fmt.Errorf("a telemetry stream ends with %w", err)
-	}
-	return nil
+	return err
 }
 
 // step does one thing. It fails if that is not answered.
 func (u *user) step() error {
 	ctx, cancel := context.WithTimeout(as(u.id), time.Minute)
 	defer cancel()
-	switch n := u.die.IntN(12); {
-	case n < 3:
-		return u.send(ctx, crashTopics[u.die.IntN(len(crashTopics))].Name)
-	case n < 6:
-		return u.receive(ctx, crashReadings[u.die.IntN(len(crashReadings))])
-	case n < 10:
-		return u.settle(ctx)
+	switch n := u.die.IntN(14); {
+	case n < 4:
+		return u.send(ctx, u.topics[u.die.IntN(len(u.topics))])
+	case n < 7:
+		return u.receive(ctx, u.readings[u.die.IntN(len(u.readings))])
 	case n < 11:
+		return u.settle(ctx)
+	case n < 12:
 		return u.change(ctx)
+	case n < 13:
+		return u.decide(ctx)
 	default:
 		time.Sleep(time.Duration(u.die.IntN(1000)) * time.Millisecond)
 		return nil
 	}
-}
-
-// send sends a message or several, perhaps of a message group of its own.
-func (u *user) send(ctx context.Context, topic string) error {
-	group := ""
-	if topic == crashOrdered {
-		group = fmt.Sprint(u.id, "-", u.die.IntN(2))
-	}
-	n := 1
-	if u.die.IntN(3) == 0 {
-		n += u.die.IntN(5)
-	}
-	all, sequences := make([]*v2.Message, n), make([]int, n)
-	for i := range all {
-		id := fmt.Sprint(u.id, ".", u.sent)
-		u.sent++
-		all[i] = message(topic, id, crashBody(id))
-		all[i].SystemProperties.Tag = new([]string{"A", "B"}[u.die.IntN(2)])
-		if group != "" {
-			all[i].SystemProperties.MessageGroup = &group
-		}
-		sequences[i] = u.sequences[group]
-		u.sequences[group]++
-	}
-	u.sending(all, sequences)
-	answer, err := u.stub.SendMessage(ctx, &v2.SendMessageRequest{Messages: all})
-	if err != nil {
-		return err
-	}
-	u.ledger.sent(all, answer)
-	return nil
 }
 
 // receive receives for a group. To an ordered one it repeats the attempt that was not answered.
@@ -140,11 +150,15 @@ func (u *user) receive(ctx context.Context, from reading) error {
 		// Within the minute of a renewal its client may be there too late, after a crash.
 		req.AutoRenew, req.InvisibleDuration, invisible = true, nil, 50*time.Second
 	}
-	if from.ordered() {
+	if from.inOrder && !from.lite() {
 		if u.attempts[from] == "" {
 			u.attempts[from] = fmt.Sprint(u.id, "-", u.die.Uint32())
 		}
 		req.AttemptId = new(u.attempts[from])
+	}
+	before := make(map[string]int)
+	for _, name := range crashLiteTopics {
+		before[name] = u.suspended(&name)
 	}
 	r := receipt{reading: from, asked: time.Now(), invisible: invisible, order: u.order()}
 	err := u.read(ctx, req, &r)
@@ -156,7 +170,8 @@ func (u *user) receive(ctx context.Context, from reading) error {
 	for _, m := range r.got {
 		sp := m.GetSystemProperties()
 		u.held = append(u.held, &delivery{
-			reading: from, id: sp.GetMessageId(), handle: sp.GetReceiptHandle(), until: r.asked.Add(invisible),
+			reading: from, id: sp.GetMessageId(), liteTopic: sp.LiteTopic, suspended: before[sp.GetLiteTopic()],
+			handle: sp.GetReceiptHandle(), until: r.asked.Add(invisible),
 		})
 	}
 	return nil
@@ -206,7 +221,7 @@ func (u *user) settle(ctx context.Context) error {
 func (u *user) acknowledge(ctx context.Context, from reading, some []*delivery) error {
 	req := &v2.AckMessageRequest{Group: resource(from.group), Topic: resource(from.topic)}
 	for _, d := range some {
-		req.Entries = append(req.Entries, &v2.AckMessageEntry{MessageId: d.id, ReceiptHandle: d.handle})
+		req.Entries = append(req.Entries, &v2.AckMessageEntry{MessageId: d.id, ReceiptHandle: d.handle, LiteTopic: d.liteTopic})
 	}
 	u.acking(from.group, some...)
 	answer, err := u.stub.AckMessage(ctx, req)
@@ -223,7 +238,7 @@ func (u *user) forward(ctx context.Context, d *delivery) error {
 	u.drop(func(other *delivery) bool { return other == d })
 	u.acking(d.group, d)
 	answer, err := u.stub.ForwardMessageToDeadLetterQueue(ctx, &v2.ForwardMessageToDeadLetterQueueRequest{
-		Group: resource(d.group), Topic: resource(d.topic), MessageId: d.id, ReceiptHandle: d.handle,
+		Group: resource(d.group), Topic: resource(d.topic), MessageId: d.id, ReceiptHandle: d.handle, LiteTopic: d.liteTopic,
 	})
 	if err != nil {
 		u.keep(toForward, d)
@@ -241,18 +256,20 @@ func (u *user) change(ctx context.Context) error {
 		return nil
 	}
 	u.drop(func(other *delivery) bool { return other == d })
-	u.changing(d.group, d)
-	free, until := u.die.IntN(2) == 0, time.Duration(u.die.IntN(5000))*time.Millisecond
+	// Of what somebody else suspends a user learns before it comes again.
+	free, until := u.die.IntN(2) == 0, time.Second+time.Duration(u.die.IntN(5000))*time.Millisecond
+	d.suspended += u.changing(d, free)
 	asked := time.Now()
 	answer, err := u.stub.ChangeInvisibleDuration(ctx, &v2.ChangeInvisibleDurationRequest{
-		Group: resource(d.group), Topic: resource(d.topic), MessageId: d.id, ReceiptHandle: d.handle,
+		Group: resource(d.group), Topic: resource(d.topic), MessageId: d.id, ReceiptHandle: d.handle, LiteTopic: d.liteTopic,
 		InvisibleDuration: durationpb.New(until), Suspend: &free,
 	})
+	d.suspended += u.changing(d, free)
 	if err != nil {
 		return err
 	}
 	d.handle, d.until = answer.GetReceiptHandle(), asked.Add(until)
-	u.changed(d.group, d, answer, d.until, free)
+	u.changed(d, answer, d.until, free)
 	u.keep(undecided, d)
 	return nil
 }
@@ -261,7 +278,7 @@ func (u *user) change(ctx context.Context) error {
 func (u *user) pick() (*delivery, bool) {
 	const margin = 200 * time.Millisecond // for the request to be there in time
 	limit := time.Now().Add(margin)
-	u.drop(func(d *delivery) bool { return d.until.Before(limit) })
+	u.drop(func(d *delivery) bool { return d.until.Before(limit) || d.suspended != u.suspended(d.liteTopic) })
 	if len(u.held) == 0 {
 		return nil, false
 	}

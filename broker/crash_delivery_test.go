@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,24 +12,12 @@ import (
 
 // A course is what a group knows of one message.
 type course struct {
-	attempt   int32     // the latest that was seen
-	counted   bool      // the next delivery is another attempt
-	hidden    time.Time // before this nobody else gets it
-	settled   settlement
-	forwarded bool // to the dead letters, which was answered
+	attempt   int32      // the latest that was seen
+	counted   bool       // the next delivery is another attempt
+	hidden    time.Time  // before this nobody else gets it
+	settled   settlement // it was acknowledged, or is a dead letter
+	forwarded bool       // to the dead letters, which was answered
 }
-
-// A settlement is whether a group may receive a message again.
-type settlement int
-
-const (
-	open    settlement = iota
-	perhaps            // it was settled, but that was not answered
-	done               // it was acknowledged, or is a dead letter
-)
-
-// bury notes that a message is a dead letter.
-func (c *course) bury() { c.settled = done }
 
 func (l *ledger) courseLocked(group, id string) *course {
 	all := l.courses[group]
@@ -49,7 +38,7 @@ type receipt struct {
 	invisible time.Duration // for at least this long from then on
 	whole     bool          // the answer has come to its end
 	got       []*v2.Message
-	order     func(topic string, queue int) []string // gives the ids in a queue
+	order     func(topic, lane string) []string // gives the ids in a queue, or in a lite topic
 }
 
 // received notes what was received.
@@ -62,11 +51,11 @@ func (l *ledger) received(r receipt) {
 		id, attempt := sp.GetMessageId(), sp.GetDeliveryAttempt()
 		at, c := l.letters[id], l.courseLocked(r.group, id)
 		switch {
-		case at == nil || at.topic != r.topic || string(m.GetBody()) != crashBody(id) || r.tag != "" && at.tag != r.tag:
+		case at == nil || !at.is(r.topic, id, m.GetBody(), sp.GetTag()) || r.tag != "" && at.tag != r.tag:
 			l.wrongLocked("group %s receives %s from topic %s, which was not sent so", r.group, id, r.topic)
 			continue
-		case at.fate == lost:
-			l.wrongLocked("group %s receives %s, which was lost", r.group, id)
+		case !at.may(now):
+			l.wrongLocked("group %s receives %s, which was lost, or is not to be delivered, or not yet", r.group, id)
 		case c.settled == done:
 			l.wrongLocked("group %s receives %s, attempt %d, and had settled it", r.group, id, attempt)
 		case attempt < c.attempt || attempt == c.attempt && c.counted:
@@ -78,7 +67,7 @@ func (l *ledger) received(r receipt) {
 		if c.attempt > 0 {
 			l.figures.again++
 		}
-		if r.ordered() {
+		if r.inOrder {
 			l.followsLocked(r, i)
 		}
 		c.attempt, c.counted, c.hidden = attempt, r.whole, time.Time{}
@@ -88,20 +77,27 @@ func (l *ledger) received(r receipt) {
 	}
 }
 
-// followsLocked checks that all that is in the queue before a message of an ordered group is settled, or
-// comes before it in the same answer.
+// followsLocked checks that all that is in the queue, or lite topic, before a message that comes in order is
+// settled, or comes before it in the same answer.
 func (l *ledger) followsLocked(r receipt, i int) {
 	sp := r.got[i].GetSystemProperties()
-	ids := r.order(r.topic, int(sp.GetQueueId()))
-	for _, id := range ids[:min(int(sp.GetQueueOffset()), len(ids))] {
+	lane := fmt.Sprint(sp.GetQueueId())
+	if r.lite() {
+		lane = sp.GetLiteTopic()
+	}
+	for _, id := range r.order(r.topic, lane) {
+		if id == sp.GetMessageId() {
+			return
+		}
 		if l.courseLocked(r.group, id).settled != open || slices.ContainsFunc(r.got[:i], func(m *v2.Message) bool {
 			return m.GetSystemProperties().GetMessageId() == id
-		}) || slices.Contains(r.order("%DLQ%"+r.group, 0), id) {
+		}) || slices.Contains(r.order("%DLQ%"+r.group, "0"), id) {
 			continue
 		}
 		l.wrongLocked("group %s receives %s before %s", r.group, sp.GetMessageId(), id)
 		return
 	}
+	l.wrongLocked("group %s receives %s, which is not in %s of topic %s", r.group, sp.GetMessageId(), lane, r.topic)
 }
 
 // acking notes that somebody is about to settle messages, whether or not that is answered.
@@ -133,25 +129,49 @@ func (l *ledger) settled(group string, d *delivery, status *v2.Status, by intent
 	}
 }
 
-// changing notes that somebody is about to change when a message is visible again, by which the next
-// delivery may be the same attempt.
-func (l *ledger) changing(group string, d *delivery) {
+// changing notes that somebody is about to change, or may have changed, when a message is visible again,
+// by which the next delivery may be the same attempt. It adds to how often its
+// lite topic is said to have been suspended, and tells by how much.
+func (l *ledger) changing(d *delivery, suspend bool) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c := l.courseLocked(group, d.id)
-	c.hidden, c.counted = time.Time{}, false
+	l.courseLocked(d.group, d.id).forget()
+	if !d.lite() || !suspend {
+		return 0
+	}
+	// So is all that is received of its lite topic, by whomever.
+	l.suspensions[*d.liteTopic]++
+	for id, c := range l.courses[d.group] {
+		if l.letters[id].liteTopic == *d.liteTopic {
+			c.forget()
+		}
+	}
+	return 1
+}
+
+// forget lets it be unknown when a message comes again, and as which attempt.
+func (c *course) forget() { c.hidden, c.counted = time.Time{}, false }
+
+// suspended tells how often a lite topic was suspended, "" for none.
+func (l *ledger) suspended(liteTopic *string) int {
+	if liteTopic == nil {
+		return 0
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.suspensions[*liteTopic]
 }
 
 // changed notes that a message is invisible until a time.
-func (l *ledger) changed(group string, d *delivery, answer *v2.ChangeInvisibleDurationResponse, until time.Time, free bool) {
+func (l *ledger) changed(d *delivery, answer *v2.ChangeInvisibleDurationResponse, until time.Time, free bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if answer.GetStatus().GetCode() != v2.Code_OK {
-		l.wrongLocked("group %s cannot change %s, which it holds: %v", group, d.id, answer.GetStatus())
+		l.wrongLocked("group %s cannot change %s, which it holds: %v", d.group, d.id, answer.GetStatus())
 		return
 	}
-	c := l.courseLocked(group, d.id)
-	c.hidden, c.counted = until.Truncate(time.Millisecond), !free
+	c := l.courseLocked(d.group, d.id)
+	c.hidden, c.counted = until.Truncate(time.Millisecond), !free && !d.lite()
 }
 
 // close checks, when nothing is left to receive, that each group has settled each message once.
@@ -167,7 +187,7 @@ func (l *ledger) close(b *broker.Broker) {
 		p, due, skipped := stats.Topics[r.topic], int64(0), int64(0)
 		for _, at := range l.letters {
 			switch c := l.courseLocked(r.group, at.id); {
-			case at.topic != r.topic || at.fate == lost:
+			case at.topic != r.topic || !at.there:
 			case r.tag != "" && at.tag != r.tag:
 				skipped++
 			default:

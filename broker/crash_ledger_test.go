@@ -3,8 +3,8 @@ package broker_test
 import (
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
+	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 
@@ -14,36 +14,20 @@ import (
 // A ledger is what clients of a broker that crashes know of it: what they were answered, and what they
 // were not. It notes what cannot be.
 type ledger struct {
-	mu      sync.Mutex // guards what follows
-	letters map[string]*letter
-	courses map[string]map[string]*course // by group and message id
-	dead    map[string]map[string]bool    // likewise: what was found in the dead letters
-	figures figures
-	wrong   []error
+	mu          sync.Mutex // guards what follows
+	letters     map[string]*letter
+	courses     map[string]map[string]*course // by group and message id
+	dead        map[string]map[string]bool    // likewise: what was found in the dead letters
+	suspensions map[string]int                // of each lite topic
+	figures     figures
+	wrong       []error
 }
-
-// A letter is one message, from before it was sent.
-type letter struct {
-	id, topic, tag string
-	messageGroup   string // "" for none
-	sequence       int    // in its message group
-	fate           fate
-	offset         int64 // in its queue, if stored
-}
-
-// A fate is what is known of the sending of a message.
-type fate int
-
-const (
-	inDoubt fate = iota // the broker ended before it answered
-	stored              // it was answered, or found after a crash
-	lost                // it was not found after a crash
-)
 
 func newLedger() *ledger {
 	return &ledger{
 		letters: make(map[string]*letter),
 		courses: make(map[string]map[string]*course), dead: make(map[string]map[string]bool),
+		suspensions: make(map[string]int),
 	}
 }
 
@@ -64,11 +48,7 @@ func (l *ledger) sending(all []*v2.Message, sequences []int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i, m := range all {
-		sp := m.GetSystemProperties()
-		l.letters[sp.GetMessageId()] = &letter{
-			id: sp.GetMessageId(), topic: m.GetTopic().GetName(), tag: sp.GetTag(),
-			messageGroup: sp.GetMessageGroup(), sequence: sequences[i],
-		}
+		l.letters[m.GetSystemProperties().GetMessageId()] = newLetter(m, sequences[i])
 	}
 }
 
@@ -82,9 +62,31 @@ func (l *ledger) sent(all []*v2.Message, answer *v2.SendMessageResponse) {
 	}
 	for i, entry := range answer.GetEntries() {
 		at := l.letters[all[i].GetSystemProperties().GetMessageId()]
-		at.fate, at.offset = stored, entry.GetOffset()
+		at.fate = stored
+		if at.stays() {
+			at.offset = entry.GetOffset()
+		}
 		l.figures.sent++
 	}
+}
+
+// deciding notes that somebody is about to decide what becomes of a message that waits.
+func (l *ledger) deciding(id string, by decision) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.letters[id].decide(by, perhaps)
+}
+
+// decided notes how that was answered.
+func (l *ledger) decided(id string, by decision, status *v2.Status) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if status.GetCode() != v2.Code_OK {
+		l.wrongLocked("what becomes of %s, which waits, cannot be decided: %v", id, status)
+		return
+	}
+	l.letters[id].decide(by, done)
+	l.figures.decided++
 }
 
 // audit compares what a broker has found in its directory with the ledger, and with what the one
@@ -101,12 +103,14 @@ func (l *ledger) audit(b *broker.Broker, before memory) {
 			l.auditStored(topic.Name, m, found)
 		}
 	}
+	now := time.Now()
 	for _, at := range l.letters {
+		at.there = found[at.id]
 		switch {
-		case found[at.id]:
-		case at.fate == stored:
-			l.wrongLocked("message %s at offset %d of topic %s was acknowledged, and is lost", at.id, at.offset, at.topic)
-		case at.fate == inDoubt:
+		case at.there:
+		case at.must(now):
+			l.wrongLocked("message %s of topic %s was acknowledged, and is lost", at.id, at.topic)
+		case at.fate == inDoubt && at.may(now.Add(-laterAtMost)):
 			at.fate = lost
 			l.figures.lost++
 		}
@@ -119,23 +123,26 @@ func (l *ledger) audit(b *broker.Broker, before memory) {
 func (l *ledger) auditStored(topic string, m broker.Stored, found map[string]bool) {
 	at, known := l.letters[m.ID]
 	switch {
-	case !known || at.topic != topic || string(m.Body) != crashBody(m.ID) || m.Tag != at.tag || m.MessageGroup != at.messageGroup:
+	case !known || !at.is(topic, m.ID, m.Body, m.Tag) || m.MessageGroup != at.messageGroup || m.LiteTopic != at.liteTopic:
 		l.wrongLocked("message %s in topic %s was not sent so", m.ID, topic)
 		return
 	case found[m.ID]:
 		l.wrongLocked("message %s is there twice", m.ID)
 	case at.fate == lost:
 		l.wrongLocked("message %s, lost before, is there again", m.ID)
-	case at.fate == stored && at.offset != m.Offset:
+	case !at.may(time.Now()):
+		l.wrongLocked("message %s is there, and is not to be, or not yet", m.ID)
+	case at.offset >= 0 && at.offset != m.Offset:
 		l.wrongLocked("message %s is at offset %d, and was said to be at %d", m.ID, m.Offset, at.offset)
 	case at.fate == inDoubt:
 		l.figures.found++
 	}
 	found[m.ID] = true
-	at.fate, at.offset = stored, m.Offset
+	at.find(m.Offset)
 }
 
-// auditPrefix checks that each queue has no message without those before it.
+// auditPrefix checks that each queue has no message without those before it. What was delivered late, at
+// the crash, may be so again in another order.
 func (l *ledger) auditPrefix(topic string, all []broker.Stored, before memory) {
 	next := make(map[int]int64)
 	for _, m := range all {
@@ -143,24 +150,25 @@ func (l *ledger) auditPrefix(topic string, all []broker.Stored, before memory) {
 			l.wrongLocked("queue %d of topic %s has offset %d behind %d", m.Queue, topic, m.Offset, next[m.Queue]-1)
 		}
 		next[m.Queue] = m.Offset + 1
-		if was := before.at(topic, m.Queue, m.Offset); was != m.ID && before != nil {
+		if was := before.at(topic, m.Queue, m.Offset); was != m.ID && before != nil && topic != crashDelayed {
 			l.wrongLocked("offset %d of queue %d of topic %s has %s, and had %q at the crash", m.Offset, m.Queue, topic, m.ID, was)
 		}
 	}
 }
 
-// auditOrder checks that messages of a message group are stored in the order in which they were sent.
+// auditOrder checks that messages of a message group are stored in the order in which they were sent, and
+// so are those of one client in a lite topic.
 func (l *ledger) auditOrder(all []broker.Stored) {
 	last := make(map[string]int)
 	for _, m := range all {
 		at := l.letters[m.ID]
-		if at == nil || at.messageGroup == "" {
+		if at == nil || at.series == "" {
 			continue
 		}
-		if before, ok := last[at.messageGroup]; ok && at.sequence <= before {
-			l.wrongLocked("message group %s has its message %d behind %d", at.messageGroup, at.sequence, before)
+		if before, ok := last[at.series]; ok && at.sequence <= before {
+			l.wrongLocked("message %d of %s is stored behind %d", at.sequence, at.series, before)
 		}
-		last[at.messageGroup] = at.sequence
+		last[at.series] = at.sequence
 	}
 }
 
@@ -172,7 +180,7 @@ func (l *ledger) auditDead(b *broker.Broker, group string) {
 			l.wrongLocked("message %s is twice in the dead letters of group %s", m.ID, group)
 		}
 		here[m.ID] = true
-		l.courseLocked(group, m.ID).bury()
+		l.courseLocked(group, m.ID).settled = done
 	}
 	for id := range l.dead[group] {
 		if !here[id] {
@@ -210,9 +218,4 @@ func (m memory) at(topic string, queue int, offset int64) string {
 		return ids[offset]
 	}
 	return ""
-}
-
-// crashBody gives the body of a message, from a few bytes to some sectors of the disk.
-func crashBody(id string) string {
-	return strings.Repeat(id+" ", 1+len(id)*int(id[len(id)-1])%97)
 }

@@ -15,25 +15,38 @@ var (
 	seed  = flag.Int("seed", -1, "the one seed that they try; -1 for many")
 )
 
-// What crashes: topics, groups, and what is read by which.
-const crashOrdered = "F4"
+// What crashes: topics and groups, and which of these read what.
+const (
+	crashNormal, crashOrdered, crashDelayed, crashTransacted, crashLite = "N4", "F4", "D2", "T2", "L2"
+)
 
 var (
-	crashTopics = []broker.Topic{{Name: "N4", Queues: 4}, {Name: crashOrdered, Queues: 4, Type: broker.FIFO}}
+	crashTopics = []broker.Topic{
+		{Name: crashNormal, Queues: 4}, {Name: crashOrdered, Queues: 4, Type: broker.FIFO},
+		{Name: crashDelayed, Queues: 2, Type: broker.Delay}, {Name: crashTransacted, Queues: 2, Type: broker.Transaction},
+		{Name: crashLite, Queues: 2, Type: broker.Lite},
+	}
 	crashGroups = []broker.Group{
 		{Name: "shared"}, {Name: "thrice", RetryMaxTimes: 2}, {Name: "tagged"},
 		{Name: "ordered", Ordered: true}, {Name: "ordered-thrice", Ordered: true, RetryMaxTimes: 2},
+		{Name: "lite", RetryMaxTimes: 2, Lite: broker.LiteBinding{Topic: crashLite}},
 	}
 	crashReadings = []reading{
-		{"shared", "N4", ""}, {"thrice", "N4", ""}, {"tagged", "N4", "A"},
-		{"ordered", crashOrdered, ""}, {"ordered-thrice", crashOrdered, ""}, {"shared", crashOrdered, ""},
+		{group: "shared", topic: crashNormal}, {group: "thrice", topic: crashNormal}, {group: "tagged", topic: crashNormal, tag: "A"},
+		{group: "ordered", topic: crashOrdered, inOrder: true}, {group: "ordered-thrice", topic: crashOrdered, inOrder: true},
+		{group: "shared", topic: crashOrdered}, {group: "shared", topic: crashDelayed}, {group: "thrice", topic: crashTransacted},
+		{group: "lite", topic: crashLite, inOrder: true},
 	}
+	crashLiteTopics = []string{"l0", "l1", "l2"}
 )
 
-// A reading is a group that reads a topic, or what has a tag.
-type reading struct{ group, topic, tag string }
+// A reading is a group that reads a topic, or what has a tag, perhaps each queue or lite topic in order.
+type reading struct {
+	group, topic, tag string
+	inOrder           bool
+}
 
-func (r reading) ordered() bool { return r.group != "shared" && r.topic == crashOrdered }
+func (r reading) lite() bool { return r.topic == crashLite }
 
 // What was acknowledged outlives each crash, of the machine or the process, in its place, and what was
 // settled does not come back.

@@ -44,8 +44,11 @@ func crashing(t *testing.T, seed int, f fault) (tried figures, err error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{fault: f, die: rand.New(rand.NewPCG(uint64(seed), 0)), disk: crashfs.New(), kills: seed%4 == 0 && !f.hasty, ledger: newLedger()}
-		for i := range 4 {
-			w.users = append(w.users, newUser(w.ledger, i, rand.New(rand.NewPCG(uint64(seed), uint64(i+1)))))
+		for i := range 3 {
+			w.users = append(w.users, newUser(w.ledger, fmt.Sprint("user", i), rand.New(rand.NewPCG(uint64(seed), uint64(1+i)))))
+		}
+		for i := range 2 {
+			w.users = append(w.users, newLiteUser(w.ledger, fmt.Sprint("lite", i), rand.New(rand.NewPCG(uint64(seed), uint64(11+i)))))
 		}
 		err = w.run()
 		tried = w.figures
@@ -100,33 +103,48 @@ func (w *world) crash() func(*life) error {
 	}
 }
 
-// drain receives and settles what is left.
+// drain lets nothing wait any more, and receives and settles what is left.
 func (w *world) drain() func(*life) error {
 	return func(l *life) error {
-		u := newUser(w.ledger, len(w.users), w.die) // the others are not heard of any more, and what they hold comes back
-		u.reach(l)
-		ctx := as(u.id)
-		for range 2000 {
-			left := int64(0)
-			if err := u.register(); err != nil {
+		for _, u := range w.users {
+			if err := u.endAll(as(u.id)); err != nil {
 				return err
 			}
-			for _, r := range crashReadings {
-				if err := errors.Join(u.receive(ctx, r), u.acknowledge(ctx, r, u.drop(func(*delivery) bool { return true }))); err != nil {
-					return err
-				}
-				stats, err := l.broker.GroupStats(r.group)
-				if err != nil {
-					return err
-				}
-				left += stats.Backlog
-			}
-			if left == 0 {
-				return nil
+			u.leave() // it is not heard of any more, and what it holds comes back
+		}
+		time.Sleep(latest + laterAtMost)
+		for _, u := range []*user{newUser(w.ledger, "last", w.die), newLiteUser(w.ledger, "last-lite", w.die)} {
+			if err := w.drainBy(u, l); err != nil {
+				return err
 			}
 		}
-		return fmt.Errorf("there is no end of what is to be received: %v", l.broker.Unsettled())
+		return nil
 	}
+}
+
+func (w *world) drainBy(u *user, l *life) error {
+	ctx := as(u.id)
+	for range 1000 {
+		if err := u.reach(l); err != nil { // for so long it would be forgotten
+			return err
+		}
+		left := int64(0)
+		for _, r := range u.readings {
+			if err := errors.Join(u.receive(ctx, r), u.acknowledge(ctx, r, u.drop(func(*delivery) bool { return true }))); err != nil {
+				return err
+			}
+			stats, err := l.broker.GroupStats(r.group)
+			if err != nil {
+				return err
+			}
+			left += stats.Topics[r.topic].Backlog
+		}
+		u.leave()
+		if left == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("there is no end of what is to be received: %v", l.broker.Unsettled())
 }
 
 // A life is one broker, from its start to its end.
@@ -145,11 +163,13 @@ func (w *world) during(use func(*life) error) error {
 	if err != nil {
 		return fmt.Errorf("the broker does not start: %w", err)
 	}
+	synctest.Wait() // what was due meanwhile is delivered
 	w.audit(b, w.before)
 	l := &life{broker: b}
-	err = w.connect(l)
-	if err == nil {
+	if err = w.connect(l); err == nil {
 		err = use(l)
+	} else if w.disk.Down() {
+		err = nil
 	}
 	w.before = remember(b)
 	return errors.Join(w.verdict(), err, l.conn.Close(), unlessCrashed(b.Close()))
@@ -167,7 +187,9 @@ func (w *world) options() broker.Options {
 		InMemory: true, Topics: crashTopics, Groups: crashGroups,
 		Limits: broker.Limits{
 			MinInvisible: time.Second, MinPolling: 50 * time.Millisecond, RedeliveryDelay: 100 * time.Millisecond,
+			TransactionTimeout: time.Second, TransactionCheckInterval: 3 * time.Second, TransactionMaxChecks: 1000, TransactionExpiry: time.Hour,
 		},
+		Recall: true,
 	}
 	files := slow(w.disk, time.Duration(w.die.IntN(10_000))*time.Microsecond)
 	if w.fault.disk != nil {
@@ -189,26 +211,27 @@ func (w *world) connect(l *life) (err error) {
 		return err
 	}
 	for _, u := range w.users {
-		u.reach(l)
-		if err := u.register(); err != nil {
+		if err := u.reach(l); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// order gives the ids in a queue, once for each answer.
-func (l *life) order() func(topic string, queue int) []string {
-	seen := make(map[string][]string)
-	return func(topic string, queue int) []string {
-		key := queueKey(topic, queue)
-		if _, ok := seen[key]; !ok {
+// order gives the ids in a queue, or in a lite topic, as they are when it is asked first.
+func (l *life) order() func(topic, lane string) []string {
+	seen := make(map[string]map[string][]string)
+	return func(topic, lane string) []string {
+		if seen[topic] == nil {
+			seen[topic] = make(map[string][]string)
 			for _, m := range l.broker.Messages(topic) {
-				if m.Queue == queue {
-					seen[key] = append(seen[key], m.ID)
+				lane := fmt.Sprint(m.Queue)
+				if m.LiteTopic != "" && topic == crashLite {
+					lane = m.LiteTopic
 				}
+				seen[topic][lane] = append(seen[topic][lane], m.ID)
 			}
 		}
-		return seen[key]
+		return seen[topic][lane]
 	}
 }
