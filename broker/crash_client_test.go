@@ -31,7 +31,8 @@ type user struct {
 	sentSoFar int            // counts messages
 	sequences map[string]int // the next of each of its series
 	later     []delayed
-	halves    []string // ids of open transactions
+	halves    []string  // ids of open transactions
+	pulled    []advance // by queue
 	held      []*delivery
 	attempts  map[reading]string // the attempt of an ordered group that was not answered
 }
@@ -73,6 +74,9 @@ func newLiteUser(l *ledger, id string, die *rand.Rand) *user {
 
 func newUserOf(l *ledger, id string, die *rand.Rand, lite bool) *user {
 	u := &user{ledger: l, id: id, die: die, lite: lite, sequences: make(map[string]int), attempts: make(map[reading]string)}
+	for range 4 {
+		u.pulled = append(u.pulled, advance{told: -1})
+	}
 	for _, t := range crashTopics {
 		if (t.Type == broker.Lite) == lite {
 			u.topics = append(u.topics, t.Name)
@@ -118,7 +122,7 @@ func (u *user) reach(l *life) error {
 func (u *user) step() error {
 	ctx, cancel := context.WithTimeout(as(u.id), time.Minute)
 	defer cancel()
-	switch n := u.die.IntN(14); {
+	switch n := u.die.IntN(15); {
 	case n < 4:
 		return u.send(ctx, u.topics[u.die.IntN(len(u.topics))])
 	case n < 7:
@@ -129,6 +133,8 @@ func (u *user) step() error {
 		return u.change(ctx)
 	case n < 13:
 		return u.decide(ctx)
+	case n < 14 && !u.lite:
+		return u.pull(ctx)
 	default:
 		time.Sleep(time.Duration(u.die.IntN(1000)) * time.Millisecond)
 		return nil

@@ -63,6 +63,7 @@ func (l *ledger) received(r receipt) {
 		case now.Before(c.hidden):
 			l.wrongLocked("group %s receives %s, attempt %d, %v before it is visible", r.group, id, attempt, c.hidden.Sub(now))
 		}
+		at.fate = stored // what was delivered stays
 		l.figures.delivered++
 		if c.attempt > 0 {
 			l.figures.again++

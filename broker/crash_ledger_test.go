@@ -36,6 +36,30 @@ func (l *ledger) wrongLocked(format string, args ...any) {
 	l.wrong = append(l.wrong, fmt.Errorf(format, args...))
 }
 
+// note is wrongLocked for those who do not hold the lock.
+func (l *ledger) note(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wrongLocked(format, args...)
+}
+
+// seen notes a message that was read by its offset, which does not change from then on.
+func (l *ledger) seen(m *v2.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	sp := m.GetSystemProperties()
+	at := l.letters[sp.GetMessageId()]
+	switch {
+	case at == nil || !at.is(m.GetTopic().GetName(), at.id, m.GetBody(), sp.GetTag()) || !at.may(time.Now()):
+		l.wrongLocked("message %s is pulled, and was not sent so, or lost", sp.GetMessageId())
+		return
+	case at.offset >= 0 && at.offset != sp.GetQueueOffset():
+		l.wrongLocked("message %s is pulled at offset %d, and was said to be at %d", at.id, sp.GetQueueOffset(), at.offset)
+	}
+	at.find(sp.GetQueueOffset())
+	l.figures.pulled++
+}
+
 // verdict gives the first of what was wrong.
 func (l *ledger) verdict() error {
 	l.mu.Lock()

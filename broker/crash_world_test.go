@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -184,12 +185,12 @@ func unlessCrashed(err error) error {
 
 func (w *world) options() broker.Options {
 	opts := broker.Options{
-		InMemory: true, Topics: crashTopics, Groups: crashGroups,
+		InMemory: true, Topics: crashTopics, Groups: slices.Concat(crashGroups, w.ownGroups()),
 		Limits: broker.Limits{
 			MinInvisible: time.Second, MinPolling: 50 * time.Millisecond, RedeliveryDelay: 100 * time.Millisecond,
 			TransactionTimeout: time.Second, TransactionCheckInterval: 3 * time.Second, TransactionMaxChecks: 1000, TransactionExpiry: time.Hour,
 		},
-		Recall: true,
+		Recall: true, Pull: true,
 	}
 	files := slow(w.disk, time.Duration(w.die.IntN(10_000))*time.Microsecond)
 	if w.fault.disk != nil {
@@ -201,6 +202,14 @@ func (w *world) options() broker.Options {
 	// So that there are segments and snapshots all the time.
 	broker.OnJournal(&opts, journal.Options{FS: files, SegmentSize: 1 + w.die.Int64N(20_000), CompactAfter: 1 + w.die.Int64N(50_000)})
 	return opts
+}
+
+// ownGroups gives the groups in which users pull.
+func (w *world) ownGroups() (all []broker.Group) {
+	for _, u := range w.users {
+		all = append(all, broker.Group{Name: u.id})
+	}
+	return all
 }
 
 // connect lets all users reach the broker, and makes them known to it.
