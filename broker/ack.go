@@ -30,14 +30,25 @@ func (s *service) ack(ctx context.Context, req *v2.AckMessageRequest) ([]*v2.Ack
 	if len(req.GetEntries()) == 0 {
 		return nil, refuse(v2.Code_INTERNAL_SERVER_ERROR, "ack message result is empty")
 	}
-	entries := make([]*v2.AckMessageResultEntry, len(req.GetEntries()))
-	for i, e := range req.GetEntries() {
-		entries[i] = &v2.AckMessageResultEntry{MessageId: e.GetMessageId(), ReceiptHandle: e.GetReceiptHandle()}
-	}
+	entries, ok := newEntries(req), statusOf(nil)
 	for i, err := range s.settle(req) {
-		entries[i].Status = s.store.quirks.status(err)
+		entries[i].Status = ok
+		if err != nil {
+			entries[i].Status = s.store.quirks.status(err)
+		}
 	}
 	return entries, nil
+}
+
+// newEntries gives the entries of the answer, in one piece of memory.
+func newEntries(req *v2.AckMessageRequest) []*v2.AckMessageResultEntry {
+	space := make([]v2.AckMessageResultEntry, len(req.GetEntries()))
+	entries := make([]*v2.AckMessageResultEntry, len(space))
+	for i, e := range req.GetEntries() {
+		entries[i] = &space[i]
+		entries[i].MessageId, entries[i].ReceiptHandle = e.GetMessageId(), e.GetReceiptHandle()
+	}
+	return entries
 }
 
 // settle settles what the entries of a request name, and gives an error or nil for each.

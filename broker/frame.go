@@ -63,7 +63,8 @@ func (s *store) appendDelivery(b []byte, d *delivery) []byte {
 	b = appendDigest(b, d.body())
 	b = appendTimestamp(b, fieldStoreTimestamp, timestamppb.New(time.UnixMilli(d.storedAt)))
 	b = appendText(b, fieldStoreHost, s.storeHost)
-	b = appendText(b, fieldReceiptHandle, d.handle.String())
+	var space [handleSize]byte
+	b = protowire.AppendBytes(protowire.AppendTag(b, fieldReceiptHandle, protowire.BytesType), d.handle.append(space[:0]))
 	b = appendNumber(b, fieldQueueID, uint64(d.handle.queue))
 	b = appendNumber(b, fieldQueueOffset, uint64(d.handle.offset))
 	return appendNumber(b, fieldDeliveryAttempt, uint64(d.attempt))

@@ -38,8 +38,12 @@ type handle struct {
 }
 
 // String writes the handle as the server does.
-func (h handle) String() string {
-	b := make([]byte, 0, 80)
+func (h handle) String() string { return string(h.append(make([]byte, 0, handleSize))) }
+
+// handleSize is what a handle needs, as a rule.
+const handleSize = 96
+
+func (h *handle) append(b []byte) []byte {
 	for _, n := range [...]int64{h.start, h.popTime, h.invisible, h.revive, int64(h.kind)} {
 		b = append(strconv.AppendInt(b, n, 10), ' ')
 	}
@@ -47,32 +51,41 @@ func (h handle) String() string {
 	for _, n := range [...]int64{h.queue, h.offset, h.commit} {
 		b = strconv.AppendInt(append(b, ' '), n, 10)
 	}
-	return string(b)
+	return b
 }
 
 // parseHandle reads a handle. The ninth field may be absent, the name of the broker may be any: what
 // it means is for who has several to choose from.
 func parseHandle(text string) (handle, error) {
-	fields := strings.Split(text, " ")
-	if len(fields) < 8 {
-		return handle{}, errHandle(text)
-	}
 	h := handle{commit: -1}
 	targets := [...]*int64{
 		&h.start, &h.popTime, &h.invisible, &h.revive, (*int64)(&h.kind), nil, &h.queue, &h.offset, &h.commit,
 	}
-	for i, target := range targets[:min(len(fields), len(targets))] {
-		if target == nil {
-			h.broker = fields[i]
-			continue
+	const least = len(targets) - 1
+	n := 0
+	for field := range strings.SplitSeq(text, " ") {
+		if n == len(targets) {
+			break
 		}
-		n, err := strconv.ParseInt(fields[i], 10, 64)
-		if err != nil {
+		if err := h.read(targets[n], field); err != nil {
 			return handle{}, errHandle(text)
 		}
-		*target = n
+		n++
+	}
+	if n < least {
+		return handle{}, errHandle(text)
 	}
 	return h, nil
+}
+
+// read reads a field: a number, or the name of the broker if there is no number to read.
+func (h *handle) read(number *int64, field string) (err error) {
+	if number == nil {
+		h.broker = field
+		return nil
+	}
+	*number, err = strconv.ParseInt(field, 10, 64)
+	return err
 }
 
 // expired tells whether the delivery that the handle speaks of is over by the clock.
