@@ -46,7 +46,7 @@ type Runner struct {
 
 // Run runs all cases in all languages and reports how they went. It fails only if it cannot do its
 // work; a program that cannot be built or started is an outcome. The programs of a language run while
-// those of the next are built.
+// those of the next are built. When ctx ends, what has not begun is not told of.
 func (r *Runner) Run(ctx context.Context) error {
 	prefix := target.Prefix()
 	programs := make(chan program, len(r.Servers)*len(r.Languages)*len(r.Cases)) // room for all
@@ -54,6 +54,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	for range max(r.Parallel, 1) {
 		running.Go(func() {
 			for p := range programs {
+				if ctx.Err() != nil {
+					return
+				}
 				verdict, reason := p.run(ctx)
 				r.report(Outcome{Language: p.language.Name, Case: p.spec.Name, Verdict: verdict, Reason: reason})
 			}
@@ -61,6 +64,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	var failures error
 	for _, language := range r.Languages {
+		if ctx.Err() != nil {
+			break
+		}
 		ready, err := r.prepare(ctx, language, prefix)
 		failures = errors.Join(failures, err)
 		for _, p := range ready {

@@ -37,13 +37,20 @@ func run(t *testing.T, language Language, cases ...Case) ([]Outcome, *Runner) {
 func runOn(t *testing.T, server target.Server, language Language, cases ...Case) ([]Outcome, *Runner) {
 	t.Helper()
 	var outcomes []Outcome
-	r := &Runner{
-		Servers: []target.Server{server}, Languages: []Language{language}, Cases: cases,
-		Source: t.TempDir(), Out: t.TempDir(), Timeout: time.Minute, Report: func(o Outcome) { outcomes = append(outcomes, o) },
-	}
-	require.NoError(t, os.Mkdir(filepath.Join(r.Source, language.Name), 0o755))
+	r := newRunner(t, server, language, cases...)
+	r.Report = func(o Outcome) { outcomes = append(outcomes, o) }
 	require.NoError(t, r.Run(t.Context()))
 	return outcomes, r
+}
+
+func newRunner(t *testing.T, server target.Server, language Language, cases ...Case) *Runner {
+	t.Helper()
+	r := &Runner{
+		Servers: []target.Server{server}, Languages: []Language{language}, Cases: cases,
+		Source: t.TempDir(), Out: t.TempDir(), Timeout: time.Minute,
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(r.Source, language.Name), 0o755))
+	return r
 }
 
 func greeting(name string) Case {
@@ -131,6 +138,21 @@ func TestRun_SkipsWhatTheClientOrTheServerCannotDo(t *testing.T) {
 	}, outcomes)
 	require.Equal(t, "0 passed, 0 failed, 2 skipped", Summary(outcomes))
 	require.Equal(t, "shell hello skip it has no mouth", outcomes[0].String())
+}
+
+func TestRun_BeginsNothingAfterItsContext(t *testing.T) {
+	server, err := target.StartEmbedded(broker.Options{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.Close()) }()
+	ctx, cancel := context.WithCancel(t.Context())
+	var outcomes []Outcome
+	r := newRunner(t, server, shell("true", "echo sent hello"), greeting("hello"), greeting("bye"))
+	r.Report = func(o Outcome) {
+		outcomes = append(outcomes, o)
+		cancel()
+	}
+	require.ErrorIs(t, r.Run(ctx), context.Canceled)
+	require.Equal(t, []Outcome{{Language: "shell", Case: "hello", Verdict: Pass}}, outcomes)
 }
 
 // The child would keep the output open, so run waits for it to be gone.
