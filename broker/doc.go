@@ -71,9 +71,22 @@
 // LOCAL are. Brokers and proxies can be added, removed, stopped and started while clients work.
 // Routes are 20 seconds old, as on the server, so some requests still meet a broker that is no more.
 //
+// # A directory
+//
+// With [Options].Dir a broker writes down what happens to it, and the next one that is started there
+// goes on where it ended, be it closed, killed, or on a machine that failed: with all messages, also
+// those that wait for their time or for the end of their transaction, and with all that groups have
+// acknowledged and hold. Handles and ids that clients have go on being valid. Time runs on meanwhile:
+// what has become due happens at the start. Nobody is told of anything before it would be found again;
+// calls at a time share an fsync, and [Options].SyncEvery gives up the promise about the machine for
+// speed. An end of what was written that is not whole is cut off, and the Logger told.
+//
+// Clients have to make themselves known again, as after a restart of the server: their settings and
+// their subscriptions to lite topics are not written down, nor are users, faults and the log of calls.
+//
 // # What is not here
 //
 // Reading queues by offset is an option, [Options].Pull, since the server has it not. Nothing is
-// written to disk, and nothing that was stored is dropped unless [Options].Retain says so: the memory
-// that a broker takes is the messages sent to it.
+// written to disk without [Options].Dir, and nothing that was stored is dropped unless [Options].Retain
+// says so: the memory that a broker takes is the messages sent to it, with a directory too.
 package broker
