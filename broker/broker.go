@@ -68,7 +68,6 @@ func (b *Broker) listen(opts Options, addr string) (err error) {
 func (b *Broker) answer(opts Options, by func(*service) v2.MessagingServiceServer) {
 	b.sessions = newSessions(b.limits.ClientExpiry, b.scheduler, b.store)
 	b.store.proxies.add(b.sessions)
-	b.store.adopt(b.sessions)
 	b.scheduler.start()
 	b.front.serve(opts.TLSConfig, opts.TLSOnly, by(b.service(b.sessions, b.front.endpoints())))
 	b.logger.Info("broker: started", "endpoint", b.front.endpoint, "in_memory", opts.InMemory)

@@ -126,8 +126,6 @@ func (o *ClusterOptions) normalize() error {
 		return fmt.Errorf("broker: start a cluster: unknown mode %d", o.Mode)
 	case o.Mode == ProxyLocal && o.Proxies != 0:
 		return fmt.Errorf("broker: start a cluster of %d proxies: in mode ProxyLocal the brokers are the proxies: leave Proxies 0", o.Proxies)
-	case o.Options.Dir != "":
-		return fmt.Errorf("broker: start a cluster in %q: Dir must be empty: what a cluster holds is in memory", o.Options.Dir)
 	case o.Options.Addr != "" || o.Options.Advertise != "":
 		return fmt.Errorf("broker: start a cluster at %q: Addr and Advertise must be empty: there are several to listen",
 			o.Options.Addr+o.Options.Advertise)
@@ -175,7 +173,8 @@ func (c *Cluster) Dialer() func(ctx context.Context, addr string) (net.Conn, err
 }
 
 // Close ends all proxies and brokers. No goroutine of the cluster is left when it returns. It may be
-// called again, and always returns nil.
+// called again, and returns nil then, as it does the first time unless there is an [Options].Dir in which
+// not everything could be written.
 func (c *Cluster) Close() error {
 	c.changing.Lock()
 	defer c.changing.Unlock()
@@ -191,11 +190,10 @@ func (c *Cluster) Close() error {
 	for _, p := range proxies {
 		p.stop()
 	}
+	var errs []error
 	for _, m := range members {
-		if err := m.broker.Close(); err != nil {
-			return err
-		}
+		errs = append(errs, m.broker.Close())
 	}
 	c.scheduler.close()
-	return nil
+	return errors.Join(errs...)
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // AddBroker lets another broker serve, with all topics and groups that were created in the cluster,
-// and nothing in them. Its name is of letters, digits, - and _. AddBroker fails with [ErrExists] if
-// there is a broker of that name.
+// and nothing in them but what a broker of that name has kept in [Options].Dir. Its name is of letters,
+// digits, - and _. AddBroker fails with [ErrExists] if there is a broker of that name.
 func (c *Cluster) AddBroker(name string) error { return c.addBroker(name, c.opts.RouteRefresh) }
 
 // StopBroker makes a broker unreachable, as though its machine had failed: what waits at it ends, and
@@ -16,7 +16,8 @@ func (c *Cluster) AddBroker(name string) error { return c.addBroker(name, c.opts
 // one that is stopped does nothing. StopBroker fails with [ErrNoMember].
 func (c *Cluster) StopBroker(name string) error { return c.stopBroker(name, false) }
 
-// RemoveBroker stops a broker for good: what it stored is gone with it. It fails with [ErrNoMember].
+// RemoveBroker stops a broker for good: what it stored is gone with it, but for what is in [Options].Dir.
+// It fails with [ErrNoMember].
 func (c *Cluster) RemoveBroker(name string) error { return c.stopBroker(name, true) }
 
 func (c *Cluster) stopBroker(name string, forever bool) error {
@@ -36,7 +37,8 @@ func (c *Cluster) stopBroker(name string, forever bool) error {
 
 // StartBroker starts a broker that was stopped, with what it had stored, and at its old endpoint. What
 // has become due in the meantime happens now. To start one that runs does nothing. StartBroker fails
-// with [ErrNoMember], or if in mode [ProxyLocal] the endpoint cannot be listened at.
+// with [ErrNoMember], if its directory cannot be read, or if in mode [ProxyLocal] the endpoint cannot be
+// listened at.
 func (c *Cluster) StartBroker(name string) error {
 	c.changing.Lock()
 	defer c.changing.Unlock()
@@ -47,7 +49,10 @@ func (c *Cluster) StartBroker(name string) error {
 	if m.broker.barrier.open.Err() == nil {
 		return nil
 	}
-	b := m.broker.again()
+	b, err := c.again(m)
+	if err != nil {
+		return err
+	}
 	if err := c.run(b, m.broker.front.endpoint, ""); err != nil {
 		return err
 	}
@@ -58,25 +63,37 @@ func (c *Cluster) StartBroker(name string) error {
 	return nil
 }
 
+// again gives a broker that stores what a stopped one did: what is in its directory, if it has one.
+func (c *Cluster) again(m *member) (*Broker, error) {
+	if c.opts.Options.Dir == "" {
+		return m.broker.again(), nil
+	}
+	return c.open(m.name, m.broker.store.storeHost)
+}
+
 // CreateTopic makes a topic on every broker, with as many queues on each, and on those to come. It
 // fails as [Broker.CreateTopic] does.
 func (c *Cluster) CreateTopic(t Topic) error {
-	return c.create(func(b *Broker) error { return b.CreateTopic(t) }, func() { c.topics = append(c.topics, t) })
+	return c.create(func(s *store) error { return s.createTopic(t) }, func() { c.topics = append(c.topics, t) })
 }
 
 // CreateGroup makes a consumer group on every broker, and on those to come. It fails as
 // [Broker.CreateGroup] does.
 func (c *Cluster) CreateGroup(g Group) error {
-	return c.create(func(b *Broker) error { return b.CreateGroup(g) }, func() { c.groups = append(c.groups, g) })
+	return c.create(func(s *store) error { return s.createGroup(g) }, func() { c.groups = append(c.groups, g) })
 }
 
 // create makes something on every broker, and notes it if that has succeeded.
-func (c *Cluster) create(on func(*Broker) error, note func()) error {
+func (c *Cluster) create(in func(*store) error, note func()) error {
 	c.changing.Lock()
 	defer c.changing.Unlock()
 	var errs []error
 	for _, b := range c.brokers() {
-		errs = append(errs, on(b))
+		err := in(b.store)
+		if b.barrier.open.Err() == nil { // else its directory hears of it when it is started again
+			err = b.settle(err)
+		}
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err

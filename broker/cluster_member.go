@@ -3,10 +3,13 @@ package broker
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -54,12 +57,10 @@ func (c *Cluster) addBroker(name string, delay time.Duration) error {
 	if _, err := c.member(name); err == nil {
 		return fmt.Errorf("%w: broker %q", ErrExists, name)
 	}
-	b, err := newBroker(c.described())
+	b, err := c.open(name, net.JoinHostPort(pseudoHost, strconv.Itoa(10911+10*number)))
 	if err != nil {
 		return err
 	}
-	b.gate, b.acl, b.store.name = c.gate, c.acl, name
-	b.store.storeHost = net.JoinHostPort(pseudoHost, strconv.Itoa(10911+10*number))
 	if err := c.run(b, "", pseudo(number)); err != nil {
 		return err
 	}
@@ -75,6 +76,40 @@ func (c *Cluster) addBroker(name string, delay time.Duration) error {
 	}
 	c.members = slices.Insert(c.members, i, m)
 	return nil
+}
+
+// open makes a broker that nobody can reach yet, with what a broker of its name has kept.
+func (c *Cluster) open(name, storeHost string) (*Broker, error) {
+	opts := c.described()
+	if opts.Dir != "" {
+		opts.Dir = filepath.Join(opts.Dir, name)
+	}
+	b, err := newBroker(opts)
+	if err != nil {
+		return nil, err
+	}
+	if opts.Dir != "" {
+		c.learn(b)
+	}
+	b.gate, b.acl, b.store.name, b.store.storeHost = c.gate, c.acl, name, storeHost
+	return b, nil
+}
+
+// learn lets the brokers to come have the topics and groups too that a broker has kept.
+func (c *Cluster) learn(b *Broker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range b.Topics() {
+		known := slices.ContainsFunc(c.topics, func(other Topic) bool { return other.Name == t.Name })
+		if !known && !strings.HasPrefix(t.Name, "%") && checkTopic(t.Name) == nil { // else it makes itself
+			c.topics = append(c.topics, t)
+		}
+	}
+	for _, g := range b.Groups() {
+		if !slices.ContainsFunc(c.groups, func(other Group) bool { return other.Name == g.Name }) {
+			c.groups = append(c.groups, g.asDeclared())
+		}
+	}
 }
 
 // number gives the number of a broker or proxy that is to be added, from 1.
@@ -105,14 +140,17 @@ func (c *Cluster) run(b *Broker, endpoint, name string) error {
 		for _, s := range c.runningProxies() {
 			b.store.proxies.add(s)
 		}
+		b.store.diary.start(b.store)
 		b.scheduler.start()
 		return nil
 	}
 	f, err := c.openFront(endpoint, name)
 	if err != nil {
-		return err
+		return errors.Join(err, b.store.diary.close())
 	}
+	f.diary = b.store.diary
 	b.front = f
+	b.store.diary.start(b.store)
 	b.answer(c.opts.Options, func(s *service) v2.MessagingServiceServer { return &localProxy{service: s, cluster: c} })
 	return nil
 }

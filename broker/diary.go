@@ -98,20 +98,26 @@ func (d *diary) settled(ctx context.Context) error {
 
 // unary is called with each call that has one answer.
 func (d *diary) unary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+	return settle(ctx, d, request, handle)
+}
+
+// settle gives the answer to a request when what was done for it would be found again after a crash.
+func settle[Q, A any](ctx context.Context, d *diary, request Q, handle func(context.Context, Q) (A, error)) (A, error) {
 	if d == nil {
 		return handle(ctx, request)
 	}
-	answer, err := d.held(ctx, request, handle)
+	answer, err := held(ctx, d, request, handle)
 	if err != nil {
-		return nil, err
+		return answer, err
 	}
 	if err := d.settled(ctx); err != nil {
-		return nil, unsettledStatus(err)
+		var none A
+		return none, unsettledStatus(err)
 	}
 	return answer, nil
 }
 
-func (d *diary) held(ctx context.Context, request any, handle grpc.UnaryHandler) (any, error) {
+func held[Q, A any](ctx context.Context, d *diary, request Q, handle func(context.Context, Q) (A, error)) (A, error) {
 	d.enter()
 	defer d.leave()
 	return handle(ctx, request)

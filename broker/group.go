@@ -76,6 +76,17 @@ func (g *Group) normalize() error {
 	return g.normalizeLite()
 }
 
+// asDeclared gives a description that normalize makes this one of.
+func (g Group) asDeclared() Group {
+	if g.RetryMaxTimes == 0 {
+		g.RetryMaxTimes = -1
+	}
+	if !g.isLite() {
+		g.Lite = LiteBinding{}
+	}
+	return g
+}
+
 // groupPatterns are names of groups, and patterns of path.Match.
 type groupPatterns []string
 

@@ -66,7 +66,9 @@ type Options struct {
 	// they have come and what is in flight: receipt handles, recall handles and transaction ids go on
 	// being valid, and time runs on. Lite topics are kept likewise; which of them a client has subscribed
 	// to it has to say again, as after any other break of its telemetry stream. The directory is made if
-	// there is none, and is one broker's at a time. If "", all is in memory alone, as it is in a cluster.
+	// there is none, and is one broker's at a time. In a cluster each broker has a directory in it that is
+	// called as the broker is, and has it again when one of that name is started or added. If "", all is in
+	// memory alone.
 	//
 	// What is in Topics and Groups and was found too is from then on as described here; Start fails
 	// with a [*ConfigError] if the queues would be others.

@@ -44,6 +44,16 @@ func (p *proxies) reaching(client string) (*sessions, bool) {
 	return nil, false
 }
 
+// knowing finds the proxy that has the session of a client; nil if none has.
+func (p *proxies) knowing(client string) *sessions {
+	for _, s := range p.list() {
+		if _, ok := s.settings(client); ok {
+			return s
+		}
+	}
+	return nil
+}
+
 // command sends a command to a client, through whichever proxy reaches it. It gives false if none does.
 func (p *proxies) command(client string, command *v2.TelemetryCommand) bool {
 	s, ok := p.reaching(client)

@@ -113,6 +113,12 @@ func enter(b *Broker) error {
 	return nil
 }
 
+// ask gives what a broker answers to a request that has entered it.
+func ask[Q, A any](ctx context.Context, b *Broker, request Q, handle func(context.Context, Q) (A, error)) (A, error) {
+	defer b.barrier.leave()
+	return settle(ctx, b.store.diary, request, handle)
+}
+
 // refused gives why a request is refused that no broker has seen: who asks comes first, as at a broker.
 func (p *proxy) refused(ctx context.Context, req any, err error) error {
 	s, none := p.one()
@@ -128,7 +134,9 @@ func (p *proxy) refused(ctx context.Context, req any, err error) error {
 // abandon implements bereft: the client has gone from one of the proxies.
 func (c *Cluster) abandon(at *sessions, client string) {
 	for _, b := range c.brokers() {
+		b.store.diary.enter()
 		b.store.abandon(at, client)
+		b.store.diary.leave()
 	}
 }
 

@@ -24,8 +24,10 @@ func (p *proxy) EndTransaction(
 // does not wait for the broker: it is as though the transaction had been left open.
 func (p *proxy) endAt(ctx context.Context, b *Broker, req *v2.EndTransactionRequest) error {
 	if b.barrier.enter() {
-		defer b.barrier.leave()
-		return p.at(b).endTransaction(ctx, req)
+		_, err := ask(ctx, b, req, func(ctx context.Context, req *v2.EndTransactionRequest) (struct{}, error) {
+			return struct{}{}, p.at(b).endTransaction(ctx, req)
+		})
+		return err
 	}
 	return p.at(b).endTransaction(ctx, &v2.EndTransactionRequest{
 		Topic: req.GetTopic(), TransactionId: req.GetTransactionId(), Source: req.GetSource(),
@@ -40,8 +42,7 @@ func (p *proxy) RecallMessage(
 	if err != nil {
 		return &v2.RecallMessageResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 	}
-	defer b.barrier.leave()
-	return p.at(b).RecallMessage(ctx, req)
+	return ask(ctx, b, req, p.at(b).RecallMessage)
 }
 
 // keeper finds the broker that a recall handle names, or any if it cannot be read, which will say so,
@@ -66,9 +67,9 @@ func (p *proxy) SyncLiteSubscription(
 		if !b.barrier.enter() {
 			continue
 		}
-		err = p.at(b).syncLite(ctx, req)
-		b.barrier.leave()
-		if err != nil {
+		if _, err = ask(ctx, b, req, func(ctx context.Context, req *v2.SyncLiteSubscriptionRequest) (struct{}, error) {
+			return struct{}{}, p.at(b).syncLite(ctx, req)
+		}); err != nil {
 			break
 		}
 	}

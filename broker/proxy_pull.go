@@ -39,8 +39,7 @@ func (p *proxy) UpdateOffset(ctx context.Context, req *v2.UpdateOffsetRequest) (
 	if err != nil {
 		return &v2.UpdateOffsetResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 	}
-	defer b.barrier.leave()
-	return p.at(b).UpdateOffset(ctx, req)
+	return ask(ctx, b, req, p.at(b).UpdateOffset)
 }
 
 // GetOffset tells how far a group has come with a queue, at the broker of the queue.
@@ -49,8 +48,7 @@ func (p *proxy) GetOffset(ctx context.Context, req *v2.GetOffsetRequest) (*v2.Ge
 	if err != nil {
 		return &v2.GetOffsetResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 	}
-	defer b.barrier.leave()
-	return p.at(b).GetOffset(ctx, req)
+	return ask(ctx, b, req, p.at(b).GetOffset)
 }
 
 // QueryOffset tells an offset of a queue, at the broker of the queue.
@@ -59,6 +57,5 @@ func (p *proxy) QueryOffset(ctx context.Context, req *v2.QueryOffsetRequest) (*v
 	if err != nil {
 		return &v2.QueryOffsetResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 	}
-	defer b.barrier.leave()
-	return p.at(b).QueryOffset(ctx, req)
+	return ask(ctx, b, req, p.at(b).QueryOffset)
 }

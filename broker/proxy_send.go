@@ -100,8 +100,9 @@ func (p *proxy) sendTo(ctx context.Context, s *share, messages []*v2.Message, at
 	if err := enter(s.broker); err != nil {
 		return nil, err
 	}
-	defer s.broker.barrier.leave()
-	return p.at(s.broker).take(ctx, s.topic, messages, at), nil
+	return ask(ctx, s.broker, messages, func(ctx context.Context, all []*v2.Message) ([]*v2.SendResultEntry, error) {
+		return p.at(s.broker).take(ctx, s.topic, all, at), nil
+	})
 }
 
 // unsent is the result of messages that are not stored.

@@ -47,8 +47,7 @@ func (p *proxy) ack(ctx context.Context, req *v2.AckMessageRequest) ([]*v2.AckMe
 func (p *proxy) ackAt(ctx context.Context, name string, req *v2.AckMessageRequest) ([]*v2.AckMessageResultEntry, error) {
 	b, err := p.holder(name)
 	if err == nil {
-		defer b.barrier.leave()
-		return p.at(b).ack(ctx, req)
+		return ask(ctx, b, req, p.at(b).ack)
 	}
 	if unwelcome := p.refused(ctx, req, nil); unwelcome != nil {
 		return nil, unwelcome
@@ -91,8 +90,7 @@ func (p *proxy) ChangeInvisibleDuration(
 	if err != nil {
 		return &v2.ChangeInvisibleDurationResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 	}
-	defer b.barrier.leave()
-	return p.at(b).ChangeInvisibleDuration(ctx, req)
+	return ask(ctx, b, req, p.at(b).ChangeInvisibleDuration)
 }
 
 // ForwardMessageToDeadLetterQueue stores a message in the dead letters of its group, at the broker
@@ -104,6 +102,5 @@ func (p *proxy) ForwardMessageToDeadLetterQueue(
 	if err != nil {
 		return &v2.ForwardMessageToDeadLetterQueueResponse{Status: statusOf(p.refused(ctx, req, err))}, nil
 	}
-	defer b.barrier.leave()
-	return p.at(b).ForwardMessageToDeadLetterQueue(ctx, req)
+	return ask(ctx, b, req, p.at(b).ForwardMessageToDeadLetterQueue)
 }

@@ -183,18 +183,3 @@ func (s *subscription) resume() {
 		}
 	}
 }
-
-// adopt lets a proxy extend what was extended before the broker was started.
-func (s *store) adopt(by *sessions) {
-	for _, sub := range s.subscriptions() {
-		sub.mu.Lock()
-		for _, l := range sub.all() {
-			for _, f := range l.flights() {
-				if r := f.renewing(); r != nil && r.proxy == nil {
-					r.proxy = by
-				}
-			}
-		}
-		sub.mu.Unlock()
-	}
-}

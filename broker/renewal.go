@@ -14,7 +14,7 @@ const (
 
 // A renewal extends a delivery until its client settles it, goes, or has had it for too long.
 type renewal struct {
-	proxy    *sessions // which extends
+	proxy    *sessions // which extends; nil if it is from before the broker was started
 	client   string
 	since    int64 // Unix milliseconds
 	times    int
@@ -31,7 +31,13 @@ func newRenewal(p *pull, failures int32) *renewal {
 // extend gives how long, in milliseconds, a delivery stays invisible from now on, and what extends
 // it after that: nothing, if its client has gone, or has held it for too long.
 func (s *subscription) extend(r *renewal, now int64) (int64, *renewal) {
-	if r.proxy.ended() {
+	if r.proxy == nil {
+		r.proxy = s.store.proxies.knowing(r.client)
+	}
+	switch {
+	case r.proxy == nil:
+		return abandonedAfter, nil
+	case r.proxy.ended():
 		return renewAhead, nil // the lease ends when it would have
 	}
 	if _, there := r.proxy.settings(r.client); !there {
@@ -58,7 +64,7 @@ func (s *subscription) abandon(at *sessions, client string) {
 	now := nowMillis()
 	for _, l := range s.all() {
 		for _, f := range l.flights() {
-			if r := f.renewing(); r != nil && r.proxy == at && r.client == client {
+			if r := f.renewing(); r != nil && (r.proxy == at || r.proxy == nil) && r.client == client {
 				f.abandon(now)
 			}
 		}
