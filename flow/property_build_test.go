@@ -133,9 +133,11 @@ func (o op) apply(s flow.Stream[item]) flow.Stream[item] {
 		if o.bytes {
 			limits.Bytes, limits.Size = 300, func(it item) int { return int(it.id % 256) }
 		}
-		return s.Via(operators.BatchBy[item, []item](limits)).
+		return flow.Flatten(s.Via(operators.BatchBy[item, []item](limits)).
 			TryMap(func(ctx context.Context, items []item) ([]item, error) { return items, o.faults.try(ctx, items...) }).Named(o.name).
-			FlatMap(o.mappedAll)
+			Map(o.mappedAll))
+	case opThrottle:
+		s = s.Throttle(o.rate, o.n).Map(func(it item) item { o.faults.panics(it); return o.mapped(it) })
 	}
 	return s.Named(o.name)
 }

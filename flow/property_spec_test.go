@@ -18,7 +18,8 @@ const (
 	opTryFlatMap
 	opParMap
 	opParMapUnordered
-	opBatch // a batch, a fallible function of it, and a flat map that takes it apart
+	opBatch    // a batch, a fallible function of it, and a flatten that takes it apart
+	opThrottle // and a map behind it
 	opKinds
 )
 
@@ -27,8 +28,9 @@ type op struct {
 	kind   opKind
 	name   string
 	salt   uint64
-	share  uint64 // of a filter: percent kept
-	n      int    // of a parallel map: goroutines; of a batch: values
+	share  uint64  // of a filter: percent kept
+	n      int     // of a parallel map: goroutines; of a batch: values; of a throttle: the burst
+	rate   float64 // of a throttle
 	age    time.Duration
 	bytes  bool // batch by bytes too
 	faults *faults
@@ -145,6 +147,8 @@ func (d *dice) op() op {
 		if d.aged || d.chance(50) {
 			o.age = time.Millisecond + d.span(800*time.Millisecond)
 		}
+	case opThrottle:
+		o.n, o.rate = 1+d.IntN(4), 10+200*d.Float64()
 	case opTryMap, opTryFilter:
 		if d.chance(20) {
 			o.faults.slow = 10 * time.Millisecond
