@@ -29,8 +29,9 @@
 //
 // [Run] runs the pipeline in a bubble of testing/synctest: hours of backoff, the age of a batch, a
 // lease pass at once, and the same each time. In a test that is in a bubble already, Run uses that
-// one; so it must where the pipeline is made of things that belong to one, such as a client of an
-// embedded broker.
+// one; so it must where the pipeline is made of things that belong to one, such as a channel, or a
+// client of an embedded broker. If the clock of its own bubble stops, for a channel from outside, Run
+// panics, and tells who waits.
 //
 // # Failures
 //

@@ -3,6 +3,7 @@ package flowtest_test
 import (
 	"context"
 	"io"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -175,6 +176,38 @@ func TestReport_TellsOfGoroutinesThatAreLeft(t *testing.T) {
 	require.Len(t, tb.errors, 1)
 	require.Contains(t, tb.errors[0], "flowtest: the run has left a goroutine behind")
 	require.Contains(t, tb.errors[0], "leaky.Open")
+}
+
+// A clock that stops cannot be seen from within the bubble, and ends no test.
+func TestStalled_FindsWhoStopsTheClock(t *testing.T) {
+	outside, bubble := make(chan int), make(chan string, 1)
+	found := make(chan []string)
+	go func() {
+		id := <-bubble
+		for {
+			if stacks := flowtest.Stalled(id); len(stacks) > 0 {
+				close(outside)
+				found <- stacks
+				return
+			}
+			runtime.Gosched()
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		asleep := make(chan struct{})
+		go func() {
+			time.Sleep(time.Hour)
+			close(asleep)
+		}()
+		bubble <- flowtest.BubbleOf()
+		<-outside
+		require.Empty(t, flowtest.Stalled(flowtest.BubbleOf()), "this one has something to do")
+		<-asleep
+	})
+	stacks := <-found
+	require.Len(t, stacks, 1)
+	require.Contains(t, stacks[0], "TestStalled_FindsWhoStopsTheClock")
+	require.Empty(t, flowtest.Stalled("no bubble"))
 }
 
 func TestRun_NeedsABubble(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,11 +44,7 @@ func Run(tb testing.TB, p *flow.Pipeline, opts ...Option) *Result {
 		if !ok {
 			tb.Fatalf("flowtest: %T has no bubble of its own: call Run with a *testing.T, or within synctest.Test", tb)
 		}
-		synctest.Test(t, func(t *testing.T) {
-			before := goroutines()
-			s.run(t)
-			findLeaks(t, before)
-		})
+		s.runInBubble(t)
 	}
 	for _, problem := range s.problems {
 		tb.Errorf("flowtest: %s", problem)
@@ -56,6 +53,20 @@ func Run(tb testing.TB, p *flow.Pipeline, opts ...Option) *Result {
 		tb.Logf("flowtest: what became of the inputs:\n%s", s.result)
 	}
 	return s.result
+}
+
+// runInBubble runs the pipeline in a bubble of its own.
+func (s *session) runInBubble(t *testing.T) {
+	t.Helper()
+	var bubble atomic.Value
+	bubble.Store("")
+	defer watchClock(func() string { return bubble.Load().(string) })()
+	synctest.Test(t, func(t *testing.T) {
+		bubble.Store(bubbleOf())
+		before := numbers()
+		s.run(t)
+		findLeaks(t, before)
+	})
 }
 
 // session is one call of Run.
