@@ -130,6 +130,7 @@ func (in *Input[T]) expireLocked(now time.Time) {
 		}
 		for _, r := range h.records {
 			if r.at == h {
+				r.stage = ""
 				in.backLocked(r, HandedBack, errNotHeld)
 				r.waiting, r.ready = true, now
 			}

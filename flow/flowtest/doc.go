@@ -35,8 +35,10 @@
 //
 // # Failures
 //
-// [Fail], [Panic] and [Delay] act on a stage by its name, as Explain shows it, right before the stage
-// works on a value: on its goroutine, and under its error policy. The pipeline is not changed for it.
+// [Fail], [Panic] and [Delay] act on a stage by its name, right before the stage works on a value: on
+// its goroutine, and under its error policy. The pipeline is not changed for it. A stage has the name
+// that Named or flow.As gave it, or that of its operator, source or sink; of several with one name the
+// second is "map 2". A report of a name that there is not lists those that there are.
 //
 // # What is reported
 //

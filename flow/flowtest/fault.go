@@ -27,9 +27,8 @@ var ErrInjected = errors.New("flowtest: injected failure")
 // That of a sink is met value by value; a panic there is one of the whole write.
 type Fault struct {
 	stage string
-	err   error
-	panic any
-	delay time.Duration
+	said  string // what it does, for reports
+	do    func(ctx context.Context) error
 
 	matches  []func(v any) (bool, error)
 	times    int // 0: no bound
@@ -42,14 +41,34 @@ func Fail(stage string, err error) Fault {
 	if err == nil {
 		err = ErrInjected
 	}
-	return Fault{stage: stage, err: err}
+	return Fault{
+		stage: stage, said: fmt.Sprintf("Fail(%q, %v)", stage, err),
+		do: func(context.Context) error { return err },
+	}
 }
 
 // Panic lets a stage panic.
-func Panic(stage string, value any) Fault { return Fault{stage: stage, panic: value} }
+func Panic(stage string, value any) Fault {
+	return Fault{
+		stage: stage, said: fmt.Sprintf("Panic(%q, %v)", stage, value),
+		do: func(context.Context) error { panic(value) },
+	}
+}
 
 // Delay lets a stage take d longer, or until the run must end.
-func Delay(stage string, d time.Duration) Fault { return Fault{stage: stage, delay: d} }
+func Delay(stage string, d time.Duration) Fault {
+	return Fault{
+		stage: stage, said: fmt.Sprintf("Delay(%q, %v)", stage, d),
+		do: func(ctx context.Context) error {
+			select {
+			case <-time.After(d):
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		},
+	}
+}
 
 // On narrows the fault down to values that equal one of these, by reflect.DeepEqual.
 func (f Fault) On(values ...any) Fault {
@@ -96,15 +115,7 @@ func (f Fault) Tries(n int) Fault {
 func (f Fault) apply(c *config) { c.faults = append(c.faults, f) }
 
 // String tells what the fault does.
-func (f Fault) String() string {
-	switch {
-	case f.err != nil:
-		return fmt.Sprintf("Fail(%q, %v)", f.stage, f.err)
-	case f.delay > 0:
-		return fmt.Sprintf("Delay(%q, %v)", f.stage, f.delay)
-	}
-	return fmt.Sprintf("Panic(%q, %v)", f.stage, f.panic)
-}
+func (f Fault) String() string { return f.said }
 
 // armed is a fault in a run.
 type armed struct {
@@ -131,7 +142,7 @@ func (s *session) disturb(name string) flow.Disturbance {
 	return func(ctx context.Context, value any, info stage.Info) error {
 		for _, f := range of {
 			if f.meets(value, info) {
-				if err := f.happen(ctx); err != nil {
+				if err := f.do(ctx); err != nil {
 					return err
 				}
 			}
@@ -169,21 +180,6 @@ func (f *armed) meets(value any, info stage.Info) bool {
 	}
 	f.happened++
 	return true
-}
-
-func (f *armed) happen(ctx context.Context) error {
-	switch {
-	case f.err != nil:
-		return f.err
-	case f.delay > 0:
-		select {
-		case <-time.After(f.delay):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		return nil
-	}
-	panic(f.panic)
 }
 
 // judgeFaults reports faults that cannot be meant as they are.

@@ -47,6 +47,8 @@ func TestFault_MeetsWhatItIsNarrowedDownTo(t *testing.T) {
 		{flowtest.Fail("stage", errTest).When(even).Times(1), []int{2}},
 		{flowtest.Panic("stage", "boom").On(4), []int{4}},
 		{flowtest.Delay("stage", time.Hour), []int{}},
+		{flowtest.Delay("stage", 0), []int{}},
+		{flowtest.Panic("stage", nil).On(1), []int{1}},
 	} {
 		require.Equal(t, c.want, failed(t, c.fault), "%v", c.fault)
 	}

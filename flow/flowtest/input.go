@@ -21,7 +21,7 @@ const readSize = 32
 // As it is made it gives each record once: one that fails is not given again, and the run returns an
 // error. [Input.Redeliver], [Input.Keyed] and [Input.Lease] make it behave like a topic of RocketMQ.
 //
-// An Input may be in one run at a time. A later run goes on with what was not read and, if the input
+// Its methods are called before a run, or between two: an Input may be in one at a time. A later run goes on with what was not read and, if the input
 // redelivers, with what is not over.
 type Input[T any] struct {
 	name  string

@@ -45,6 +45,7 @@ type Delivery struct {
 	State   State
 	Settled time.Duration // when its outcome came; 0 if it is Held
 	Err     error
+	Stage   string // as that of the [Outcome]
 }
 
 // Redelivery is when a record that failed comes again. The zero value is what RocketMQ does by

@@ -31,6 +31,7 @@ func (h *handout[T]) Settle(_ context.Context, outcomes []stage.Outcome) error {
 		case o.Err == nil && r.AckLost:
 			r.AckLost = false
 			refused.Fail(o.Index, fmt.Errorf("%s: %w", h.infos[o.Index].Position, errAckLost))
+			r.stage = ""
 			in.backLocked(r, HandedBack, errAckLost)
 			r.waiting, r.ready = true, now
 			if !h.expires.IsZero() {
@@ -98,7 +99,7 @@ func (in *Input[T]) failLocked(r *record[T], now time.Time) {
 func (in *Input[T]) backLocked(r *record[T], state State, err error) {
 	r.at, r.state = nil, state
 	last := &r.deliveries[len(r.deliveries)-1]
-	last.State, last.Err, last.Settled = state, err, time.Since(in.opened)
+	last.State, last.Err, last.Stage, last.Settled = state, err, r.stage, time.Since(in.opened)
 	k := in.keys[in.orderOf(r)]
 	if k == nil {
 		return

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/flow/flowtest"
 	"github.com/rocketflow-io/rocketflow/test/thirdparty"
 )
 
@@ -59,6 +60,22 @@ func TestThirdparty_ImportsTheContractAlone(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The test kit knows nothing of these stages, and lets them fail all the same.
+func TestPipeline_CanBeTestedByTheKit(t *testing.T) {
+	in, out := flowtest.NewInput("a", "b", "c").Redeliver(flowtest.Redelivery{}), flowtest.NewOutput[string]()
+	upper := func(_ context.Context, v string) (string, error) { return strings.ToUpper(v), nil }
+	p := flow.From(in).
+		Via(thirdparty.Check(refusing("b", 1))).Named("check").
+		Via(thirdparty.Hedge(2, time.Second, upper)).Named("hedge").To(out)
+	res := flowtest.Run(t, p, flowtest.Fail("hedge", errBad).On("c").Times(2), flowtest.Panic("check", "boom").On("a").Times(1))
+	require.NoError(t, res.Err)
+	require.ElementsMatch(t, []string{"A", "B", "C"}, out.Values())
+	for i, stage := range []string{"check", "check", "hedge"} {
+		require.Equal(t, stage, in.Outcomes()[i].Deliveries[0].Stage, i)
+	}
+	in.RequireAcked(t)
 }
 
 // All five in one pipeline, with failures at each stage that can have one.
