@@ -3,6 +3,7 @@ package brokertest_test
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -35,4 +36,17 @@ func TestDisk_KeepsWhatABrokerHasAnsweredFor(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestDisk_SyncsAfterATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		disk := brokertest.NewDisk()
+		disk.BeforeSync(func() { time.Sleep(time.Second) })
+		b, err := broker.Start(broker.Options{InMemory: true, Dir: "dir"}.OnDisk(disk))
+		require.NoError(t, err)
+		begun := time.Now()
+		require.NoError(t, b.CreateTopic(broker.Topic{Name: "orders"}))
+		require.GreaterOrEqual(t, time.Since(begun), time.Second)
+		require.NoError(t, b.Close())
+	})
 }

@@ -63,12 +63,12 @@ func (l *ledger) readTopicLocked(topic string) map[int]map[uint64]int {
 			found[m.src] = make(map[uint64]int)
 		}
 		found[m.src][m.id]++
-		if m.key == "" {
+		if in.key == "" {
 			continue
 		}
-		lane := laneOfKey{m.key, m.lane}
+		lane := laneOfKey{in.key, m.lane}
 		if found[m.src][m.id] == 1 && in.number < first[lane] && !l.everExcusedLocked(in, in.effect(topic, m.id)) {
-			l.violatedLocked(Order, "topic %s has %x of input %d first behind a later input of %q", topic, m.id, m.src, m.key)
+			l.violatedLocked(Order, "topic %s has %x of input %d first behind a later input of %q", topic, m.id, m.src, in.key)
 		}
 		first[lane] = max(first[lane], in.number)
 	}

@@ -29,6 +29,7 @@ type host struct {
 	broker *broker.Broker
 	number int // of brokers so far; 0 while there is none
 	up     bool
+	listen chan struct{} // closed by the next answer to what changes something; nil if nobody waits
 }
 
 func (h *host) start() error {
@@ -60,8 +61,8 @@ func (h *host) current() (b *broker.Broker, number int, up bool) {
 
 // end lets the broker end in one of three ways, and start again after a time.
 func (h *host) end(k Kind, down time.Duration, seed uint64) {
+	h.awaitAnswer(10 * time.Second)
 	b := h.stop()
-	h.w.hangUp()
 	switch k {
 	case BrokerKilled:
 		h.disk = h.disk.Kill()
@@ -69,6 +70,7 @@ func (h *host) end(k Kind, down time.Duration, seed uint64) {
 		h.disk = h.disk.Crash(seed)
 	}
 	h.w.happened(k, "down for %v", down)
+	h.w.hangUp()
 	if err := b.Close(); err != nil && k == BrokerRestarted {
 		h.w.ledger.violated(Ending, "the broker did not close: %v", err)
 	}
@@ -77,6 +79,31 @@ func (h *host) end(k Kind, down time.Duration, seed uint64) {
 		h.w.ledger.violated(Loss, "the broker does not start again: %v", err)
 	}
 	h.w.note("broker is up")
+}
+
+// awaitAnswer waits until the broker has answered, if it does so within a time: what it has promised then
+// is newer than anything else on its disk.
+func (h *host) awaitAnswer(d time.Duration) {
+	answer := make(chan struct{})
+	h.mu.Lock()
+	h.listen = answer
+	h.mu.Unlock()
+	timer := time.NewTimer(h.w.instant(d))
+	defer timer.Stop()
+	select {
+	case <-answer:
+	case <-timer.C:
+	}
+}
+
+// answered tells who waits that the broker has answered.
+func (h *host) answered() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.listen != nil {
+		close(h.listen)
+		h.listen = nil
+	}
 }
 
 // freeze lets the broker stand still for a time, unless it ends before.

@@ -53,10 +53,13 @@ const (
 	propertyLane     = "sim-lane"
 )
 
+// body is what the message of an item says.
+func (it item) body() string { return fmt.Sprintf("value %x of input %d", it.id, it.src) }
+
 // message gives an item as it is sent to a topic.
 func (it item) message(topic string) *client.Message {
 	return &client.Message{
-		Topic: topic, Body: []byte(fmt.Sprintf("value %x of input %d", it.id, it.src)), MessageGroup: it.key,
+		Topic: topic, Body: []byte(it.body()), MessageGroup: it.key,
 		Properties: map[string]string{
 			propertySource: strconv.Itoa(it.src), propertyID: strconv.FormatUint(it.id, 16),
 			propertyDelivery: strconv.Itoa(it.delivery), propertyLane: strconv.Itoa(it.lane),
@@ -111,7 +114,8 @@ type input struct {
 	wanted  []effect
 	stored  bool // an answer said so
 	copies  int  // that were stored to the ledger's knowledge
-	over    bool // a delivery of it was done
+	tried   bool // a delivery of it was acknowledged, perhaps without an answer
+	over    bool // it was, with an answer
 	arrived map[arrival]int
 	given   []int // its deliveries
 }
@@ -236,16 +240,16 @@ func (in *input) times(sink string, id uint64) int {
 
 // inOrderLocked holds an arrival against the earlier inputs of its key.
 func (l *ledger) inOrderLocked(sink string, it item, in *input) {
-	if it.key == "" {
+	if in.key == "" {
 		return
 	}
-	for _, before := range l.byKey[it.key][:in.number] {
+	for _, before := range l.byKey[in.key][:in.number] {
 		if before.over {
 			continue
 		}
 		for _, e := range before.wanted {
 			if e.sink == sink && e.lane == it.lane && before.arrived[arrival{sink, e.id, e.lane}] == 0 && !l.everExcusedLocked(before, e) {
-				l.violatedLocked(Order, "sink %s got %x of input %d before %x of input %d, of %q", sink, it.id, it.src, e.id, before.src, it.key)
+				l.violatedLocked(Order, "sink %s got %x of input %d before %x of input %d, of %q", sink, it.id, it.src, e.id, before.src, in.key)
 			}
 		}
 	}
@@ -331,6 +335,7 @@ func (l *ledger) acknowledges(handle string) {
 		return
 	}
 	in, pass := l.inputs[l.deliveries[n].src], max(n, l.deliveries[n].pass)
+	in.tried = true
 	for _, e := range in.wanted {
 		if l.seen[place{e.sink, pass, e.id}] == 0 && !l.excusedLocked(pass, e) {
 			l.violatedLocked(EarlyAck, "delivery %d of input %d is acknowledged, but %x is not in sink %s", n, in.src, e.id, e.sink)
@@ -384,17 +389,18 @@ func (l *ledger) accepted(src int) {
 	l.inputs[src].stored = true
 }
 
-// unfinished gives some inputs that are not over, and not among the broker's dead letters.
-func (l *ledger) unfinished() (some []int) {
+// unfinished gives the inputs that nobody has acknowledged, and that are not among the broker's dead
+// letters. What was acknowledged without an answer may be settled or not: the backlog tells.
+func (l *ledger) unfinished() (all []int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, in := range l.inputs {
-		if !in.over && !l.w.host.buried(in.src) {
-			some = append(some, in.src)
+		if !in.tried && !l.w.host.buried(in.src) {
+			all = append(all, in.src)
 		}
 	}
-	slices.Sort(some)
-	return some
+	slices.Sort(all)
+	return all
 }
 
 // name is what a trace calls a delivery.

@@ -126,6 +126,9 @@ func (m *member) pipeline(p *process) *flow.Pipeline {
 		src := sources.RocketMQ(p.client, topic, consumerGroup, sources.WithInvisible(m.design.lease))
 		streams = append(streams, flow.From(src).Named(sourceOf(topic)).Map(func(msg *client.Message) item {
 			it := itemOf(msg.Properties, "")
+			if string(msg.Body) != it.body() {
+				m.w.ledger.violated(Unknown, "delivery %d of input %d says %q", it.delivery, it.src, msg.Body)
+			}
 			it.delivery = m.w.ledger.passes(it.delivery)
 			if m.design.ordered {
 				it.key = msg.MessageGroup

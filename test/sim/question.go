@@ -30,6 +30,10 @@ func (q question) ask(ctx context.Context, conn grpc.ClientConnInterface, answer
 		return err
 	}
 	q.after(answer)
+	switch q.request.(type) {
+	case *v2.SendMessageRequest, *v2.AckMessageRequest:
+		q.w.host.answered()
+	}
 	return nil
 }
 

@@ -129,6 +129,14 @@ func (w *world) makeHost(d dice, design *design) *host {
 		kind = broker.FIFO
 	}
 	h := &host{w: w, disk: brokertest.NewDisk(), dlqs: []string{"%DLQ%" + consumerGroup}}
+	slow := d.between(10*time.Microsecond, 10*time.Millisecond) // to sync takes time, in which the machine may crash
+	syncs := w.draw("syncs")
+	h.disk.BeforeSync(func() {
+		w.mu.Lock()
+		wait := syncs.between(time.Microsecond, slow)
+		w.mu.Unlock()
+		w.sleep(context.Background(), wait)
+	})
 	h.opts = broker.Options{
 		InMemory: true, Dir: directory, CallLog: -1,
 		Groups: []broker.Group{{

@@ -31,6 +31,7 @@ var (
 	grpcSeeds = flag.Uint64("grpc-seeds", 5, "how many seeds TestSimulation_OverGRPC runs")
 	processes = flag.Int("processes", 1, "how many processes share the seeds: each uses one processor")
 	replays   = flag.Int("replays", 5, "how often TestSimulation_Replays runs each seed")
+	first     = flag.Bool("first", false, "end with the first seed that fails")
 	countsTo  = flag.String("counts", "", "a file that gets the counts of faults")
 )
 
@@ -93,6 +94,9 @@ func inTurn(t *testing.T, n uint64, opts sim.Options) (counts sim.Counts) {
 		}
 		if len(r.Violations) > 0 {
 			t.Logf("again, with all that happens: go test ./sim -count=1 -v -run '^%s$' -seeds 1 -grpc-seeds 1 -from %d", t.Name(), seed)
+			if *first {
+				break
+			}
 		}
 	}
 	return counts

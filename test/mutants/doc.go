@@ -1,0 +1,13 @@
+// Package mutants proves the tests: it plants a defect in a copy of the code, one at a time, and demands
+// that the test which the defect names fails.
+//
+// A mutant is a patch, in this directory, that compiles. What stands before it says what it is:
+//
+//	Group: engine
+//	Defect: a sink's values are acknowledged before they are written
+//	Killed-by: test:./sim TestSimulation -seeds 300 -first
+//
+// Group is the part of the code that has the defect. Killed-by names the package, after a colon behind the
+// directory of its module if that is not the root, the test, and the flags that it is given. The test
+// must pass without the mutant.
+package mutants

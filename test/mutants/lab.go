@@ -1,0 +1,154 @@
+package mutants
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// A Lab is a copy of the code in which mutants live, one at a time.
+type Lab struct {
+	dir     string
+	healthy map[Test]error // of tests that were run without a mutant
+}
+
+// timeout is how long a test may take. One that takes longer has not failed: a mutant that hangs is
+// killed by a test that notices.
+const timeout = 20 * time.Minute
+
+// NewLab copies what git knows of the code at root.
+func NewLab(ctx context.Context, root string) (*Lab, error) {
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{dir: dir, healthy: make(map[Test]error)}
+	list, err := run(ctx, root, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(list, "\x00"), "\x00") {
+		if err := copyFile(filepath.Join(root, name), filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, errors.Join(err, l.Close())
+		}
+	}
+	return l, nil
+}
+
+// Close removes the copy.
+func (l *Lab) Close() error { return os.RemoveAll(l.dir) }
+
+func copyFile(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }() // it was only read
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		return err
+	}
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// An Outcome is what became of a mutant.
+type Outcome struct {
+	Killed bool
+	Took   time.Duration
+	Sign   string // the line of the test's output that says why it failed
+}
+
+// Try plants a mutant and runs its test. It fails if that says nothing: the mutant cannot be planted or
+// does not compile, or its test fails without it.
+func (l *Lab) Try(ctx context.Context, m Mutant) (o Outcome, err error) {
+	if err := l.isHealthy(ctx, m.Test); err != nil {
+		return o, fmt.Errorf("mutants: without the mutant: %w", err)
+	}
+	if err := l.apply(ctx, m); err != nil {
+		return o, err
+	}
+	defer func() { err = errors.Join(err, l.apply(ctx, m, "--reverse")) }()
+	begun := time.Now()
+	out, err := l.test(ctx, m.Test)
+	o.Took = time.Since(begun)
+	var failed *exec.ExitError
+	switch {
+	case err == nil:
+		return o, nil
+	case !errors.As(err, &failed):
+		return o, err
+	case !strings.Contains(out, "--- FAIL: "+m.Test.Name):
+		return o, fmt.Errorf("mutants: %v did not fail, but ended with:\n%s", m.Test, last(out, 2000))
+	}
+	o.Killed, o.Sign = true, sign(out)
+	return o, nil
+}
+
+// Fits tells whether a mutant can be planted.
+func (l *Lab) Fits(ctx context.Context, m Mutant) error { return l.apply(ctx, m, "--check") }
+
+func (l *Lab) apply(ctx context.Context, m Mutant, flags ...string) error {
+	_, err := run(ctx, l.dir, "git", append(append([]string{"apply", "--whitespace=nowarn"}, flags...), m.patch)...)
+	return err
+}
+
+// isHealthy runs a test without any mutant, once.
+func (l *Lab) isHealthy(ctx context.Context, t Test) error {
+	if err, known := l.healthy[t]; known {
+		return err
+	}
+	out, err := l.test(ctx, t)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%v: %w\n%s", t, err, last(out, 2000))
+	case !strings.Contains(out, "--- PASS: "+t.Name):
+		err = fmt.Errorf("%v: there is no such test", t)
+	}
+	l.healthy[t] = err
+	return err
+}
+
+// test builds and runs a test. An error of the build is no [*exec.ExitError].
+func (l *Lab) test(ctx context.Context, t Test) (string, error) {
+	binary, module := filepath.Join(l.dir, "mutant.test"), filepath.Join(l.dir, t.Module)
+	if out, err := run(ctx, module, "go", "test", "-c", "-o", binary, t.Package); err != nil {
+		return out, fmt.Errorf("mutants: it does not compile: %s", out)
+	}
+	args := append([]string{"-test.v", "-test.run", "^" + t.Name + "$", "-test.timeout", timeout.String()}, strings.Fields(t.Flags)...)
+	return run(ctx, filepath.Join(module, t.Package), binary, args...)
+}
+
+// run runs a program, and gives what it says.
+func run(ctx context.Context, dir, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(name), strings.Join(args, " "), err, last(out.String(), 500))
+	}
+	return out.String(), nil
+}
+
+func last(text string, n int) string { return text[max(0, len(text)-n):] }
+
+// sign finds the line that says why a test failed.
+func sign(out string) string {
+	for line := range strings.Lines(out) {
+		if text := strings.TrimSpace(line); strings.Contains(text, "_test.go:") {
+			return last(text, 200)
+		}
+	}
+	return ""
+}
