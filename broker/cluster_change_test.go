@@ -255,3 +255,12 @@ func TestStartCluster_RefusesWhatCannotBe(t *testing.T) {
 		r.Error(err, name)
 	}
 }
+
+func TestCluster_KnowsEachClientOnceAfterARestartOfABroker(t *testing.T) {
+	inCluster(t, nil, func(r *clusterRig) {
+		r.register()
+		r.NoError(r.cluster.StopBroker("broker-b"))
+		r.NoError(r.cluster.StartBroker("broker-b"))
+		r.Len(r.member("broker-b").Clients(), 1)
+	})
+}

@@ -14,11 +14,13 @@ type proxies struct {
 	all []*sessions // replaced, never changed
 }
 
-// add lets clients come through another proxy.
+// add lets clients come through another proxy, if they do not already.
 func (p *proxies) add(s *sessions) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.all = append(slices.Clone(p.all), s)
+	if !slices.Contains(p.all, s) {
+		p.all = append(slices.Clone(p.all), s)
+	}
 }
 
 // remove ends that.
