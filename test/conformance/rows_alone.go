@@ -44,13 +44,12 @@ func aloneRows() []Row {
 			for lease := heldFor; ; lease *= 2 {
 				r := e.heldOver(lease, "1")
 				e.Restart()
-				c := e.Consumer(r.group)
-				code := c.Ack(r.group, r.topic, r.messages...).GetStatus().GetCode()
+				code := e.Client().Ack(r.group, r.topic, r.messages...).GetStatus().GetCode()
 				if code == v2.Code_INVALID_RECEIPT_HANDLE && time.Since(r.at) >= lease {
 					continue // the restart took longer
 				}
 				require.Equal(e, v2.Code_OK, code)
-				again, _ := c.Next(r.group, r.topic, time.Until(r.at.Add(lease+reviveDelay)))
+				again, _ := e.Consumer(r.group).Next(r.group, r.topic, time.Until(r.at.Add(lease+reviveDelay)))
 				sawOne(e, len(again), map[int]string{0: "acknowledged", 1: "comes again"})
 				return
 			}
