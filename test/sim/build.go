@@ -153,8 +153,12 @@ func (o op) apply(s flow.Stream[item]) flow.Stream[item] {
 	return s.Named(o.name)
 }
 
+// tryMap gives nothing of use with an error.
 func (o op) tryMap(ctx context.Context, it item) (item, error) {
-	return o.mapped(it), o.faults.try(ctx, it)
+	if err := o.faults.try(ctx, it); err != nil {
+		return item{}, err
+	}
+	return o.mapped(it), nil
 }
 
 // evaluate gives the effects of a value by plain evaluation: what build makes of the chain, done
