@@ -48,16 +48,19 @@ func (r *reception) answer(stream receiveStream) error {
 	if r.err != nil && !r.admitted {
 		return stream.Send(statusFrame(r.err))
 	}
+	// Lost in a crash, the deliveries would be under way again, and to acknowledge these would do nothing;
+	// and what was passed by for an answer with nothing would come.
+	if err := s.store.diary.settled(r.ctx); err != nil {
+		if r.err == nil {
+			r.sub.handBack(r.pull.got)
+		}
+		return unsettledStatus(err)
+	}
 	if r.err != nil {
 		if err := stream.Send(frameOf(s.store.quirks.status(r.err))); err != nil {
 			return err
 		}
 		return stream.Send(timeFrame())
-	}
-	// Lost in a crash, the deliveries would be under way again, and to acknowledge these would do nothing.
-	if err := s.store.diary.settled(r.ctx); err != nil {
-		r.sub.handBack(r.pull.got)
-		return unsettledStatus(err)
 	}
 	sent, err := s.deliver(stream, r.topic, r.pull.got)
 	r.sub.handBack(r.pull.got[sent:]) // the client is gone: it goes to another at once
