@@ -57,7 +57,7 @@ test-chaos: ## kill the proxy of a real RocketMQ while clients send and consume 
 	cd test && go test -count=1 -timeout 30m -v ./chaos -real
 
 .PHONY: test-crash
-test-crash: ## kill a broker with a directory CRASHES times (1,000), and crash its disk by as many seeds (takes 20 minutes)
+test-crash: ## kill a broker with a directory CRASHES times (1,000), and crash its disk by as many seeds (takes 10 minutes)
 	go test ./broker -run TestDir_Loses -count=1 -timeout 60m -v -seeds $(CRASHES)
 	cd test && go run ./crash/cmd -kills $(CRASHES)
 
