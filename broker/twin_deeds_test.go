@@ -211,7 +211,9 @@ func (t *twins) change() deed {
 	var is [2]string
 	var what *delivered
 	d := t.settling(func(d *delivered, handle string, lite *string, s *side) (outcome, error) {
-		what = d
+		if s.number == 0 { // for both
+			what = d
+		}
 		answer, err := s.stub.ChangeInvisibleDuration(s.ctx, &v2.ChangeInvisibleDurationRequest{
 			Group: resource(d.group), Topic: resource(d.topic), MessageId: "m", ReceiptHandle: handle, LiteTopic: lite,
 			InvisibleDuration: in, Suspend: &suspend,

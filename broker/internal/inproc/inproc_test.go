@@ -325,10 +325,11 @@ func TestServer_EndsCallsWhenItCloses(t *testing.T) {
 
 func TestConn_ConnectsAnewAfterItsConnectionEnded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var hangUps []func()
-		gone := 0
+		accepted, gone := 0, 0
 		server := inproc.NewServer(inproc.Options{Accept: func(hangUp func()) inproc.Peer {
-			hangUps = append(hangUps, hangUp)
+			if accepted++; accepted == 1 {
+				time.AfterFunc(time.Second, hangUp)
+			}
 			return inproc.Peer{Gone: func() { gone++ }}
 		}})
 		defer server.Close()
@@ -336,13 +337,13 @@ func TestConn_ConnectsAnewAfterItsConnectionEnded(t *testing.T) {
 		testgrpc.RegisterTestServiceServer(server, s)
 		conn := server.Conn()
 		c := testgrpc.NewTestServiceClient(conn)
-		time.AfterFunc(time.Second, func() { hangUps[0]() })
 		_, err := c.UnaryCall(t.Context(), say("wait"))
 		require.Equal(t, codes.Unavailable, status.Code(err))
 		require.Error(t, <-s.ended)
 		_, err = c.UnaryCall(t.Context(), say("echo"))
 		require.NoError(t, err)
-		require.Len(t, hangUps, 2)
+		synctest.Wait()
+		require.Equal(t, 2, accepted)
 		require.Equal(t, 1, gone)
 		require.NoError(t, conn.Close())
 		require.Equal(t, 2, gone)
