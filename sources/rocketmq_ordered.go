@@ -299,7 +299,7 @@ func (r *orderedReceipts) Settle(ctx context.Context, outcomes []stage.Outcome) 
 		default:
 			g, err := r.failed(ctx, h)
 			leaving = append(leaving, g...)
-			l.add(h.Delivery, err)
+			l.add(r.deliveries[o.Index], err) // h waits again, and may be another delivery already
 		}
 	}
 	for _, g := range leaving {
