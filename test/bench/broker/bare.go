@@ -83,22 +83,37 @@ func everything() *v2.FilterExpression {
 
 // send sends so many messages in one call.
 func (b *bare) send(ctx context.Context, topic string, n int) error {
-	now, body := timestamppb.Now(), make([]byte, bodySize)
-	request := &v2.SendMessageRequest{Messages: make([]*v2.Message, n)}
-	for i := range request.Messages {
-		request.Messages[i] = &v2.Message{
-			Topic: resource(topic), Body: body,
-			SystemProperties: &v2.SystemProperties{
-				MessageId: messageID(b.ids.Add(1)), MessageType: v2.MessageType_NORMAL,
-				BodyEncoding: v2.Encoding_IDENTITY, BornTimestamp: now, BornHost: "bench",
-			},
-		}
+	target, err := encoded(resource(topic))
+	if err != nil {
+		return err
 	}
-	answer, err := b.rpc.SendMessage(ctx, request)
-	if err == nil && answer.GetStatus().GetCode() != v2.Code_OK {
-		err = fmt.Errorf("bench: send: %v", answer.GetStatus())
+	properties, err := encoded(&v2.SystemProperties{
+		MessageType: v2.MessageType_NORMAL, BodyEncoding: v2.Encoding_IDENTITY,
+		BornTimestamp: timestamppb.Now(), BornHost: "bench",
+	})
+	if err != nil {
+		return err
 	}
-	return err
+	body := make([]byte, bodySize)
+	request, message, own := make(wire, 0, n*(bodySize+128)), wire(nil), wire(nil)
+	for range n {
+		own = append(own[:0], properties...).bytes(3, []byte(messageID(b.ids.Add(1))))
+		message = message[:0].bytes(1, target).bytes(3, own).bytes(4, body)
+		request = request.bytes(1, message)
+	}
+	return b.call(ctx, v2.MessagingService_SendMessage_FullMethodName, request)
+}
+
+// call makes a call whose answer says no more than its status.
+func (b *bare) call(ctx context.Context, method string, request wire) error {
+	var answer wire
+	if err := b.conn.Invoke(ctx, method, &request, &answer, grpc.ForceCodecV2(wireCodec{})); err != nil {
+		return err
+	}
+	if err := answer.answered(); err != nil {
+		return fmt.Errorf("%s: %w", method, err)
+	}
+	return nil
 }
 
 // receive receives up to batchSize messages, acknowledges all of them in one call, and gives their
@@ -106,7 +121,7 @@ func (b *bare) send(ctx context.Context, topic string, n int) error {
 func (b *bare) receive(ctx context.Context, group, topic string, polling time.Duration) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, polling+5*time.Second)
 	defer cancel()
-	stream, err := b.rpc.ReceiveMessage(ctx, &v2.ReceiveMessageRequest{
+	request, err := encoded(&v2.ReceiveMessageRequest{
 		Group: resource(group), MessageQueue: &v2.MessageQueue{Topic: resource(topic)},
 		FilterExpression: everything(), BatchSize: batchSize,
 		InvisibleDuration: durationpb.New(lease), LongPollingTimeout: durationpb.New(polling),
@@ -114,39 +129,38 @@ func (b *bare) receive(ctx context.Context, group, topic string, polling time.Du
 	if err != nil {
 		return 0, err
 	}
-	ack := &v2.AckMessageRequest{Group: resource(group), Topic: resource(topic)}
-	for {
-		frame, err := stream.Recv()
+	ack, err := encoded(&v2.AckMessageRequest{Group: resource(group), Topic: resource(topic)})
+	if err != nil {
+		return 0, err
+	}
+	stream, err := b.conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true},
+		v2.MessagingService_ReceiveMessage_FullMethodName, grpc.ForceCodecV2(wireCodec{}))
+	if err != nil {
+		return 0, err
+	}
+	if err := errors.Join(stream.SendMsg(&request), stream.CloseSend()); err != nil && !errors.Is(err, io.EOF) {
+		return 0, err // io.EOF has its reason in RecvMsg
+	}
+	n := 0
+	for frame := wire(nil); ; {
+		err := stream.RecvMsg(&frame)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return 0, err
 		}
-		if err := refused(frame.GetStatus()); err != nil {
+		entry, err := frame.received()
+		if err != nil {
 			return 0, err
 		}
-		if sp := frame.GetMessage().GetSystemProperties(); sp != nil {
-			ack.Entries = append(ack.Entries, &v2.AckMessageEntry{
-				MessageId: sp.GetMessageId(), ReceiptHandle: sp.GetReceiptHandle(),
-			})
+		if entry != nil {
+			ack = ack.bytes(3, entry)
+			n++
 		}
 	}
-	if len(ack.Entries) == 0 {
+	if n == 0 {
 		return 0, nil
 	}
-	answer, err := b.rpc.AckMessage(ctx, ack)
-	if err == nil && answer.GetStatus().GetCode() != v2.Code_OK {
-		err = fmt.Errorf("bench: acknowledge: %v", answer.GetStatus())
-	}
-	return len(ack.Entries), err
-}
-
-// refused tells of a status that is neither success nor that there is nothing.
-func refused(s *v2.Status) error {
-	switch s.GetCode() {
-	case v2.Code_CODE_UNSPECIFIED, v2.Code_OK, v2.Code_MESSAGE_NOT_FOUND:
-		return nil
-	}
-	return fmt.Errorf("bench: receive: %v", s)
+	return n, b.call(ctx, v2.MessagingService_AckMessage_FullMethodName, ack)
 }
