@@ -281,7 +281,9 @@ func TestDir_AnswersNothingThatTheDiskDoesNotHave(t *testing.T) {
 		require.NoError(t, err)
 		_, err = pulls.Recv()
 		require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
-		_, err = r.frames(r.ctx, r.request("O", "N"))
+		none := r.request("O", "N")
+		none.FilterExpression = &v2.FilterExpression{Type: v2.FilterType_TAG, Expression: "none"}
+		_, err = r.frames(r.ctx, none)
 		require.Equal(t, codes.Unavailable, status.Code(err), "what was passed by is not to come again: %v", err)
 		require.ErrorIs(t, r.broker.CreateTopic(broker.Topic{Name: "later"}), crashfs.ErrCrashed)
 		require.ErrorIs(t, end(), crashfs.ErrCrashed)
