@@ -18,6 +18,11 @@ const (
 	tolerance  = 3 * resumption
 
 	steady = 3 * time.Second // before the proxy is killed, and after it is back
+
+	// lease is for how long the simple consumer takes a message: the shortest that the server grants. What
+	// it took just before the proxy died and could not acknowledge locks its queues for so long (it may
+	// be all of them), so the lease has to end within the tolerance.
+	lease = 10 * time.Second
 )
 
 // everything is a subscription to all of a topic.
@@ -50,7 +55,7 @@ func (c *cluster) poll(cl *client.Client, group, topic string, seen *consumption
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		for ctx.Err() == nil {
-			got, err := sc.Receive(ctx, 16, 20*time.Second)
+			got, err := sc.Receive(ctx, 16, lease)
 			if err != nil {
 				time.Sleep(100 * time.Millisecond) // as its documentation says
 				continue
