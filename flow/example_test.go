@@ -80,3 +80,32 @@ func ExampleStream_Broadcast() {
 	//   s4 operator    map; from s2; keeps order; fused; on error: nack
 	//   s5 sink        in capitals; from s4; 1 writes at once; settles each value when it is written; on error: nack
 }
+
+func ExampleStream_Split() {
+	branches := flow.From(sources.Values("7", "go", "12")).Split(2, func(s string) int { return len(s) - 1 })
+	p := flow.Join(
+		branches[0].Map(func(s string) string { return "one letter: " + s }).To(printer{}),
+		branches[1].Map(func(s string) string { return "two letters: " + s }).To(printer{}),
+	)
+	fmt.Println(p.Run(context.Background()))
+	// Unordered output:
+	// one letter: 7
+	// two letters: go
+	// two letters: 12
+	// <nil>
+}
+
+func ExampleStream_Partition() {
+	numbers, words := flow.From(sources.Values("7", "go", "12")).
+		Partition(func(s string) bool { return strings.Trim(s, "0123456789") == "" })
+	p := flow.Join(
+		numbers.To(printer{}),
+		words.Map(func(s string) string { return "no number: " + s }).To(printer{}),
+	)
+	fmt.Println(p.Run(context.Background()))
+	// Unordered output:
+	// 7
+	// no number: go
+	// 12
+	// <nil>
+}

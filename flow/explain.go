@@ -31,8 +31,12 @@ func (p *Pipeline) Mermaid() string {
 		fmt.Fprintf(&b, "  %s[\"%s\"]\n", g.ids[n.identity()], strings.ReplaceAll(n.name, `"`, "'"))
 	}
 	for _, n := range g.order {
-		for _, up := range g.inputs(n) {
-			fmt.Fprintf(&b, "  %s --> %s\n", g.ids[up.identity()], g.ids[n.identity()])
+		for _, in := range g.inputs(n) {
+			arrow := "-->"
+			if in.way != "" {
+				arrow += fmt.Sprintf("|%s|", strings.ReplaceAll(in.way, "|", "/"))
+			}
+			fmt.Fprintf(&b, "  %s %s %s\n", g.ids[in.from.identity()], arrow, g.ids[n.identity()])
 		}
 	}
 	return b.String()
@@ -40,7 +44,7 @@ func (p *Pipeline) Mermaid() string {
 
 var kindNames = map[nodeKind]string{
 	kindSource: "source", kindOperator: "operator", kindMerge: "merge",
-	kindBroadcast: "broadcast", kindSink: "sink",
+	kindBroadcast: "broadcast", kindSplit: "split", kindSink: "sink",
 }
 
 // graph is the shown nodes of a pipeline, upstream first, with their ids.
@@ -68,7 +72,7 @@ func (g *graph) visit(n *node, below *Policy) {
 	switch n.kind {
 	case kindPolicy:
 		below = n.policy
-	case kindBroadcast, kindMerge, kindSink:
+	case kindBranch, kindMerge, kindSink:
 		below = nil
 	}
 	for _, up := range n.ups {
@@ -80,17 +84,27 @@ func (g *graph) visit(n *node, below *Policy) {
 	}
 }
 
+// input is a shown node right above another, and the way between them if there are several.
+type input struct {
+	from *node
+	way  string
+}
+
 // inputs gives the shown nodes right above one.
-func (g *graph) inputs(n *node) []*node {
-	var in []*node
+func (g *graph) inputs(n *node) []input {
+	var all []input
 	for _, up := range n.ups {
 		if _, shown := kindNames[up.kind]; shown {
-			in = append(in, up)
+			in := input{from: up}
+			if n.kind == kindBranch && up.kind == kindSplit {
+				in.way = n.name
+			}
+			all = append(all, in)
 		} else {
-			in = append(in, g.inputs(up)...)
+			all = append(all, g.inputs(up)...)
 		}
 	}
-	return in
+	return all
 }
 
 // line tells what there is to know of a node.
@@ -98,8 +112,12 @@ func (g *graph) line(n *node) string {
 	facts := []string{n.name}
 	if len(n.ups) > 0 {
 		var from []string
-		for _, up := range g.inputs(n) {
-			from = append(from, g.ids[up.identity()])
+		for _, in := range g.inputs(n) {
+			id := g.ids[in.from.identity()]
+			if in.way != "" {
+				id += fmt.Sprintf(" (%s)", in.way)
+			}
+			from = append(from, id)
 		}
 		facts = append(facts, "from "+strings.Join(from, ", "))
 	}
@@ -112,9 +130,11 @@ func (g *graph) line(n *node) string {
 		facts = append(facts, sinkFacts(n)...)
 	case kindBroadcast:
 		facts = append(facts, "settles when all branches have")
+	case kindSplit:
+		facts = append(facts, fmt.Sprintf("each to one of %d branches", n.branches), "keeps order in a branch", "fused")
 	}
 	switch n.kind {
-	case kindSource, kindOperator, kindSink:
+	case kindSource, kindOperator, kindSplit, kindSink:
 		facts = append(facts, "on error: "+g.policyOf(n).String())
 	}
 	return strings.Join(facts, "; ")

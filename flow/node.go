@@ -19,6 +19,7 @@ const (
 	kindOperator
 	kindPolicy
 	kindBroadcast
+	kindSplit
 	kindBranch
 	kindMerge
 	kindSink
@@ -36,7 +37,7 @@ type node struct {
 	sink     stage.SinkTraits   // of sinks
 	sinkOpts sinkConfig         // likewise
 	policy   *Policy            // of policy nodes, and of sinks that were given one
-	branches int                // of broadcasts
+	branches int                // of broadcasts and splits
 	first    *node              // what a renamed node is a copy of
 }
 
@@ -100,7 +101,7 @@ type compiler struct {
 	names    map[string]int
 	named    map[*node]string
 	taken    map[*node]*node // who consumes a node
-	fans     map[*node]any   // []engine.Outlet[T] of broadcasts
+	fans     map[*node]any   // *branching[T] of broadcasts and splits
 	below    *Policy         // the next policy downstream, while attaching upwards
 	policies map[*Policy]*engine.Policy
 }
@@ -199,7 +200,7 @@ func (n *node) label() string {
 		return fmt.Sprintf("source %q", n.name)
 	case kindSink:
 		return fmt.Sprintf("sink %q", n.name)
-	case kindOperator:
+	case kindOperator, kindSplit:
 		return fmt.Sprintf("stage %q", n.name)
 	case kindPolicy:
 		return "OnError"

@@ -149,7 +149,7 @@ func (p *Pipeline) compile(cfg engine.Config) (*compiler, error) {
 	return c, errors.Join(c.problems...)
 }
 
-// loose finds branches of broadcasts that go nowhere.
+// loose finds branches of broadcasts and splits that go nowhere.
 func (p *Pipeline) loose(c *compiler) []error {
 	var problems []error
 	for fan := range c.fans {
@@ -160,7 +160,7 @@ func (p *Pipeline) loose(c *compiler) []error {
 			}
 		}
 		if used < fan.branches {
-			problems = append(problems, fmt.Errorf("flow: %s at %s: %d of its streams go nowhere, so no record could be settled: end each in a sink, and Join the pipelines", fan.name, fan.made, fan.branches-used))
+			problems = append(problems, fmt.Errorf("flow: %s at %s: %d of its streams go nowhere, so not every record could be settled: end each in a sink, and Join the pipelines", fan.name, fan.made, fan.branches-used))
 		}
 	}
 	return problems

@@ -23,6 +23,9 @@ type DrainError = engine.DrainError
 // DroppedError tells that an operator lost records, against the contract of package stage.
 type DroppedError = engine.DroppedError
 
+// RouteError tells that the function of a [Stream.Split] gave a branch that there is not.
+type RouteError = engine.RouteError
+
 // Snapshot gives the counters of the current run, or of the last one: the zero Snapshot if there
 // was none. It may be called at any time, from any goroutine.
 func (p *Pipeline) Snapshot() Snapshot {
