@@ -24,8 +24,8 @@ func rules() map[string][]string {
 		"flow/stage":           nil,
 		"flow/stage/stagetest": {"flow/stage"},
 		"internal/engine":      {"flow/stage"},
-		"operators":            {"flow/stage", "internal/engine"},
-		"flow":                 {"flow/stage", "operators", "internal/engine"},
+		"operators":            {"flow/stage", "internal/engine", "state"},
+		"flow":                 {"flow/stage", "operators", "internal/engine", "state"},
 		"flow/flowtest":        {"flow/...", "sources", "sinks", "broker/...", "client/...", "state/...", "operators"},
 		"flow/gostreams":       {"flow", "flow/stage", "operators", "sources", "sinks", "client"},
 		"state/...":            {"flow/stage", "state/..."},
@@ -43,9 +43,9 @@ func outside() map[string][]string {
 		"github.com/reugn/go-streams": {"flow/gostreams"},
 		"google.golang.org/grpc":      {"client/...", "broker/..."},
 		"go.opentelemetry.io/otel":    {"client"},
-		"testing":                     {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest"},
-		"github.com/stretchr/testify": {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest"},
-		"go.uber.org/goleak":          {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest"},
+		"testing":                     {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest", "state/statetest"},
+		"github.com/stretchr/testify": {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest", "state/statetest"},
+		"go.uber.org/goleak":          {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest", "state/statetest"},
 		"github.com/apache/rocketmq-clients/golang/v5/protocol/v2": {"client/...", "broker/..."},
 	}
 }
