@@ -11,12 +11,14 @@ import (
 )
 
 // The functions of the chains. They are variables, so that no compiler inlines them anywhere: all
-// three competitors pay for the same calls. Filters let 7 of 8 through.
+// three competitors pay for the same calls. Filters let most through.
 var (
 	scale  = func(x int) int { return x*5 + 1 }
 	even   = func(x int) bool { return x&7 != 3 }
 	offset = func(x int) int { return x + 11 }
 	small  = func(x int) bool { return x&15 != 2 }
+	double = func(x int) int { return x*2 + x&1 }
+	odd    = func(x int) bool { return x&15 != 7 }
 	count  = func(x int) int { reached++; return x }
 )
 
@@ -31,7 +33,17 @@ func plainLoop(length, n int) int {
 		if !even(y) {
 			continue
 		}
-		if length == 5 {
+		if length >= 5 {
+			y = offset(y)
+			if !small(y) {
+				continue
+			}
+		}
+		if length == 10 {
+			y = double(offset(y))
+			if !odd(y) {
+				continue
+			}
 			y = offset(y)
 			if !small(y) {
 				continue
@@ -48,8 +60,11 @@ func rocketflow(ctx context.Context, length, n int) (int, error) {
 	reached = 0
 	src := &numbers{n: n}
 	s := flow.From[int](src).Map(scale).Filter(even)
-	if length == 5 {
+	if length >= 5 {
 		s = s.Map(offset).Filter(small)
+	}
+	if length == 10 {
+		s = s.Map(offset).Map(double).Filter(odd).Map(offset).Filter(small)
 	}
 	if err := s.Map(count).To(discard{}).Run(ctx); err != nil {
 		return 0, err
@@ -68,7 +83,11 @@ func goStreams(length, n int) int {
 	close(in)
 	var s streams.Flow = peer.NewMap(scale, 1)
 	s = extension.NewChanSource(in).Via(s).Via(peer.NewFilter(even, 1))
-	if length == 5 {
+	if length >= 5 {
+		s = s.Via(peer.NewMap(offset, 1)).Via(peer.NewFilter(small, 1))
+	}
+	if length == 10 {
+		s = s.Via(peer.NewMap(offset, 1)).Via(peer.NewMap(double, 1)).Via(peer.NewFilter(odd, 1))
 		s = s.Via(peer.NewMap(offset, 1)).Via(peer.NewFilter(small, 1))
 	}
 	sink := extension.NewIgnoreSink()
