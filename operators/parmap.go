@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
-	"sync"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -19,7 +18,8 @@ import (
 // What it promises:
 //   - Emits: one value for each that did not fail.
 //   - Order: kept, but a record that waits for a retry is overtaken, unless it has a key (rule 8).
-//   - Holds: at most 4n records, while f works on them or on earlier ones.
+//   - Holds: at most 4n records, while f works on them or on earlier ones; up to 64n where f takes less
+//     than a tenth of a millisecond.
 //   - Settles: moves the duty to the result (rule 2).
 //   - Drain: waits for f to return.
 //   - Fails: when f does, by itself; others go on (rule 9). Fails to build if n < 1.
@@ -65,168 +65,37 @@ func (m parMapping[I, O]) Describe() stage.Description {
 }
 
 func (m parMapping[I, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {
-	window := windowFactor * m.n
-	p := &parMapper[I, O]{
-		parMapping: m, rt: rt, next: next,
-		slots: make(chan struct{}, window), jobs: make(chan *parJob[I, O], window),
-		disturb: stage.Disturbance(rt),
+	work := worker[I, O]{f: m.f, disturb: stage.Disturbance(rt)}
+	if m.ordered {
+		return startOrdered(m.n, rt, next, work), nil
 	}
-	for range m.n {
-		rt.Go(p.work)
-	}
-	return p, nil
+	return startUnordered(m.n, rt, next, work), nil
 }
 
 // windowFactor is how many records a goroutine may be ahead of the slowest: enough that one slow
 // value does not idle the others at once.
 const windowFactor = 4
 
-// parMapper runs the function on its goroutines. Each job takes a slot from Process until what
-// came of it is emitted; so jobs never fills up.
-type parMapper[I, O any] struct {
-	parMapping[I, O]
-	rt    stage.Runtime
-	next  stage.Emitter[O]
-	slots chan struct{}
-	jobs  chan *parJob[I, O]
-
+// worker calls the function.
+type worker[I, O any] struct {
+	f       func(context.Context, I) (O, error)
 	disturb func(context.Context, any, stage.Info) error // nil but in tests
-
-	mu    sync.Mutex
-	queue []*parJob[I, O] // in order of arrival; only if ordered
 }
 
-// parJob is one value on its way through the function.
-type parJob[I, O any] struct {
-	record stage.Record[I]
-	out    O
-	err    error
-	done   bool // under the lock
-}
-
-// Process waits for a slot; that is the backpressure. When ctx ends meanwhile, the record is
-// handed back.
-func (p *parMapper[I, O]) Process(ctx context.Context, r stage.Record[I]) error {
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return stage.ErrHandedBack
-	}
-	j := &parJob[I, O]{record: r}
-	if p.ordered {
-		p.mu.Lock()
-		p.queue = append(p.queue, j)
-		p.mu.Unlock()
-	}
-	p.jobs <- j
-	if ctx.Err() != nil {
-		p.handBack(ctx) // the goroutines may have ended before they saw it
-	}
-	return nil
-}
-
-// work is one of the goroutines. When ctx ends, what has begun is finished, and what has not is
-// handed back.
-func (p *parMapper[I, O]) work(ctx context.Context) {
-	for {
-		select {
-		case j := <-p.jobs:
-			p.run(ctx, j)
-		case <-ctx.Done():
-			p.handBack(ctx)
-			return
-		}
-	}
-}
-
-func (p *parMapper[I, O]) handBack(ctx context.Context) {
-	for {
-		select {
-		case j := <-p.jobs:
-			j.err = stage.ErrHandedBack
-			p.publish(j)
-		default:
-			return
-		}
-	}
-}
-
-func (p *parMapper[I, O]) run(ctx context.Context, j *parJob[I, O]) {
-	if ctx.Err() != nil {
-		j.err = stage.ErrHandedBack
-	} else {
-		j.out, j.err = p.call(ctx, j.record)
-	}
-	p.publish(j)
-}
-
-func (p *parMapper[I, O]) call(ctx context.Context, r stage.Record[I]) (out O, err error) {
+// call works on a record. When the context has ended, the record is handed back.
+func (w worker[I, O]) call(ctx context.Context, r stage.Record[I]) (out O, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = &stage.PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	if p.disturb != nil {
-		if err := p.disturb(ctx, r.Value, r.Info()); err != nil {
+	if ctx.Err() != nil {
+		return out, stage.ErrHandedBack
+	}
+	if w.disturb != nil {
+		if err := w.disturb(ctx, r.Value, r.Info()); err != nil {
 			return out, err
 		}
 	}
-	return p.f(ctx, r.Value)
-}
-
-// publish emits what is due now that a job is done: the job itself or, in order, those at the
-// head of the queue. Whoever finds the head done emits it, and Do lets one at a time in.
-func (p *parMapper[I, O]) publish(j *parJob[I, O]) {
-	if !p.ordered {
-		p.rt.Do(func(ctx context.Context) { p.emit(ctx, j) })
-		return
-	}
-	p.mu.Lock()
-	j.done = true
-	p.mu.Unlock()
-	if !p.headDone() {
-		return
-	}
-	p.rt.Do(func(ctx context.Context) {
-		for j := p.takeHead(); j != nil; j = p.takeHead() {
-			p.emit(ctx, j)
-		}
-	})
-}
-
-func (p *parMapper[I, O]) headDone() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return len(p.queue) > 0 && p.queue[0].done
-}
-
-func (p *parMapper[I, O]) takeHead() *parJob[I, O] {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.queue) == 0 || !p.queue[0].done {
-		return nil
-	}
-	j := p.queue[0]
-	p.queue[0] = nil
-	p.queue = p.queue[1:]
-	return j
-}
-
-func (p *parMapper[I, O]) emit(ctx context.Context, j *parJob[I, O]) {
-	if j.err == nil {
-		p.next.Emit(ctx, j.record.With(j.out))
-	}
-	<-p.slots
-	stage.Complete(ctx, p.rt, j.record, j.err)
-}
-
-// Drain waits for each job to be emitted: it takes all slots, and gives them back.
-func (p *parMapper[I, O]) Drain(context.Context) error {
-	for range cap(p.slots) {
-		p.slots <- struct{}{}
-	}
-	for range cap(p.slots) {
-		<-p.slots
-	}
-	return nil
+	return w.f(ctx, r.Value)
 }

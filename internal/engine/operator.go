@@ -79,16 +79,20 @@ const (
 
 // emitEach works on records one by one.
 func (o *operator[I, O]) emitEach(ctx context.Context, rs []stage.Record[I]) {
-	for _, r := range rs {
-		if !o.Desc.Fallible {
+	if !o.Desc.Fallible {
+		for _, r := range rs {
 			o.Emit(ctx, r)
-			continue
 		}
-		begun := time.Now()
+		return
+	}
+	start, begun := time.Now(), time.Duration(0) // a time since is had for half of time.Now
+	for _, r := range rs {
 		o.Emit(ctx, r)
-		if time.Since(begun) > chunkTime {
+		now := time.Since(start)
+		if now-begun > chunkTime {
 			o.seg.flush()
 		}
+		begun = now
 	}
 }
 
