@@ -6,50 +6,20 @@ import (
 	"sync"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 )
-
-// item is a value on its way through a random pipeline. It tells which delivery of which input it
-// came of, and by id, which is a function of the input and of the stages passed, what it is.
-type item struct {
-	src      int    // the input's number
-	delivery int    // of the input, from 1
-	id       uint64 // what it is
-	lane     int    // which branch of a merged broadcast it came by; 0 for none
-	key      string // the input's key; empty if the source orders by none
-}
 
 // handout is one delivery of one input.
 type handout struct{ src, delivery int }
 
-func (it item) handout() handout { return handout{it.src, it.delivery} }
-
-// place is a value at a stage, in one delivery of its input.
-type place struct {
-	stage string
-	handout
-	id uint64
-}
-
-// effect is a value that must reach a sink, with the stages on its way and what it was there.
-type effect struct {
-	sink string
-	id   uint64
-	lane int
-	hops []hop
-}
-
-type hop struct {
-	stage  string
-	policy policySpec
-	id     uint64
-}
+func handoutOf(it randpipe.Item) handout { return handout{it.Src, it.Delivery} }
 
 // ledger is the judge of a trial. It is told by sources, functions and sinks what happens, knows
 // from a plain evaluation of the same functions what should, and keeps these rules:
 //
 //   - each delivery is settled once;
 //   - one that is done has all its effects in their sinks, but for what was skipped or
-//     dead-lettered by a stage whose policy says so;
+//     dead-lettered by a stage whose policy says so, or dropped by an operator that may;
 //   - one that failed has a reason, and so has one that was handed back;
 //   - of a key, no value reaches a sink before those of earlier inputs that are not over;
 //   - no sink sees a value that nothing gives.
@@ -57,13 +27,11 @@ type ledger struct {
 	mu       sync.Mutex
 	problems []string
 	inputs   map[int]*record
-	wanted   map[int][]effect           // by input
+	wanted   map[int][]randpipe.Effect  // by input
 	settled  map[handout]bool           // read, and whether settled
 	arrived  map[string]map[arrival]int // by sink; the first delivery it arrived in
-	seen     map[place]bool             // in a sink, by delivery
-	failures map[place]int
-	final    map[place]bool // a failure that no retry can mend
-	dead     map[place]bool
+	seen     map[randpipe.Place]bool    // in a sink, by delivery
+	failures *randpipe.Failures
 	blamed   map[handout]bool // something failed in this delivery
 	late     map[string]bool  // keys with a record in the pipeline twice, since its lease ended
 	back     int              // outcomes of this run that handed back
@@ -84,10 +52,10 @@ type arrival struct {
 
 func newLedger() *ledger {
 	return &ledger{
-		inputs: make(map[int]*record), wanted: make(map[int][]effect),
+		inputs: make(map[int]*record), wanted: make(map[int][]randpipe.Effect),
 		settled: make(map[handout]bool), arrived: make(map[string]map[arrival]int),
-		seen: make(map[place]bool), failures: make(map[place]int), final: make(map[place]bool),
-		late: make(map[string]bool), dead: make(map[place]bool), blamed: make(map[handout]bool),
+		seen: make(map[randpipe.Place]bool), failures: randpipe.NewFailures(),
+		late: make(map[string]bool), blamed: make(map[handout]bool),
 	}
 }
 
@@ -105,9 +73,9 @@ func (l *ledger) report(format string, args ...any) {
 }
 
 // expect says what an input must come to.
-func (l *ledger) expect(it item, effects []effect) {
-	l.inputs[it.src] = &record{key: it.key}
-	l.wanted[it.src] = effects
+func (l *ledger) expect(it randpipe.Item, effects []randpipe.Effect) {
+	l.inputs[it.Src] = &record{key: it.Key}
+	l.wanted[it.Src] = effects
 }
 
 // read notes a delivery.
@@ -117,97 +85,84 @@ func (l *ledger) read(h handout) {
 	l.settled[h] = false
 }
 
-// failed notes that a stage or a sink failed at a value; final, that retries are in vain.
-func (l *ledger) failed(at place, final bool) {
+// failed notes that a stage or a sink failed at values; final, that retries are in vain.
+func (l *ledger) failed(stage string, final bool, items ...randpipe.Item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failures[at]++
-	l.blamed[at.handout] = true
-	if final {
-		l.final[at] = true
+	for _, it := range items {
+		l.failures.Failed(it.At(stage), final)
+		l.blamed[handoutOf(it)] = true
 	}
+}
+
+// dropped notes that an operator was free to drop a value.
+func (l *ledger) dropped(at randpipe.Place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures.Dropped(at)
 }
 
 // buried notes a dead letter.
-func (l *ledger) buried(at place) {
+func (l *ledger) buried(at randpipe.Place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.failures[at] == 0 {
+	if !l.failures.Buried(at) {
 		l.problem("dead letter for %v, which did not fail", at)
 	}
-	l.dead[at] = true
 }
 
 // arrives notes that a value is in a sink.
-func (l *ledger) arrives(sink string, it item) {
+func (l *ledger) arrives(sink string, it randpipe.Item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	known := false
-	for _, e := range l.wanted[it.src] {
-		known = known || e.sink == sink && e.id == it.id
+	for _, e := range l.wanted[it.Src] {
+		known = known || e.Sink == sink && e.ID == it.ID
 	}
 	if !known {
 		l.problem("sink %s got %v, which nothing gives", sink, it)
 	}
 	l.inOrder(sink, it)
-	l.seen[place{sink, it.handout(), it.id}] = true
+	l.seen[it.At(sink)] = true
 	if l.arrived[sink] == nil {
 		l.arrived[sink] = make(map[arrival]int)
 	}
-	if _, again := l.arrived[sink][arrival{it.src, it.id}]; !again {
-		l.arrived[sink][arrival{it.src, it.id}] = it.delivery
+	if _, again := l.arrived[sink][arrival{it.Src, it.ID}]; !again {
+		l.arrived[sink][arrival{it.Src, it.ID}] = it.Delivery
 	}
 }
 
 // inOrder holds an arrival against rule 8: earlier inputs of its key are over, or have arrived.
-func (l *ledger) inOrder(sink string, it item) {
-	if it.key == "" || l.late[it.key] {
+func (l *ledger) inOrder(sink string, it randpipe.Item) {
+	if it.Key == "" || l.late[it.Key] {
 		return
 	}
 	for src, in := range l.inputs {
-		if src >= it.src || in.key != it.key || in.over {
+		if src >= it.Src || in.key != it.Key || in.over {
 			continue
 		}
 		for _, e := range l.wanted[src] {
-			if e.sink != sink || e.lane != it.lane {
+			if e.Sink != sink || e.Lane != it.Lane {
 				continue
 			}
-			if _, ok := l.arrived[sink][arrival{src, e.id}]; !ok && !l.everExcused(src, e) {
-				l.problem("sink %s got %v before %x of input %d (rule 8)", sink, it, e.id, src)
+			if _, ok := l.arrived[sink][arrival{src, e.ID}]; !ok && !l.everExcused(src, e) {
+				l.problem("sink %s got %v before %x of input %d (rule 8)", sink, it, e.ID, src)
 			}
 		}
 	}
 }
 
 // everExcused tells whether a delivery of the input need not have had the effect.
-func (l *ledger) everExcused(src int, e effect) bool {
+func (l *ledger) everExcused(src int, e randpipe.Effect) bool {
 	for d := 1; ; d++ {
 		h := handout{src, d}
 		if _, read := l.settled[h]; !read {
 			return false
 		}
-		if l.excused(h, e) {
+		if l.failures.Excuse(src, d, e) {
 			return true
 		}
 	}
-}
-
-// excused tells whether a stage on the way may have ended the effect by its policy.
-func (l *ledger) excused(h handout, e effect) bool {
-	for _, hop := range e.hops {
-		at := place{hop.stage, h, hop.id}
-		switch hop.policy.final {
-		case skip:
-			if l.failures[at] > hop.policy.retries || l.final[at] {
-				return true
-			}
-		case deadLetter:
-			if l.dead[at] {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // settles notes the outcome of a delivery.
@@ -235,8 +190,9 @@ func (l *ledger) settles(h handout, err error) {
 	default:
 		l.inputs[h.src].over = true
 		for _, e := range l.wanted[h.src] {
-			if !l.seen[place{e.sink, h, e.id}] && !l.excused(h, e) {
-				l.problem("%v is done, but %x is not in sink %s", h, e.id, e.sink)
+			at := randpipe.Place{Stage: e.Sink, Src: h.src, Delivery: h.delivery, ID: e.ID}
+			if !l.seen[at] && !l.failures.Excuse(h.src, h.delivery, e) {
+				l.problem("%v is done, but %x is not in sink %s", h, e.ID, e.Sink)
 			}
 		}
 	}

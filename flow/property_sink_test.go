@@ -3,100 +3,17 @@ package flow_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 )
-
-// faults lets a function fail for some values: by the value's id the first few times, or always.
-type faults struct {
-	stage   string
-	salt    uint64
-	percent uint64
-	mild    bool
-	slow    time.Duration // the most that a call takes
-	ledger  *ledger
-
-	mu    sync.Mutex
-	calls map[uint64]int
-}
-
-// faultKind is how a function fails.
-type faultKind int
-
-const (
-	noFault faultKind = iota
-	plainFault
-	permanentFault
-	panicFault
-)
-
-// next counts a call for a value, and tells how it is to fail.
-func (f *faults) next(id uint64) faultKind {
-	h := mix(f.salt, id)
-	if h%100 >= f.percent {
-		return noFault
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.calls[id]++
-	if times := h >> 8 % 5; f.calls[id] > int(times)+1 && (times < 4 || f.mild) {
-		return noFault
-	}
-	switch h >> 16 % 10 {
-	case 0:
-		return permanentFault
-	case 1, 2:
-		return panicFault
-	}
-	return plainFault
-}
-
-// try fails, by an error or a panic, if one of the values is due to. The failure is that of all.
-func (f *faults) try(_ context.Context, items ...item) error {
-	if f.slow > 0 {
-		sleep(time.Duration(mix(f.salt, items[0].id, uint64(items[0].delivery)) % uint64(f.slow)))
-	}
-	kind := noFault
-	for _, it := range items {
-		kind = max(kind, f.next(it.id))
-	}
-	if kind == noFault {
-		return nil
-	}
-	for _, it := range items {
-		f.ledger.failed(place{f.stage, it.handout(), it.id}, kind == permanentFault)
-	}
-	switch kind {
-	case panicFault:
-		panic(errFault)
-	case permanentFault:
-		if items[0].id%2 == 0 {
-			return backoff.Permanent(errFault)
-		}
-		return stage.Permanent(errFault)
-	}
-	return fmt.Errorf("%s: %w", f.stage, errFault)
-}
-
-// panics is try for functions that cannot fail otherwise.
-func (f *faults) panics(it item) {
-	if err := f.try(context.Background(), it); err != nil {
-		panic(err)
-	}
-}
 
 // testSink is a sink that fails in every way, and tells the ledger what it has.
 type testSink struct {
-	name   string
-	traits stage.SinkTraits
-	faults *faults
-	vague  bool // errors name no values
+	spec   *randpipe.Sink
 	ledger *ledger
 
 	mu      sync.Mutex
@@ -104,108 +21,97 @@ type testSink struct {
 	keys    map[string]bool // in a Write now
 }
 
-func newTestSink(d *dice) *testSink {
-	s := &testSink{name: d.name("sink"), vague: d.chance(50), ledger: d.ledger, keys: make(map[string]bool)}
-	s.traits = stage.SinkTraits{Name: s.name, Concurrency: d.IntN(4), MaxBatch: d.IntN(10), OrderedKeys: d.chance(40), Immediate: d.chance(30)}
-	s.faults = d.faults(s.name, 25)
-	if !s.traits.Immediate && d.chance(70) {
-		s.faults.slow = time.Millisecond + d.span(200*time.Millisecond)
+func (s *testSink) SinkTraits() stage.SinkTraits {
+	return stage.SinkTraits{
+		Name: s.spec.Name, Concurrency: s.spec.Concurrency, MaxBatch: s.spec.MaxBatch,
+		OrderedKeys: s.spec.OrderedKeys, Immediate: s.spec.Immediate,
 	}
-	return s
 }
 
-func (s *testSink) SinkTraits() stage.SinkTraits { return s.traits }
-
-func (s *testSink) Open(context.Context) (stage.Writer[item], error) { return s, nil }
+func (s *testSink) Open(context.Context) (stage.Writer[randpipe.Item], error) { return s, nil }
 
 func (s *testSink) Close(context.Context) error { return nil }
 
 // Write writes what does not fail. One that names no values writes up to the first that fails.
-func (s *testSink) Write(_ context.Context, b stage.Batch[item]) error {
+func (s *testSink) Write(_ context.Context, b stage.Batch[randpipe.Item]) error {
 	s.begin(b)
 	defer s.end(b)
-	if s.faults.slow > 0 {
-		sleep(time.Duration(mix(s.faults.salt, b.Values[0].id, uint64(b.Values[0].delivery)) % uint64(s.faults.slow)))
-	}
+	sleep(s.spec.Faults.Latency(b.Values[0]))
 	var failed stage.BatchError
 	broken := make(map[string]bool)
 	for i, it := range b.Values {
-		kind := noFault
-		if !s.traits.OrderedKeys || !broken[it.key] {
-			kind = s.faults.next(it.id)
+		kind := randpipe.NoFault
+		if !s.spec.OrderedKeys || !broken[it.Key] {
+			kind = s.spec.Faults.Next(it.ID)
 		}
 		switch {
-		case kind != noFault && s.vague:
+		case kind != randpipe.NoFault && s.spec.Vague:
 			return s.fail(b.Values, kind)
-		case kind != noFault:
-			broken[it.key] = it.key != ""
-			s.ledger.failed(place{s.name, it.handout(), it.id}, kind == permanentFault)
-			failed.Fail(i, s.named(kind))
-		case broken[it.key]:
+		case kind != randpipe.NoFault:
+			broken[it.Key] = it.Key != ""
+			s.ledger.failed(s.spec.Name, kind == randpipe.Permanent, it)
+			failed.Fail(i, named(kind))
+		case broken[it.Key]:
 			failed.Fail(i, errors.New("an earlier value of the key failed"))
 		default:
-			s.ledger.arrives(s.name, it)
+			s.ledger.arrives(s.spec.Name, it)
 		}
 	}
 	return failed.OrNil()
 }
 
-func (s *testSink) named(kind faultKind) error {
-	if kind == permanentFault {
-		return stage.Permanent(errFault)
+func named(kind randpipe.Fault) error {
+	if kind == randpipe.Permanent {
+		return stage.Permanent(randpipe.ErrFault)
 	}
-	return errFault
+	return randpipe.ErrFault
 }
 
 // fail blames the whole batch.
-func (s *testSink) fail(items []item, kind faultKind) error {
-	for _, it := range items {
-		s.ledger.failed(place{s.name, it.handout(), it.id}, kind == permanentFault)
-	}
-	if kind == panicFault {
+func (s *testSink) fail(items []randpipe.Item, kind randpipe.Fault) error {
+	s.ledger.failed(s.spec.Name, kind == randpipe.Permanent, items...)
+	if kind == randpipe.Panic {
 		panic("injected panic")
 	}
-	return s.named(kind)
+	return named(kind)
 }
 
 // begin checks what the engine promises of a write.
-func (s *testSink) begin(b stage.Batch[item]) {
+func (s *testSink) begin(b stage.Batch[randpipe.Item]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.writing++; s.writing > max(s.traits.Concurrency, 1) {
-		s.ledger.report("sink %s: %d writes at once", s.name, s.writing)
+	if s.writing++; s.writing > max(s.spec.Concurrency, 1) {
+		s.ledger.report("sink %s: %d writes at once", s.spec.Name, s.writing)
 	}
-	alone := !s.traits.OrderedKeys || s.traits.Concurrency > 1
+	alone := !s.spec.OrderedKeys || s.spec.Concurrency > 1
 	for i, it := range b.Values {
-		if got := b.At(i); got.Key != it.key && got.ID != "" {
-			s.ledger.report("sink %s: %v has key %q", s.name, it, got.Key)
+		if got := b.At(i); got.Key != it.Key && got.ID != "" {
+			s.ledger.report("sink %s: %v has key %q", s.spec.Name, it, got.Key)
 		}
-		if it.key == "" || !alone {
+		if it.Key == "" || !alone {
 			continue
 		}
-		if s.keys[it.key] {
-			s.ledger.report("sink %s: two values of key %s are being written at once (rule 8)", s.name, it.key)
+		if s.keys[it.Key] {
+			s.ledger.report("sink %s: two values of key %s are being written at once (rule 8)", s.spec.Name, it.Key)
 		}
-		s.keys[it.key] = true
+		s.keys[it.Key] = true
 	}
 }
 
-func (s *testSink) end(b stage.Batch[item]) {
+func (s *testSink) end(b stage.Batch[randpipe.Item]) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing--
 	for _, it := range b.Values {
-		delete(s.keys, it.key)
+		delete(s.keys, it.Key)
 	}
 }
 
 // grave is a sink of dead letters, which may fail too.
 type grave struct {
-	faults *faults
+	faults *randpipe.Faults
 	ledger *ledger
 }
-
-func newGrave(d *dice) *grave { return &grave{faults: d.faults(d.name("grave"), 20), ledger: d.ledger} }
 
 func (g *grave) Open(context.Context) (stage.Writer[flow.Failure], error) { return g, nil }
 
@@ -215,26 +121,33 @@ func (g *grave) Write(_ context.Context, b stage.Batch[flow.Failure]) error {
 	var failed stage.BatchError
 	for i, f := range b.Values {
 		items := g.members(f)
-		if kind := g.faults.next(items[0].id); kind != noFault {
-			failed.Fail(i, errFault)
+		if kind := g.faults.Next(items[0].ID); kind != randpipe.NoFault {
+			failed.Fail(i, randpipe.ErrFault)
 			continue
 		}
 		for _, it := range items {
-			g.ledger.buried(place{f.Stage, it.handout(), it.id})
+			g.ledger.buried(it.At(f.Stage))
 		}
 	}
 	return failed.OrNil()
 }
 
-func (g *grave) members(f flow.Failure) []item {
+func (g *grave) members(f flow.Failure) []randpipe.Item {
 	if f.Err == nil || f.Attempt < 1 {
 		g.ledger.report("dead letter %v has no error or no attempt", f)
 	}
 	switch v := f.Value.(type) {
-	case item:
-		return []item{v}
-	case []item:
+	case randpipe.Item:
+		return []randpipe.Item{v}
+	case []randpipe.Item:
 		return v
 	}
-	return []item{f.Source.(item)} // it could not be decoded
+	return []randpipe.Item{f.Source.(randpipe.Item)} // it could not be decoded
+}
+
+// sleep waits for d of virtual time, whatever becomes of ctx: functions may ignore it.
+func sleep(d time.Duration) {
+	if d > 0 {
+		time.Sleep(d)
+	}
 }

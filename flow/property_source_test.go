@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 )
 
 // testSource is a source as a broker would be: it redelivers what fails, up to a bound, orders by
@@ -35,7 +36,7 @@ type testSource struct {
 
 // input is one value of a source.
 type input struct {
-	item
+	randpipe.Item
 	failures, deliveries int
 	ready                time.Time
 	at                   *lent
@@ -52,7 +53,7 @@ const maxDeliveries = 60
 
 func (s *testSource) SourceTraits() stage.SourceTraits { return s.traits }
 
-func (s *testSource) Open(context.Context) (stage.Reader[item], error) { return s, nil }
+func (s *testSource) Open(context.Context) (stage.Reader[randpipe.Item], error) { return s, nil }
 
 func (s *testSource) Close(context.Context) error {
 	s.mu.Lock()
@@ -60,7 +61,7 @@ func (s *testSource) Close(context.Context) error {
 	for _, h := range s.out {
 		for _, in := range h.inputs {
 			if in.at == h {
-				s.ledger.report("source %s is closed while %v is out", s.name, in.handout())
+				s.ledger.report("source %s is closed while %v is out", s.name, handoutOf(in.Item))
 			}
 		}
 	}
@@ -75,14 +76,14 @@ func (s *testSource) finished() bool {
 	return len(s.waiting) == 0 && len(s.out) == 0
 }
 
-func (s *testSource) Read(ctx context.Context) (stage.Batch[item], error) {
+func (s *testSource) Read(ctx context.Context) (stage.Batch[randpipe.Item], error) {
 	s.mu.Lock()
 	s.calls++
-	roll := mix(s.salt, s.calls)
+	roll := randpipe.Mix(s.salt, s.calls)
 	s.mu.Unlock()
 	switch roll % 100 {
 	case 0, 1, 2:
-		return stage.Batch[item]{}, errors.New("injected read error")
+		return stage.Batch[randpipe.Item]{}, errors.New("injected read error")
 	}
 	if s.slow > 0 {
 		sleep(time.Duration(roll % uint64(s.slow)))
@@ -105,22 +106,22 @@ func (s *testSource) Read(ctx context.Context) (stage.Batch[item], error) {
 		case <-due:
 		case <-s.wake:
 		case <-ctx.Done():
-			return stage.Batch[item]{}, ctx.Err()
+			return stage.Batch[randpipe.Item]{}, ctx.Err()
 		}
 	}
 }
 
 // take hands out what may go; else it tells when more may go by itself, or that all is out or over.
-func (s *testSource) take() (b stage.Batch[item], again time.Time, end bool) {
+func (s *testSource) take() (b stage.Batch[randpipe.Item], again time.Time, end bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	again = s.expireLocked(now)
-	h := &lent{source: s, rolls: mix(s.salt, s.calls, 1)}
+	h := &lent{source: s, rolls: randpipe.Mix(s.salt, s.calls, 1)}
 	passed := make(map[string]bool)
 	stay := s.waiting[:0:0]
 	for _, in := range s.waiting {
-		held := passed[in.key] || s.keys[in.key] != nil && s.keys[in.key].blocked
+		held := passed[in.Key] || s.keys[in.Key] != nil && s.keys[in.Key].blocked
 		if late := in.ready.After(now); !held && late {
 			held = true
 			if again.IsZero() || in.ready.Before(again) {
@@ -129,7 +130,7 @@ func (s *testSource) take() (b stage.Batch[item], again time.Time, end bool) {
 		}
 		if held || len(h.inputs) == s.chunk {
 			stay = append(stay, in)
-			passed[in.key] = in.key != ""
+			passed[in.Key] = in.Key != ""
 			continue
 		}
 		s.lendLocked(in, h)
@@ -144,14 +145,14 @@ func (s *testSource) take() (b stage.Batch[item], again time.Time, end bool) {
 
 func (s *testSource) lendLocked(in *input, h *lent) {
 	in.deliveries++
-	in.delivery, in.at = in.deliveries, h
-	h.inputs, h.items = append(h.inputs, in), append(h.items, in.item)
-	s.ledger.read(in.handout())
-	if in.key != "" {
-		if s.keys[in.key] == nil {
-			s.keys[in.key] = &lane{}
+	in.Delivery, in.at = in.deliveries, h
+	h.inputs, h.items = append(h.inputs, in), append(h.items, in.Item)
+	s.ledger.read(handoutOf(in.Item))
+	if in.Key != "" {
+		if s.keys[in.Key] == nil {
+			s.keys[in.Key] = &lane{}
 		}
-		s.keys[in.key].out++
+		s.keys[in.Key].out++
 	}
 }
 
@@ -169,7 +170,7 @@ func (s *testSource) expireLocked(now time.Time) (next time.Time) {
 		}
 		for _, in := range h.inputs {
 			if in.at == h {
-				s.ledger.expires(in.src)
+				s.ledger.expires(in.Src)
 				s.backLocked(in, now)
 			}
 		}
@@ -179,10 +180,10 @@ func (s *testSource) expireLocked(now time.Time) (next time.Time) {
 
 func (s *testSource) overLocked(in *input, failed bool) {
 	in.at = nil
-	if k := s.keys[in.key]; in.key != "" {
+	if k := s.keys[in.Key]; in.Key != "" {
 		k.blocked = k.blocked || failed
 		if k.out--; k.out == 0 {
-			delete(s.keys, in.key)
+			delete(s.keys, in.Key)
 		}
 	}
 }
@@ -191,11 +192,11 @@ func (s *testSource) overLocked(in *input, failed bool) {
 func (s *testSource) backLocked(in *input, ready time.Time) {
 	s.overLocked(in, true)
 	if !s.traits.Redelivers || in.failures >= s.attempts || in.deliveries >= maxDeliveries {
-		s.ledger.givesUp(in.src)
+		s.ledger.givesUp(in.Src)
 		return
 	}
 	in.ready = ready
-	i, _ := slices.BinarySearchFunc(s.waiting, in.src, func(w *input, src int) int { return w.src - src })
+	i, _ := slices.BinarySearchFunc(s.waiting, in.Src, func(w *input, src int) int { return w.Src - src })
 	s.waiting = slices.Insert(s.waiting, i, in)
 }
 
@@ -204,17 +205,17 @@ type lent struct {
 	source  *testSource
 	rolls   uint64
 	inputs  []*input
-	items   []item
+	items   []randpipe.Item
 	expires time.Time
 	calls   uint64
 	calling bool
 }
 
-func (h *lent) batch(now time.Time) stage.Batch[item] {
-	b := stage.Batch[item]{
+func (h *lent) batch(now time.Time) stage.Batch[randpipe.Item] {
+	b := stage.Batch[randpipe.Item]{
 		Values: h.items, Settler: h,
 		Info: func(i int) stage.Info {
-			return stage.Info{ID: "r" + string(rune('A'+h.items[i].src%1000)), Key: h.items[i].key, Attempt: h.items[i].delivery}
+			return stage.Info{ID: "r" + string(rune('A'+h.items[i].Src%1000)), Key: h.items[i].Key, Attempt: h.items[i].Delivery}
 		},
 	}
 	if h.source.traits.Lease > 0 {
@@ -222,12 +223,12 @@ func (h *lent) batch(now time.Time) stage.Batch[item] {
 		b.Expires = h.expires
 	}
 	for i, it := range h.items {
-		roll := mix(h.source.salt, it.id)
-		if roll%100 >= h.source.faulty || roll>>8%3 > 0 && it.delivery > 1 {
+		roll := randpipe.Mix(h.source.salt, it.ID)
+		if roll%100 >= h.source.faulty || roll>>8%3 > 0 && it.Delivery > 1 {
 			continue
 		}
-		h.source.ledger.failed(place{h.source.name, it.handout(), it.id}, true)
-		b.Faults = append(b.Faults, stage.Fault{Index: i, Err: errFault})
+		h.source.ledger.failed(h.source.name, true, it)
+		b.Faults = append(b.Faults, stage.Fault{Index: i, Err: randpipe.ErrFault})
 	}
 	return b
 }
@@ -241,7 +242,7 @@ func (h *lent) Settle(_ context.Context, outcomes []stage.Outcome) error {
 	}
 	h.calling = true
 	h.calls++
-	roll := mix(h.rolls, h.calls)
+	roll := randpipe.Mix(h.rolls, h.calls)
 	s.mu.Unlock()
 	if !s.traits.Immediate {
 		sleep(time.Duration(roll % uint64(20*time.Millisecond)))
@@ -269,7 +270,7 @@ func (h *lent) apply(outcomes []stage.Outcome, lost bool) {
 	now := time.Now()
 	for _, o := range outcomes {
 		in := h.inputs[o.Index]
-		s.ledger.settles(h.items[o.Index].handout(), o.Err)
+		s.ledger.settles(handoutOf(h.items[o.Index]), o.Err)
 		switch {
 		case in.at != h: // it was taken back before
 		case lost:

@@ -18,9 +18,9 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestPipelines_SettleEachRecordOnce is the promise of the package, tried on random pipelines: map,
-// filter, flat map, batch, broadcast, merge and parallel map, with random failures, panics,
-// policies, redeliveries, leases and cancellation. What must hold is written down in ledger.
+// TestPipelines_SettleEachRecordOnce is the promise of the package, tried on random pipelines of all
+// operators (see package randpipe), with random failures, panics, policies, redeliveries, leases and
+// cancellation. What must hold is written down in ledger.
 //
 // A seed determines a pipeline, its inputs, its faults, and when it is cancelled. Time is virtual,
 // and the seed's latencies end at distinct instants, so that a seed that fails fails again.
@@ -81,21 +81,4 @@ func runSeed(t *testing.T, seed uint64) {
 			panic(fmt.Sprintf("seed %d is stuck: %s\n%s\n%s", seed, replay, trial.pipeline.Explain(), stacks))
 		}
 	})
-}
-
-// splitmix scrambles a number, so that consecutive seeds have nothing in common.
-func splitmix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
-
-// mix gives a number that depends on all of the given ones, and on their order.
-func mix(of ...uint64) uint64 {
-	h := uint64(len(of))
-	for _, x := range of {
-		h = splitmix(h ^ x)
-	}
-	return h
 }

@@ -3,15 +3,21 @@ package flow_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/cenkalti/backoff/v4"
 
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 )
 
 // trial is one random pipeline with all that happens to it.
 type trial struct {
-	*dice
+	randpipe.Dice
+	ledger   *ledger
+	design   *randpipe.Design
 	sources  []*testSource
 	pipeline *flow.Pipeline
 	leased   bool
@@ -19,102 +25,101 @@ type trial struct {
 	probed   bool // each run has a probe
 }
 
-// maxRuns is how many runs a trial may take to finish its inputs: each that a policy stops gets at
-// least one input further.
+// maxRuns is how many runs a trial may take to finish its inputs: each that a policy or an operator ends
+// gets at least one input further.
 const maxRuns = 400
 
 func newTrial(seed uint64) *trial {
-	t := &trial{dice: newDice(seed, newLedger()), probed: seed%2 == 0}
-	t.keyed, t.leased, t.mild = t.chance(40), t.chance(25), t.chance(50)
-	t.holds, t.aged = !t.keyed, t.keyed || t.leased
-	c := t.chain(0)
-	var streams []flow.Stream[item]
-	for i := range 1 + t.IntN(5)/4 {
+	t := &trial{Dice: randpipe.NewDice(seed, "trial"), ledger: newLedger(), probed: seed%2 == 0}
+	t.keyed, t.leased = t.Chance(40), t.Chance(25)
+	t.design = randpipe.Draw(t.Dice, t, randpipe.Options{Keyed: t.keyed, Leased: t.leased, Mild: t.Chance(50)})
+	t.ledger.joint = t.design.Joint
+	n := 1 + t.IntN(5)/4
+	var streams []flow.Stream[randpipe.Item]
+	for i := range n {
 		src := t.source(i)
 		t.sources = append(t.sources, src)
 		streams = append(streams, flow.From(src).Named(src.name))
-	}
-	stream, above := streams[0], policySpec{}
-	if len(streams) > 1 {
-		stream = flow.Merge(streams...)
-	}
-	own := policySpec{} // of the sources' stages
-	if len(c.groups) > 0 && len(streams) == 1 {
-		own = c.groups[0].policy
-	}
-	for _, src := range t.sources {
 		for _, in := range src.waiting {
-			t.ledger.expect(in.item, evaluate(c, in.item, []hop{{stage: src.name, policy: own, id: in.id}}, above))
+			t.ledger.expect(in.Item, t.design.Effects(in.Item, src.name, n == 1))
 		}
 	}
-	t.ledger.joint = hasBatch(c)
-	t.pipeline = flow.Join(build(stream, c)...)
+	stream := streams[0]
+	if n > 1 {
+		stream = flow.Merge(streams...)
+	}
+	t.pipeline = t.design.Build(stream, t)
 	return t
 }
 
+// What the random pipeline asks of its world.
+
+func (t *trial) Sleep(_ string, _ randpipe.Item, d time.Duration) { sleep(d) }
+
+func (t *trial) Stall(string, randpipe.Item) {} // leases end here by what is slow
+
+func (t *trial) Failed(stage string, kind randpipe.Fault, items []randpipe.Item) {
+	t.ledger.failed(stage, kind == randpipe.Permanent, items...)
+}
+
+func (t *trial) Dropped(at randpipe.Place) { t.ledger.dropped(at) }
+
+func (t *trial) Wrong(format string, args ...any) { t.ledger.report(format, args...) }
+
+func (t *trial) Sink(spec *randpipe.Sink) stage.Sink[randpipe.Item] {
+	return &testSink{spec: spec, ledger: t.ledger, keys: make(map[string]bool)}
+}
+
+func (t *trial) Grave(spec *randpipe.Grave) stage.Sink[flow.Failure] {
+	return &grave{spec.Faults, t.ledger}
+}
+
+func (t *trial) BackOff(d time.Duration) backoff.BackOff { return backoff.NewConstantBackOff(d) }
+
 func (t *trial) source(number int) *testSource {
 	s := &testSource{
-		name: t.name("source"), salt: t.Uint64(), chunk: 1 + t.IntN(9), attempts: 1 + t.IntN(6),
-		backoff: t.span(5 * time.Second), ledger: t.ledger,
+		name: fmt.Sprint("source", number+1), salt: t.Uint64(), chunk: 1 + t.IntN(9), attempts: 1 + t.IntN(6),
+		backoff: t.Between(0, 5*time.Second), ledger: t.ledger,
 		keys: make(map[string]*lane), wake: make(chan struct{}, 1),
 	}
-	s.traits = stage.SourceTraits{Name: s.name, Redelivers: t.chance(80), Immediate: t.chance(50)}
-	if t.keyed && (number == 0 || t.chance(50)) {
+	s.traits = stage.SourceTraits{Name: s.name, Redelivers: t.Chance(80), Immediate: t.Chance(50)}
+	if t.keyed && (number == 0 || t.Chance(50)) {
 		s.traits.Keyed = true
 	}
 	if t.leased {
 		s.traits.Redelivers = true
-		s.traits.Lease = 15*time.Second + t.span(time.Minute)
+		s.traits.Lease = t.Between(15*time.Second, 75*time.Second)
 	}
-	if t.chance(60) {
-		s.slow = time.Millisecond + t.span(100*time.Millisecond)
+	if t.Chance(60) {
+		s.slow = t.Between(time.Millisecond, 101*time.Millisecond)
 	}
-	if t.chance(30) {
+	if t.Chance(30) {
 		s.faulty = uint64(t.IntN(20))
 	}
-	if t.chance(30) {
+	if t.Chance(30) {
 		s.lossy = uint64(t.IntN(20))
 	}
 	keys := 1 + t.IntN(4)
 	for i := range 1 + t.IntN(40) {
 		src := number*1000 + i
-		in := &input{item: item{src: src, id: mix(s.salt, uint64(src))}}
-		if s.traits.Keyed && in.id%10 > 0 { // some have no key
-			in.key = s.name + string(rune('a'+in.id%uint64(keys)))
+		in := &input{Item: randpipe.Item{Src: src, ID: randpipe.Mix(s.salt, uint64(src))}}
+		if s.traits.Keyed && in.ID%10 > 0 { // some have no key
+			in.Key = s.name + string(rune('a'+in.ID%uint64(keys)))
 		}
 		s.waiting = append(s.waiting, in)
 	}
 	return s
 }
 
-func hasBatch(c chain) bool {
-	for _, g := range c.groups {
-		for _, o := range g.ops {
-			if o.kind == opBatch {
-				return true
-			}
-		}
-	}
-	if c.fan == nil {
-		return false
-	}
-	for _, b := range c.fan.branches {
-		if hasBatch(b) {
-			return true
-		}
-	}
-	return c.fan.rest != nil && hasBatch(*c.fan.rest)
-}
-
 // run runs the pipeline until its inputs are over, the first times perhaps with a cancellation.
 func (t *trial) run(ctx context.Context) (problems []string) {
 	for n := 0; ; n++ {
-		cancelled := n < 2 && t.chance(40)
+		cancelled := n < 2 && t.Chance(40)
 		t.runOnce(ctx, cancelled)
 		if len(t.ledger.problems) > 0 || t.finished() {
 			return t.ledger.problems
 		}
-		if !cancelled && !t.stops || n > maxRuns {
+		if !cancelled && !t.design.Stops && !t.design.Ends || n > maxRuns {
 			t.ledger.report("the run ended, but not all inputs are over")
 			return t.ledger.problems
 		}
@@ -137,17 +142,17 @@ func (t *trial) runOnce(ctx context.Context, cancelled bool) {
 	opts := []flow.RunOption{flow.WithDrainTimeout(1000 * time.Hour)}
 	hard := false
 	if cancelled {
-		at := t.span(3 * time.Second)
+		at := t.Between(0, 3*time.Second)
 		defer time.AfterFunc(at, cancel).Stop()
 		switch t.IntN(3) {
 		case 0:
 			hard = true
-			opts = []flow.RunOption{flow.WithDrainTimeout(t.span(2 * time.Second))}
+			opts = []flow.RunOption{flow.WithDrainTimeout(t.Between(0, 2*time.Second))}
 		case 1:
 			hard = true
 			cut, cutShort := context.WithCancel(context.WithoutCancel(ctx))
 			defer cutShort()
-			defer time.AfterFunc(at+t.span(time.Second), cutShort).Stop()
+			defer time.AfterFunc(at+t.Between(0, time.Second), cutShort).Stop()
 			opts = append(opts, flow.WithCut(cut))
 		}
 	}
@@ -155,7 +160,7 @@ func (t *trial) runOnce(ctx context.Context, cancelled bool) {
 	if t.probed {
 		opts = append(opts, flow.WithProbe(probe))
 	}
-	t.ledger.begins(hard || t.leased || t.keyed)
+	t.ledger.begins(hard || t.leased || t.keyed || t.design.Ends)
 	err := t.pipeline.Run(ctx, opts...)
 	t.judge(err, hard, t.ledger.ended())
 	for _, h := range probe.SettledTwice() {
@@ -189,7 +194,7 @@ func (t *trial) judge(err error, hard bool, handedBack int) {
 		t.ledger.report("run: a drain that nothing cut short: %v", err)
 	case isDrain && drained.HandedBack != handedBack:
 		t.ledger.report("run: %v, but %d were handed back", err, handedBack)
-	case isStop && !t.stops:
+	case isStop && !t.design.Stops:
 		t.ledger.report("run: %v, without such a policy", err)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 	"github.com/rocketflow-io/rocketflow/sources"
 )
 
@@ -189,7 +190,7 @@ func TestSnapshot_MayBeTakenAtAnyTime(t *testing.T) {
 func TestParMap_KeepsOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		jitter := func(_ context.Context, v int) (int, error) {
-			time.Sleep(time.Duration(mix(uint64(v))%100) * time.Millisecond)
+			time.Sleep(time.Duration(randpipe.Splitmix(uint64(v))%100) * time.Millisecond)
 			return v, nil
 		}
 		out := &collector[int]{}

@@ -24,6 +24,7 @@ func rules() map[string][]string {
 		"flow/stage":           nil,
 		"flow/stage/stagetest": {"flow/stage"},
 		"internal/engine":      {"flow/stage"},
+		"internal/randpipe":    {"flow", "flow/stage", "operators"},
 		"operators":            {"flow/stage", "internal/engine", "state"},
 		"flow":                 {"flow/stage", "operators", "internal/engine", "state"},
 		"flow/flowtest":        {"flow/...", "sources", "sinks", "broker/...", "client/...", "state/...", "operators"},

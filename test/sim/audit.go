@@ -3,6 +3,8 @@ package sim
 import (
 	"cmp"
 	"slices"
+
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 )
 
 // audit holds the end of a world against the ledger: what the broker stores in the topics of sinks, and
@@ -28,12 +30,12 @@ func (l *ledger) audit(outs []string) {
 			continue
 		}
 		for _, e := range in.wanted {
-			there := in.arrived[arrival{e.sink, e.id, e.lane}] > 0
-			if byID, ok := stored[e.sink]; ok {
-				there = byID[src][e.id] > 0
+			there := in.arrived[arrival{e.Sink, e.ID, e.Lane}] > 0
+			if byID, ok := stored[e.Sink]; ok {
+				there = byID[src][e.ID] > 0
 			}
 			if !there && !l.everExcusedLocked(in, e) {
-				l.violatedLocked(Loss, "input %d has no effect %x in sink %s", src, e.id, e.sink)
+				l.violatedLocked(Loss, "input %d has no effect %x in sink %s", src, e.ID, e.Sink)
 			}
 		}
 	}
@@ -43,32 +45,32 @@ func (l *ledger) audit(outs []string) {
 // more often than its writes allow, and of a message group all in order.
 func (l *ledger) readTopicLocked(topic string) map[int]map[uint64]int {
 	found := make(map[int]map[uint64]int)
-	counts := make(map[place]int)
+	counts := make(map[randpipe.Place]int)
 	all := l.w.host.messages(topic)
 	slices.SortStableFunc(all, func(a, b storedItem) int {
 		return cmp.Or(cmp.Compare(a.queue, b.queue), cmp.Compare(a.offset, b.offset))
 	})
 	first := make(map[laneOfKey]int) // the largest number of an input that was there already, by key and lane
 	for _, m := range all {
-		in, ok := l.inputs[m.src]
-		if !ok || !in.wants(topic, m.id) {
-			l.violatedLocked(Unknown, "topic %s has %x of input %d, which nothing gives", topic, m.id, m.src)
+		in, ok := l.inputs[m.Src]
+		if !ok || !in.wants(topic, m.ID) {
+			l.violatedLocked(Unknown, "topic %s has %x of input %d, which nothing gives", topic, m.ID, m.Src)
 			continue
 		}
-		at := place{topic, m.delivery, m.id}
-		if counts[at]++; counts[at] == in.times(topic, m.id)+l.unclear[at]+1 {
-			l.violatedLocked(Duplicate, "topic %s has %x of input %d %d times of one delivery", topic, m.id, m.src, counts[at])
+		at := m.At(topic)
+		if counts[at]++; counts[at] == in.times(topic, m.ID)+l.unclear[at]+1 {
+			l.violatedLocked(Duplicate, "topic %s has %x of input %d %d times of one delivery", topic, m.ID, m.Src, counts[at])
 		}
-		if found[m.src] == nil {
-			found[m.src] = make(map[uint64]int)
+		if found[m.Src] == nil {
+			found[m.Src] = make(map[uint64]int)
 		}
-		found[m.src][m.id]++
-		if in.key == "" {
+		found[m.Src][m.ID]++
+		if in.Key == "" {
 			continue
 		}
-		lane := laneOfKey{in.key, m.lane}
-		if found[m.src][m.id] == 1 && in.number < first[lane] && !l.everExcusedLocked(in, in.effect(topic, m.id)) {
-			l.violatedLocked(Order, "topic %s has %x of input %d first behind a later input of %q", topic, m.id, m.src, in.key)
+		lane := laneOfKey{in.Key, m.Lane}
+		if found[m.Src][m.ID] == 1 && in.number < first[lane] && !l.everExcusedLocked(in, in.effect(topic, m.ID)) {
+			l.violatedLocked(Order, "topic %s has %x of input %d first behind a later input of %q", topic, m.ID, m.Src, in.Key)
 		}
 		first[lane] = max(first[lane], in.number)
 	}
@@ -76,8 +78,8 @@ func (l *ledger) readTopicLocked(topic string) map[int]map[uint64]int {
 }
 
 // effect gives what is wanted of an input in a sink.
-func (in *input) effect(sink string, id uint64) effect {
-	i := slices.IndexFunc(in.wanted, func(e effect) bool { return e.sink == sink && e.id == id })
+func (in *input) effect(sink string, id uint64) randpipe.Effect {
+	i := slices.IndexFunc(in.wanted, func(e randpipe.Effect) bool { return e.Sink == sink && e.ID == id })
 	return in.wanted[i]
 }
 
@@ -88,7 +90,7 @@ type laneOfKey struct {
 
 // storedItem is a value in a topic.
 type storedItem struct {
-	item
+	randpipe.Item
 	queue  int
 	offset int64
 }

@@ -1,8 +1,8 @@
 // Package sim runs the whole of it, broker, clients and pipelines, in one bubble of virtual time under
 // a plan of faults that a seed decides, and holds what happens against a ledger of all effects.
 //
-// A world ([Run]) is made from a seed: a topology of topics and groups, a pipeline of random stages
-// with random policies, processes that run it as members of one group, and the faults that befall
+// A world ([Run]) is made from a seed: a topology of topics and groups, a random pipeline (package
+// randpipe), processes that run it as members of one group, and the faults that befall
 // them. Producers send inputs until each is stored; the storm of faults ends at some time; then the
 // pipelines have to finish. What the stages and sinks do with a value depends on nothing but what the
 // value is, so the ledger knows by plain evaluation what must come of each input.
@@ -17,6 +17,7 @@
 //   - Duplicate: an effect is there once for each delivery of its input, and more often only as often as
 //     a write of it ended without a clear answer.
 //   - Settled: a delivery that was acknowledged is not settled otherwise, and does not come again.
+//   - Promise: an operator that drops, gathers or counts does so as it says.
 //   - Ending: runs end with errors they may end with, in time, and report what they handed back.
 //
 // # Replay

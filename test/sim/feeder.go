@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/client"
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 )
 
 // A feeder sends inputs until the broker has them. Of a message group it sends one at a time.
 type feeder struct {
 	w      *world
 	name   string
-	inputs []item
+	inputs []randpipe.Item
 	topics []string
 	rest   time.Duration // the most between two inputs
 }
@@ -32,27 +33,27 @@ func (f *feeder) run() {
 	d := f.w.draw(f.name)
 	for _, it := range f.inputs {
 		for !f.send(p, it) {
-			f.w.sleep(context.Background(), d.between(time.Millisecond, 500*time.Millisecond))
+			f.w.sleep(context.Background(), d.Between(time.Millisecond, 500*time.Millisecond))
 		}
-		f.w.sleep(context.Background(), d.between(0, f.rest))
+		f.w.sleep(context.Background(), d.Between(0, f.rest))
 	}
 }
 
 // topicOf gives where an input goes. A message group is in one topic.
-func (f *feeder) topicOf(it item) string {
-	n := uint64(it.src)
-	if it.key != "" {
-		n = hashed(it.key)
+func (f *feeder) topicOf(it randpipe.Item) string {
+	n := uint64(it.Src)
+	if it.Key != "" {
+		n = randpipe.Hash(it.Key)
 	}
 	return f.topics[n%uint64(len(f.topics))]
 }
 
-func (f *feeder) send(p *client.Producer, it item) bool {
-	_, err := p.Send(context.Background(), it.message(f.topicOf(it)))
+func (f *feeder) send(p *client.Producer, it randpipe.Item) bool {
+	_, err := p.Send(context.Background(), messageOf(it, f.topicOf(it)))
 	if err != nil {
-		f.w.note("%s cannot send input %d: %v", f.name, it.src, err)
+		f.w.note("%s cannot send input %d: %v", f.name, it.Src, err)
 		return false
 	}
-	f.w.ledger.accepted(it.src)
+	f.w.ledger.accepted(it.Src)
 	return true
 }

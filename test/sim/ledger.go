@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/rocketflow-io/rocketflow/client"
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 )
 
 // A Rule is what a world must keep; see the package's documentation.
@@ -21,6 +22,7 @@ const (
 	Duplicate Rule = "Duplicate"
 	Settled   Rule = "Settled"
 	Ending    Rule = "Ending"
+	Promise   Rule = "Promise"
 )
 
 // A Violation is a rule that was broken.
@@ -35,16 +37,6 @@ func (v Violation) String() string { return string(v.Rule) + ": " + v.What }
 // maxViolations is how many are kept.
 const maxViolations = 5
 
-// item is a value on its way through a pipeline. It tells which delivery of which input it came of,
-// and by id, which is a function of the input and of the stages passed, what it is.
-type item struct {
-	src      int    // the input's number
-	delivery int    // of a message, among all deliveries of the world
-	id       uint64 // what it is
-	lane     int    // which branch of a merged broadcast it came by; 0 for none
-	key      string // the input's message group; "" if the group does not order
-}
-
 // The properties by which messages tell what they are.
 const (
 	propertySource   = "sim-source"
@@ -53,51 +45,30 @@ const (
 	propertyLane     = "sim-lane"
 )
 
-// body is what the message of an item says.
-func (it item) body() string { return fmt.Sprintf("value %x of input %d", it.id, it.src) }
+// bodyOf is what the message of an item says.
+func bodyOf(it randpipe.Item) string { return fmt.Sprintf("value %x of input %d", it.ID, it.Src) }
 
-// message gives an item as it is sent to a topic.
-func (it item) message(topic string) *client.Message {
+// messageOf gives an item as it is sent to a topic.
+func messageOf(it randpipe.Item, topic string) *client.Message {
 	return &client.Message{
-		Topic: topic, Body: []byte(it.body()), MessageGroup: it.key,
+		Topic: topic, Body: []byte(bodyOf(it)), MessageGroup: it.Key,
 		Properties: map[string]string{
-			propertySource: strconv.Itoa(it.src), propertyID: strconv.FormatUint(it.id, 16),
-			propertyDelivery: strconv.Itoa(it.delivery), propertyLane: strconv.Itoa(it.lane),
+			propertySource: strconv.Itoa(it.Src), propertyID: strconv.FormatUint(it.ID, 16),
+			propertyDelivery: strconv.Itoa(it.Delivery), propertyLane: strconv.Itoa(it.Lane),
 		},
 	}
 }
 
-// itemOf reads what message has written.
-func itemOf(properties map[string]string, group string) item {
+// itemOf reads what messageOf has written. Deliveries are numbered among all of the world.
+func itemOf(properties map[string]string, group string) randpipe.Item {
 	number := func(name string) int {
 		n, _ := strconv.Atoi(properties[name]) // 0 where there is none
 		return n
 	}
 	id, _ := strconv.ParseUint(properties[propertyID], 16, 64)
-	return item{
-		src: number(propertySource), delivery: number(propertyDelivery), id: id, lane: number(propertyLane), key: group,
+	return randpipe.Item{
+		Src: number(propertySource), Delivery: number(propertyDelivery), ID: id, Lane: number(propertyLane), Key: group,
 	}
-}
-
-// place is a value at a stage or a sink, in one delivery of its input.
-type place struct {
-	stage    string
-	delivery int
-	id       uint64
-}
-
-// effect is a value that must reach a sink, with the stages on its way and what it was there.
-type effect struct {
-	sink string
-	id   uint64
-	lane int
-	hops []hop
-}
-
-type hop struct {
-	stage  string
-	policy policySpec
-	id     uint64
 }
 
 // arrival is a value in a sink.
@@ -109,9 +80,9 @@ type arrival struct {
 
 // An input is a message that producers send.
 type input struct {
-	item
+	randpipe.Item
 	number  int // among those of its key
-	wanted  []effect
+	wanted  []randpipe.Effect
 	stored  bool // an answer said so
 	copies  int  // that were stored to the ledger's knowledge
 	tried   bool // a delivery of it was acknowledged, perhaps without an answer
@@ -137,22 +108,20 @@ type ledger struct {
 	mu         sync.Mutex
 	violations []Violation
 	inputs     map[int]*input
-	byKey      map[string][]*input // in order
-	deliveries []delivery          // by number, from 1
-	handles    map[string]int      // deliveries by receipt handle
-	seen       map[place]int       // in sinks: how often
-	unclear    map[place]int       // writes of it that may have happened or not
-	failures   map[place]int
-	final      map[place]bool // a failure that no retry can mend
-	dead       map[place]bool
+	byKey      map[string][]*input    // in order
+	deliveries []delivery             // by number, from 1
+	handles    map[string]int         // deliveries by receipt handle
+	seen       map[randpipe.Place]int // in sinks: how often
+	unclear    map[randpipe.Place]int // writes of it that may have happened or not
+	failures   *randpipe.Failures
 	acks       map[string]int // that were answered well, by message id
 }
 
 func newLedger(w *world) *ledger {
 	return &ledger{
 		w: w, inputs: make(map[int]*input), byKey: make(map[string][]*input), deliveries: make([]delivery, 1),
-		handles: make(map[string]int), seen: make(map[place]int), unclear: make(map[place]int),
-		failures: make(map[place]int), final: make(map[place]bool), dead: make(map[place]bool), acks: make(map[string]int),
+		handles: make(map[string]int), seen: make(map[randpipe.Place]int), unclear: make(map[randpipe.Place]int),
+		failures: randpipe.NewFailures(), acks: make(map[string]int),
 	}
 }
 
@@ -172,57 +141,60 @@ func (l *ledger) violated(r Rule, format string, args ...any) {
 }
 
 // expect says what an input must come to.
-func (l *ledger) expect(it item, effects []effect) {
-	in := &input{item: it, wanted: effects, arrived: make(map[arrival]int)}
-	if it.key != "" {
-		in.number = len(l.byKey[it.key])
-		l.byKey[it.key] = append(l.byKey[it.key], in)
+func (l *ledger) expect(it randpipe.Item, effects []randpipe.Effect) {
+	in := &input{Item: it, wanted: effects, arrived: make(map[arrival]int)}
+	if it.Key != "" {
+		in.number = len(l.byKey[it.Key])
+		l.byKey[it.Key] = append(l.byKey[it.Key], in)
 	}
-	l.inputs[it.src] = in
+	l.inputs[it.Src] = in
 }
 
 // failed notes that a stage or a sink failed at a value; final, that retries are in vain.
-func (l *ledger) failed(at place, final bool) {
+func (l *ledger) failed(at randpipe.Place, final bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.failures[at]++
-	if final {
-		l.final[at] = true
-	}
+	l.failures.Failed(at, final)
+}
+
+// dropped notes that an operator may drop a value.
+func (l *ledger) dropped(at randpipe.Place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures.Dropped(at)
 }
 
 // buried notes a dead letter.
-func (l *ledger) buried(at place) {
+func (l *ledger) buried(at randpipe.Place) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.failures[at] == 0 {
+	if !l.failures.Buried(at) {
 		l.violatedLocked(Unknown, "dead letter for %v, which did not fail", at)
 	}
-	l.dead[at] = true
 }
 
 // mayRepeat notes a write of a value to a sink of which nobody knows whether it happened.
-func (l *ledger) mayRepeat(sink string, it item) {
+func (l *ledger) mayRepeat(sink string, it randpipe.Item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unclear[place{sink, it.delivery, it.id}]++
+	l.unclear[it.At(sink)]++
 }
 
 // arrives notes that a value is in a sink.
-func (l *ledger) arrives(sink string, it item) {
+func (l *ledger) arrives(sink string, it randpipe.Item) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	in, ok := l.inputs[it.src]
-	if !ok || !in.wants(sink, it.id) {
-		l.violatedLocked(Unknown, "sink %s got %x of input %d, which nothing gives", sink, it.id, it.src)
+	in, ok := l.inputs[it.Src]
+	if !ok || !in.wants(sink, it.ID) {
+		l.violatedLocked(Unknown, "sink %s got %x of input %d, which nothing gives", sink, it.ID, it.Src)
 		return
 	}
 	l.inOrderLocked(sink, it, in)
-	at := place{sink, it.delivery, it.id}
-	if l.seen[at]++; l.seen[at] > in.times(sink, it.id)+l.unclear[at] {
-		l.violatedLocked(Duplicate, "sink %s got %x of input %d %d times in one delivery", sink, it.id, it.src, l.seen[at])
+	at := it.At(sink)
+	if l.seen[at]++; l.seen[at] > in.times(sink, it.ID)+l.unclear[at] {
+		l.violatedLocked(Duplicate, "sink %s got %x of input %d %d times in one delivery", sink, it.ID, it.Src, l.seen[at])
 	}
-	in.arrived[arrival{sink, it.id, it.lane}]++
+	in.arrived[arrival{sink, it.ID, it.Lane}]++
 }
 
 func (in *input) wants(sink string, id uint64) bool { return in.times(sink, id) > 0 }
@@ -231,7 +203,7 @@ func (in *input) wants(sink string, id uint64) bool { return in.times(sink, id) 
 func (in *input) times(sink string, id uint64) int {
 	n := 0
 	for _, e := range in.wanted {
-		if e.sink == sink && e.id == id {
+		if e.Sink == sink && e.ID == id {
 			n++
 		}
 	}
@@ -239,43 +211,25 @@ func (in *input) times(sink string, id uint64) int {
 }
 
 // inOrderLocked holds an arrival against the earlier inputs of its key.
-func (l *ledger) inOrderLocked(sink string, it item, in *input) {
-	if in.key == "" {
+func (l *ledger) inOrderLocked(sink string, it randpipe.Item, in *input) {
+	if in.Key == "" {
 		return
 	}
-	for _, before := range l.byKey[in.key][:in.number] {
+	for _, before := range l.byKey[in.Key][:in.number] {
 		if before.over {
 			continue
 		}
 		for _, e := range before.wanted {
-			if e.sink == sink && e.lane == it.lane && before.arrived[arrival{sink, e.id, e.lane}] == 0 && !l.everExcusedLocked(before, e) {
-				l.violatedLocked(Order, "sink %s got %x of input %d before %x of input %d, of %q", sink, it.id, it.src, e.id, before.src, in.key)
+			if e.Sink == sink && e.Lane == it.Lane && before.arrived[arrival{sink, e.ID, e.Lane}] == 0 && !l.everExcusedLocked(before, e) {
+				l.violatedLocked(Order, "sink %s got %x of input %d before %x of input %d, of %q", sink, it.ID, it.Src, e.ID, before.Src, in.Key)
 			}
 		}
 	}
 }
 
 // everExcusedLocked tells whether an effect need not be there by now.
-func (l *ledger) everExcusedLocked(in *input, e effect) bool {
-	return slices.ContainsFunc(in.given, func(n int) bool { return l.excusedLocked(n, e) }) || l.w.host.buried(in.src)
-}
-
-// excusedLocked tells whether a stage on the way may have ended the effect by its policy.
-func (l *ledger) excusedLocked(n int, e effect) bool {
-	for _, hop := range e.hops {
-		at := place{hop.stage, n, hop.id}
-		switch hop.policy.final {
-		case skip:
-			if l.failures[at] > hop.policy.retries || l.final[at] {
-				return true
-			}
-		case deadLetter:
-			if l.dead[at] {
-				return true
-			}
-		}
-	}
-	return false
+func (l *ledger) everExcusedLocked(in *input, e randpipe.Effect) bool {
+	return slices.ContainsFunc(in.given, func(n int) bool { return l.failures.Excuse(in.Src, n, e) }) || l.w.host.buried(in.Src)
 }
 
 // given notes that the broker has sent a message to a member, and gives the number of the delivery.
@@ -337,8 +291,8 @@ func (l *ledger) acknowledges(handle string) {
 	in, pass := l.inputs[l.deliveries[n].src], max(n, l.deliveries[n].pass)
 	in.tried = true
 	for _, e := range in.wanted {
-		if l.seen[place{e.sink, pass, e.id}] == 0 && !l.excusedLocked(pass, e) {
-			l.violatedLocked(EarlyAck, "delivery %d of input %d is acknowledged, but %x is not in sink %s", n, in.src, e.id, e.sink)
+		if l.seen[randpipe.Place{Stage: e.Sink, Src: in.Src, Delivery: pass, ID: e.ID}] == 0 && !l.failures.Excuse(in.Src, pass, e) {
+			l.violatedLocked(EarlyAck, "delivery %d of input %d is acknowledged, but %x is not in sink %s", n, in.Src, e.ID, e.Sink)
 		}
 	}
 }
@@ -395,8 +349,8 @@ func (l *ledger) unfinished() (all []int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, in := range l.inputs {
-		if !in.tried && !l.w.host.buried(in.src) {
-			all = append(all, in.src)
+		if !in.tried && !l.w.host.buried(in.Src) {
+			all = append(all, in.Src)
 		}
 	}
 	slices.Sort(all)

@@ -144,8 +144,8 @@ func (l *link) fate(ctx context.Context, rpc string, kinds []Kind) fate {
 	l.w.mu.Lock()
 	defer l.w.mu.Unlock()
 	f := fate{
-		kind: none, there: d.between(minLatency, maxLatency), back: d.between(minLatency, maxLatency),
-		slack: d.between(0, time.Millisecond), extra: d.between(0, 5*time.Second), salt: d.Uint64(),
+		kind: none, there: d.Between(minLatency, maxLatency), back: d.Between(minLatency, maxLatency),
+		slack: d.Between(0, time.Millisecond), extra: d.Between(0, 5*time.Second), salt: d.Uint64(),
 	}
 	roll := d.IntN(1000)
 	if !l.w.stormy() {

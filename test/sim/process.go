@@ -10,17 +10,15 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 	"github.com/rocketflow-io/rocketflow/sources"
 )
 
 // A design is what all processes run.
 type design struct {
-	chain   chain
+	*randpipe.Design
 	topics  []string // of the inputs
-	outs    []string
 	ordered bool
-	stops   bool
-	lease   time.Duration
 }
 
 // A member is a place in the group: one process after the other.
@@ -28,7 +26,7 @@ type member struct {
 	w      *world
 	name   string
 	design *design
-	dice   dice
+	dice   randpipe.Dice
 
 	mu      sync.Mutex // guards what follows
 	present *process
@@ -68,7 +66,7 @@ func (m *member) run() {
 		if over {
 			return
 		}
-		m.w.sleep(context.Background(), m.dice.between(10*time.Millisecond, 3*time.Second))
+		m.w.sleep(context.Background(), m.dice.Between(10*time.Millisecond, 3*time.Second))
 	}
 }
 
@@ -90,10 +88,10 @@ func (m *member) start(life int) (*process, bool) {
 	p.client = c
 	ctx, cancel := context.WithCancel(context.Background())
 	cutCtx, cut := context.WithCancel(context.Background())
-	p.cancel, p.cut, p.drain = cancel, cut, m.dice.between(20*time.Minute, 40*time.Minute)
+	p.cancel, p.cut, p.drain = cancel, cut, m.dice.Between(20*time.Minute, 40*time.Minute)
 	switch m.dice.IntN(3) {
 	case 0:
-		p.hard, p.drain = true, m.dice.between(0, 2*time.Second)
+		p.hard, p.drain = true, m.dice.Between(0, 2*time.Second)
 	case 1:
 		p.hard = true // by cut
 	}
@@ -121,17 +119,17 @@ func (m *member) live(ctx, cut context.Context, p *process) {
 
 // pipeline makes what the process runs.
 func (m *member) pipeline(p *process) *flow.Pipeline {
-	var streams []flow.Stream[item]
+	var streams []flow.Stream[randpipe.Item]
 	for _, topic := range m.design.topics {
-		src := sources.RocketMQ(p.client, topic, consumerGroup, sources.WithInvisible(m.design.lease))
-		streams = append(streams, flow.From(src).Named(sourceOf(topic)).Map(func(msg *client.Message) item {
+		src := sources.RocketMQ(p.client, topic, consumerGroup, sources.WithInvisible(m.w.lease))
+		streams = append(streams, flow.From(src).Named(sourceOf(topic)).Map(func(msg *client.Message) randpipe.Item {
 			it := itemOf(msg.Properties, "")
-			if string(msg.Body) != it.body() {
-				m.w.ledger.violated(Unknown, "delivery %d of input %d says %q", it.delivery, it.src, msg.Body)
+			if string(msg.Body) != bodyOf(it) {
+				m.w.ledger.violated(Unknown, "delivery %d of input %d says %q", it.Delivery, it.Src, msg.Body)
 			}
-			it.delivery = m.w.ledger.passes(it.delivery)
+			it.Delivery = m.w.ledger.passes(it.Delivery)
 			if m.design.ordered {
-				it.key = msg.MessageGroup
+				it.Key = msg.MessageGroup
 			}
 			return it
 		}))
@@ -140,7 +138,7 @@ func (m *member) pipeline(p *process) *flow.Pipeline {
 	if len(streams) > 1 {
 		s = flow.Merge(streams...)
 	}
-	return flow.Join(builder{m.w, p}.build(s, m.design.chain)...)
+	return m.design.Build(s, outfit{m.w, p})
 }
 
 // judge holds the end of a run against how it was ended.
@@ -152,7 +150,7 @@ func (m *member) judge(ctx context.Context, p *process, err error, stats flow.Sn
 	var stopped *flow.PolicyError
 	var dropped *flow.DroppedError
 	switch {
-	case err == nil && ctx.Err() == nil:
+	case err == nil && ctx.Err() == nil && !m.design.Ends:
 		m.w.ledger.violated(Ending, "%s: the run ended by itself", p.name)
 	case errors.As(err, &dropped):
 		m.w.ledger.violated(Ending, "%s: %v", p.name, err)
@@ -165,7 +163,7 @@ func (m *member) judge(ctx context.Context, p *process, err error, stats flow.Sn
 		if !p.hard {
 			m.w.ledger.violated(Ending, "%s: a drain that nothing cut short: %v", p.name, err)
 		}
-	case errors.As(err, &stopped) && !m.design.stops:
+	case errors.As(err, &stopped) && !m.design.Stops:
 		m.w.ledger.violated(Ending, "%s: %v, without such a policy", p.name, err)
 	}
 	for _, st := range stats.Stages {
@@ -203,7 +201,7 @@ func (m *member) drain() {
 	m.w.happened(ProcessDrained, "%s within %v", p.name, p.drain)
 	p.cancel()
 	if p.hard && p.drain > 2*time.Second {
-		time.AfterFunc(m.w.instant(m.dice.between(0, time.Second)), p.cut)
+		time.AfterFunc(m.w.instant(m.dice.Between(0, time.Second)), p.cut)
 	}
 }
 

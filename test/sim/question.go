@@ -87,7 +87,7 @@ func (q question) noteWith(s *v2.Status) {
 func (q question) stored(m *v2.Message) {
 	it := itemOf(m.GetUserProperties(), m.GetSystemProperties().GetMessageGroup())
 	if topic := m.GetTopic().GetName(); isInput(topic) {
-		q.w.ledger.stored(it.src)
+		q.w.ledger.stored(it.Src)
 	} else {
 		q.w.ledger.arrives(topic, it)
 	}
@@ -113,7 +113,7 @@ func (q question) about() string {
 		var all []string
 		for _, m := range r.GetMessages() {
 			it := itemOf(m.GetUserProperties(), "")
-			all = append(all, fmt.Sprintf("%d:%x", it.src, it.id))
+			all = append(all, fmt.Sprintf("%d:%x", it.Src, it.ID))
 		}
 		return r.GetMessages()[0].GetTopic().GetName() + " " + strings.Join(all, " ")
 	case *v2.AckMessageRequest:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/broker"
 	"github.com/rocketflow-io/rocketflow/broker/brokertest"
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 )
 
 const consumerGroup = "group"
@@ -47,10 +48,10 @@ type Options struct {
 // Run lets the world of a seed happen. It is called in a bubble of testing/synctest.
 func Run(seed uint64, opts Options) *Report {
 	w := newWorld(seed, opts.KeepEvents)
-	d := newDice(seed, "world")
-	w.calm = w.begun.Add(d.between(20*time.Second, 4*time.Minute))
+	d := randpipe.NewDice(seed, "world")
+	w.calm = w.begun.Add(d.Between(20*time.Second, 4*time.Minute))
 	for k := range Kinds {
-		if d.chance(40) {
+		if d.Chance(40) {
 			w.rates[k] = 1 + d.IntN(60)
 		}
 	}
@@ -77,7 +78,7 @@ func Run(seed uint64, opts Options) *Report {
 	}
 	w.goes.Wait()
 	w.hangUp()
-	w.ledger.audit(design.outs)
+	w.ledger.audit(design.Topics)
 	if err := w.host.stop().Close(); err != nil {
 		w.ledger.violated(Ending, "the broker did not close: %v", err)
 	}
@@ -94,28 +95,21 @@ func (w *world) report() *Report {
 }
 
 // design makes the pipeline and the inputs.
-func (w *world) design(d dice) (*design, []*feeder) {
-	ordered := d.chance(50)
-	maker := &designer{dice: d, w: w, ordered: ordered, lease: d.between(15*time.Second, time.Minute)}
-	c := maker.chain(0)
-	design := &design{
-		chain: c, topics: inputTopics[:1+d.IntN(2)], outs: maker.outs, ordered: ordered, stops: maker.stops, lease: maker.lease,
-	}
-	own := policySpec{} // of the sources' stages
-	if len(c.groups) > 0 && len(design.topics) == 1 {
-		own = c.groups[0].policy
-	}
+func (w *world) design(d randpipe.Dice) (*design, []*feeder) {
+	ordered := d.Chance(50)
+	w.lease = d.Between(15*time.Second, time.Minute)
+	drawn := randpipe.Draw(d, w, randpipe.Options{Keyed: ordered, Leased: true, Endless: true, Topics: true, Stalls: true})
+	design := &design{drawn, inputTopics[:1+d.IntN(2)], ordered}
 	var feeders []*feeder
 	for n := range 1 + d.IntN(2) {
-		f := &feeder{w: w, name: fmt.Sprint("feeder", n+1), topics: design.topics, rest: d.between(time.Millisecond, 2*time.Second)}
+		f := &feeder{w: w, name: fmt.Sprint("feeder", n+1), topics: design.topics, rest: d.Between(time.Millisecond, 2*time.Second)}
 		keys := 1 + d.IntN(4)
 		for i := range 5 + d.IntN(40) {
-			it := item{src: 1000*(n+1) + i, id: d.Uint64()}
+			it := randpipe.Item{Src: 1000*(n+1) + i, ID: d.Uint64()}
 			if ordered {
-				it.key = fmt.Sprintf("%d-%d", n, d.IntN(keys))
+				it.Key = fmt.Sprintf("%d-%d", n, d.IntN(keys))
 			}
-			source := sourceOf(f.topicOf(it))
-			w.ledger.expect(it, evaluate(c, it, []hop{{stage: source, policy: own, id: it.id}}, policySpec{}))
+			w.ledger.expect(it, drawn.Effects(it, sourceOf(f.topicOf(it)), len(design.topics) == 1))
 			f.inputs = append(f.inputs, it)
 		}
 		feeders = append(feeders, f)
@@ -123,17 +117,17 @@ func (w *world) design(d dice) (*design, []*feeder) {
 	return design, feeders
 }
 
-func (w *world) makeHost(d dice, design *design) *host {
+func (w *world) makeHost(d randpipe.Dice, design *design) *host {
 	kind := broker.Normal
 	if design.ordered {
 		kind = broker.FIFO
 	}
 	h := &host{w: w, disk: brokertest.NewDisk(), dlqs: []string{"%DLQ%" + consumerGroup}}
-	slow := d.between(10*time.Microsecond, 10*time.Millisecond) // to sync takes time, in which the machine may crash
+	slow := d.Between(10*time.Microsecond, 10*time.Millisecond) // to sync takes time, in which the machine may crash
 	syncs := w.draw("syncs")
 	h.disk.BeforeSync(func() {
 		w.mu.Lock()
-		wait := syncs.between(time.Microsecond, slow)
+		wait := syncs.Between(time.Microsecond, slow)
 		w.mu.Unlock()
 		w.sleep(context.Background(), wait)
 	})
@@ -141,13 +135,13 @@ func (w *world) makeHost(d dice, design *design) *host {
 		InMemory: true, Dir: directory, CallLog: -1,
 		Groups: []broker.Group{{
 			Name: consumerGroup, Ordered: design.ordered, RetryMaxTimes: 3 + d.IntN(14),
-			Backoff: broker.RetryPolicy{Initial: d.between(100*time.Millisecond, 3*time.Second), Max: 20 * time.Second},
+			Backoff: broker.RetryPolicy{Initial: d.Between(100*time.Millisecond, 3*time.Second), Max: 20 * time.Second},
 		}},
 	}
 	for _, topic := range inputTopics {
 		h.opts.Topics = append(h.opts.Topics, broker.Topic{Name: topic, Queues: 1 + d.IntN(4), Type: kind})
 	}
-	for _, topic := range design.outs {
+	for _, topic := range design.Topics {
 		h.opts.Topics = append(h.opts.Topics, broker.Topic{Name: topic, Queues: 1 + d.IntN(4), Type: kind})
 	}
 	return h
@@ -170,7 +164,7 @@ func (w *world) feed(feeders []*feeder) {
 func (w *world) join(design *design, number int) *member {
 	m := &member{
 		w: w, name: fmt.Sprint("member", number), design: design, done: make(chan struct{}),
-		dice: newDice(w.seed, fmt.Sprint("member", number)),
+		dice: randpipe.NewDice(w.seed, fmt.Sprint("member", number)),
 	}
 	w.goes.Go(m.run)
 	w.sleep(context.Background(), time.Millisecond)
@@ -184,7 +178,7 @@ type plague struct {
 }
 
 // storm lets faults befall the world until it is calm.
-func (w *world) storm(d dice, design *design, members []*member) []*member {
+func (w *world) storm(d randpipe.Dice, design *design, members []*member) []*member {
 	length := time.Until(w.calm)
 	var plan []plague
 	for _, k := range []Kind{
@@ -195,7 +189,7 @@ func (w *world) storm(d dice, design *design, members []*member) []*member {
 			continue
 		}
 		for range 1 + d.IntN(3) {
-			plan = append(plan, plague{d.between(0, length), k})
+			plan = append(plan, plague{d.Between(0, length), k})
 		}
 	}
 	slices.SortFunc(plan, func(a, b plague) int { return cmp.Compare(a.at, b.at) })
@@ -211,14 +205,14 @@ func (w *world) storm(d dice, design *design, members []*member) []*member {
 			w.host.cut()
 		case Partition:
 			if now := victim.now(); now != nil {
-				now.link.part(d.between(100*time.Millisecond, 30*time.Second))
+				now.link.part(d.Between(100*time.Millisecond, 30*time.Second))
 			}
 		case BrokerFrozen:
-			w.host.freeze(p.kind, d.between(10*time.Millisecond, 2*time.Second))
+			w.host.freeze(p.kind, d.Between(10*time.Millisecond, 2*time.Second))
 		case BrokerFrozenLong:
-			w.host.freeze(p.kind, d.between(5*time.Second, time.Minute))
+			w.host.freeze(p.kind, d.Between(5*time.Second, time.Minute))
 		case BrokerRestarted, BrokerKilled, BrokerCrashed:
-			w.host.end(p.kind, d.between(10*time.Millisecond, 20*time.Second), d.Uint64())
+			w.host.end(p.kind, d.Between(10*time.Millisecond, 20*time.Second), d.Uint64())
 		case ProcessCrashed:
 			victim.crash()
 		case ProcessDrained:

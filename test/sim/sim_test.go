@@ -116,10 +116,7 @@ func share(t *testing.T, n uint64) (counts sim.Counts) {
 		wg.Go(func() {
 			out, err := cmd.CombinedOutput()
 			if err != nil {
-				outputs[i] = string(out)
-				if outputs[i] == "" {
-					outputs[i] = err.Error()
-				}
+				outputs[i] = fmt.Sprintf("%s\n%v", out, err)
 			}
 		})
 	}

@@ -68,7 +68,7 @@ func (t *talk) latency(way string) time.Duration {
 	d := t.link.w.draw(t.link.name + " " + clientOf(t.ctx) + way)
 	t.link.w.mu.Lock()
 	defer t.link.w.mu.Unlock()
-	return d.between(minLatency, maxLatency)
+	return d.Between(minLatency, maxLatency)
 }
 
 // SendMsg lets a command reach the broker.
@@ -221,9 +221,9 @@ func (p *poll) drain(s grpc.ClientStream) (n int) {
 func (p *poll) given(m *v2.Message) {
 	it := itemOf(m.GetUserProperties(), "")
 	sp := m.GetSystemProperties()
-	n := p.link.w.ledger.given(it.src, sp.GetMessageId(), sp.GetReceiptHandle())
+	n := p.link.w.ledger.given(it.Src, sp.GetMessageId(), sp.GetReceiptHandle())
 	m.UserProperties[propertyDelivery] = fmt.Sprint(n)
-	p.link.w.note("%s is given %d of input %d, attempt %d", p.link.name, n, it.src, sp.GetDeliveryAttempt())
+	p.link.w.note("%s is given %d of input %d, attempt %d", p.link.name, n, it.Src, sp.GetDeliveryAttempt())
 }
 
 // RecvMsg gives the client what it is to have.
@@ -287,8 +287,8 @@ func (p *poll) damage(m *v2.Message) {
 	if p.fate.kind == BodyDamaged && p.frames == 1+int(p.fate.salt%3) && len(m.GetBody()) > 0 {
 		m.Body[int(p.fate.salt>>8)%len(m.GetBody())] ^= 1
 		it := itemOf(m.GetUserProperties(), "")
-		p.link.w.happened(BodyDamaged, "%s: delivery %d of input %d", p.link.name, it.delivery, it.src)
-		p.link.w.ledger.failed(place{sourceOf(m.GetTopic().GetName()), it.delivery, it.id}, true)
+		p.link.w.happened(BodyDamaged, "%s: delivery %d of input %d", p.link.name, it.Delivery, it.Src)
+		p.link.w.ledger.failed(it.At(sourceOf(m.GetTopic().GetName())), true)
 	}
 }
 

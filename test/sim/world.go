@@ -5,14 +5,17 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 )
 
 // A world is one simulated run.
 type world struct {
 	seed   uint64
 	begun  time.Time
-	calm   time.Time  // when the storm ends: no fault begins after that
-	rates  [Kinds]int // how often a kind hits: a thousand calls, or a hundred openings or burials; 0 for never
+	calm   time.Time     // when the storm ends: no fault begins after that
+	lease  time.Duration // of messages
+	rates  [Kinds]int    // how often a kind hits: a thousand calls, or a hundred openings or burials; 0 for never
 	ledger *ledger
 	host   *host
 	goes   sync.WaitGroup // what is still to happen
@@ -20,7 +23,7 @@ type world struct {
 	mu       sync.Mutex // guards what follows
 	links    []*link
 	instants map[int64]bool
-	draws    map[string]dice
+	draws    map[string]randpipe.Dice
 	counts   Counts
 	trace    uint64 // of all events with their times, whatever the order of those at one instant
 	events   []string
@@ -29,7 +32,7 @@ type world struct {
 
 func newWorld(seed uint64, keeps bool) *world {
 	w := &world{
-		seed: seed, begun: time.Now(), instants: make(map[int64]bool), draws: make(map[string]dice), keeps: keeps,
+		seed: seed, begun: time.Now(), instants: make(map[int64]bool), draws: make(map[string]randpipe.Dice), keeps: keeps,
 	}
 	w.ledger = newLedger(w)
 	return w
@@ -37,12 +40,12 @@ func newWorld(seed uint64, keeps bool) *world {
 
 // draw gives the dice of one thing, such as the calls of one client to one method. What happens to it
 // does not depend on how often others draw.
-func (w *world) draw(about string) dice {
+func (w *world) draw(about string) randpipe.Dice {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	d, ok := w.draws[about]
 	if !ok {
-		d = newDice(w.seed, about)
+		d = randpipe.NewDice(w.seed, about)
 		w.draws[about] = d
 	}
 	return d
@@ -90,7 +93,7 @@ func (w *world) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.trace += mix(uint64(at), hashed(text))
+	w.trace += randpipe.Mix(uint64(at), randpipe.Hash(text))
 	if w.keeps {
 		w.events = append(w.events, fmt.Sprintf("%14.9fs %s", at.Seconds(), text))
 	}

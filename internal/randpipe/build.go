@@ -1,0 +1,89 @@
+package randpipe
+
+import (
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+
+	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// Host gives a pipeline what the test has for it.
+type Host interface {
+	Sink(*Sink) stage.Sink[Item]
+	Grave(*Grave) stage.Sink[flow.Failure]
+	BackOff(time.Duration) backoff.BackOff
+}
+
+// Build makes the pipeline behind its sources.
+func (d *Design) Build(s flow.Stream[Item], h Host) *flow.Pipeline {
+	return flow.Join(builder{h}.build(s, d.chain)...)
+}
+
+type builder struct{ host Host }
+
+func (b builder) build(s stream, c chain) []*flow.Pipeline {
+	s = b.groups(s, c.groups)
+	if c.sink != nil {
+		return []*flow.Pipeline{b.end(s, c.sink)}
+	}
+	var ends []*flow.Pipeline
+	var merged []stream
+	for i, branch := range s.Broadcast(len(c.fan.branches)) {
+		part := c.fan.branches[i]
+		if c.fan.rest == nil {
+			ends = append(ends, b.build(branch, part)...)
+			continue
+		}
+		merged = append(merged, b.groups(branch.Map(func(it Item) Item { return c.fan.into(i, it) }), part.groups))
+	}
+	if c.fan.rest != nil {
+		return b.build(flow.Merge(merged...), *c.fan.rest)
+	}
+	return ends
+}
+
+func (b builder) groups(s stream, all []group) stream {
+	for _, g := range all {
+		for _, o := range g.ops {
+			s = o.add(o, s)
+		}
+		s = s.OnError(b.policy(g.policy))
+	}
+	return s
+}
+
+func (b builder) end(s stream, spec *Sink) *flow.Pipeline {
+	opts := []flow.SinkOption{flow.As(spec.Name)}
+	if spec.own != nil {
+		opts = append(opts, flow.OnWriteError(b.policy(*spec.own)))
+	}
+	if spec.count > 0 {
+		opts = append(opts, flow.Batched(spec.count, spec.age))
+	}
+	return s.To(b.host.Sink(spec), opts...)
+}
+
+func (b builder) policy(p policy) flow.Policy {
+	final := flow.Nack()
+	switch p.final {
+	case skip:
+		final = flow.Skip()
+	case deadLetter:
+		final = flow.DeadLetter(b.host.Grave(p.grave))
+	case stop:
+		final = flow.Stop()
+	}
+	if p.retries == 0 {
+		return final
+	}
+	return flow.Retry(p.retries, func() backoff.BackOff { return b.host.BackOff(p.delay) }).Then(final)
+}
+
+// into marks what goes into a branch that will be merged with its siblings.
+func (f *fan) into(branch int, it Item) Item {
+	it.ID = Mix(it.ID, f.salt, uint64(branch))
+	it.Lane = it.Lane*4 + branch + 1
+	return it
+}

@@ -1,0 +1,78 @@
+package randpipe
+
+// Effects gives what must come of an input, by plain evaluation: what the pipeline does, done without an
+// engine. Source is the stage that reads it, and alone says that there is no other source.
+func (d *Design) Effects(it Item, source string, alone bool) []Effect {
+	var own policy // of the source's stage
+	if len(d.chain.groups) > 0 && alone {
+		own = d.chain.groups[0].policy
+	}
+	return evaluate(d.chain, located{Item: it}.passing(source, own), policy{})
+}
+
+// located is a value with the stages that it has passed.
+type located struct {
+	Item
+	hops []hop
+}
+
+// passing is the value with one more stage behind it.
+func (at located) passing(stage string, p policy) located {
+	at.hops = append(at.hops[:len(at.hops):len(at.hops)], hop{stage: stage, policy: p, id: at.ID})
+	return at
+}
+
+// evaluate gives what comes of a value in a chain. Above is the policy that holds for what has none of
+// its own.
+func evaluate(c chain, it located, above policy) []Effect {
+	items := []located{it}
+	for _, g := range c.groups {
+		above = g.policy
+		for _, o := range g.ops {
+			var next []located
+			for _, at := range items {
+				passed := at.passing(o.name, g.policy)
+				for _, out := range o.gives(o, at.Item) {
+					next = append(next, located{out, passed.hops})
+				}
+			}
+			items = next
+		}
+	}
+	var effects []Effect
+	for _, at := range items {
+		switch {
+		case c.sink != nil:
+			p := above
+			if c.sink.own != nil {
+				p = *c.sink.own
+			}
+			effects = append(effects, Effect{c.sink.Name, at.ID, at.Lane, at.passing(c.sink.Name, p).hops})
+		case c.fan != nil:
+			effects = append(effects, c.fan.evaluate(at, above)...)
+		default: // to be merged
+			effects = append(effects, Effect{ID: at.ID, Lane: at.Lane, hops: at.hops})
+		}
+	}
+	return effects
+}
+
+func (f *fan) evaluate(at located, above policy) []Effect {
+	var effects []Effect
+	first := above // the merged stream's policy above is that of its first input
+	if groups := f.branches[0].groups; len(groups) > 0 {
+		first = groups[len(groups)-1].policy
+	}
+	for i, branch := range f.branches {
+		if f.rest == nil {
+			effects = append(effects, evaluate(branch, at, above)...)
+			continue
+		}
+		for _, e := range evaluate(branch, located{f.into(i, at.Item), at.hops}, above) {
+			it := at.Item
+			it.ID, it.Lane = e.ID, e.Lane
+			effects = append(effects, evaluate(*f.rest, located{it, e.hops}, first)...)
+		}
+	}
+	return effects
+}

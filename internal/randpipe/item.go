@@ -1,0 +1,85 @@
+package randpipe
+
+// Item is a value on its way. It tells which delivery of which input it came of, and by ID, which is a
+// function of the input and of the stages passed, what it is.
+type Item struct {
+	Src      int    // the input's number
+	Delivery int    // of the input, as the test numbers them
+	ID       uint64 // what it is
+	Lane     int    // which branch of a merged broadcast it came by; 0 for none
+	Key      string // the input's key; "" if the source orders by none
+}
+
+// At gives the place of the item at a stage or a sink.
+func (it Item) At(stage string) Place { return Place{stage, it.Src, it.Delivery, it.ID} }
+
+// Place is a value at a stage or a sink, in one delivery of its input.
+type Place struct {
+	Stage    string
+	Src      int
+	Delivery int
+	ID       uint64
+}
+
+// Effect is a value that must reach a sink.
+type Effect struct {
+	Sink string
+	ID   uint64
+	Lane int
+	hops []hop
+}
+
+// hop is a stage on the way of a value, what the value was there, and the policy of the stage.
+type hop struct {
+	stage  string
+	policy policy
+	id     uint64
+}
+
+// Failures is what a test knows of failures and drops, by which an effect may be missing.
+type Failures struct {
+	failed  map[Place]int
+	final   map[Place]bool // no retry mends it
+	dead    map[Place]bool
+	dropped map[Place]bool
+}
+
+// NewFailures knows of none.
+func NewFailures() *Failures {
+	return &Failures{
+		failed: make(map[Place]int), final: make(map[Place]bool), dead: make(map[Place]bool), dropped: make(map[Place]bool),
+	}
+}
+
+// Failed notes that a stage or a sink failed at a value; final, that retries are in vain.
+func (f *Failures) Failed(at Place, final bool) {
+	f.failed[at]++
+	if final {
+		f.final[at] = true
+	}
+}
+
+// Buried notes a dead letter, and reports whether there is a failure that it can be of.
+func (f *Failures) Buried(at Place) bool {
+	f.dead[at] = true
+	return f.failed[at] > 0
+}
+
+// Dropped notes that an operator was free to drop a value.
+func (f *Failures) Dropped(at Place) { f.dropped[at] = true }
+
+// Excuse tells whether a stage on the way may have ended the effect in a delivery.
+func (f *Failures) Excuse(src, delivery int, e Effect) bool {
+	for _, h := range e.hops {
+		at := Place{h.stage, src, delivery, h.id}
+		switch {
+		case f.dropped[at]:
+			return true
+		case h.policy.final == skip && (f.failed[at] > h.policy.retries || f.final[at]):
+			return true
+		case h.policy.final == deadLetter && f.dead[at]:
+			return true
+		}
+	}
+	return false
+}
