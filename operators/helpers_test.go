@@ -35,6 +35,12 @@ type bench[I, O any] struct {
 	completed []error // of asynchronous operators
 	ended     bool    // the operator ended the run
 	onEmit    func(r stage.Record[O])
+
+	infos     func(i int) stage.Info // of the values; nil if nothing is known
+	upstream  stage.Upstream
+	waiting   func() bool // what Barrier gives
+	endOfIn   bool        // Drain is for the end of the input
+	delivered uint64      // values so far
 }
 
 func start[I, O any](t *testing.T, op stage.Operator[I, O]) *bench[I, O] {
@@ -56,7 +62,8 @@ func (b *bench[I, O]) give(values ...I) []error {
 		defer b.mu.Unlock()
 	}
 	b.slab = &stage.Slab{}
-	b.slab.Open(len(values), b, stage.SlabOptions{})
+	b.slab.Open(len(values), b, stage.SlabOptions{First: b.delivered + 1})
+	b.delivered += uint64(len(values))
 	errs := make([]error, len(values))
 	for i, v := range values {
 		errs[i] = b.proc.Process(b.ctx, stage.Record[I]{Value: v, Duty: b.slab.Duty(i)})
@@ -105,6 +112,10 @@ func (b *bench[I, O]) Keyed() bool          { return false }
 func (b *bench[I, O]) End()                 { b.ended = true }
 func (b *bench[I, O]) Count(string, int64)  {}
 
+func (b *bench[I, O]) Upstream() stage.Upstream { return b.upstream }
+func (b *bench[I, O]) Barrier() func() bool     { return b.waiting }
+func (b *bench[I, O]) Ended() bool              { return b.endOfIn }
+
 func (b *bench[I, O]) After(d time.Duration, f func(context.Context)) func() bool {
 	return time.AfterFunc(d, func() { b.Do(f) }).Stop
 }
@@ -125,8 +136,15 @@ func (b *bench[I, O]) Complete(_ context.Context, r stage.Record[I], err error) 
 }
 
 func (b *bench[I, O]) Settled(*stage.Slab, bool) {}
-func (b *bench[I, O]) Info(int) stage.Info       { return stage.Info{} }
-func (b *bench[I, O]) Origin(int) any            { return nil }
+
+func (b *bench[I, O]) Info(i int) stage.Info {
+	if b.infos == nil {
+		return stage.Info{}
+	}
+	return b.infos(i)
+}
+
+func (b *bench[I, O]) Origin(int) any { return nil }
 
 var (
 	_ stage.Runtime        = (*bench[int, string])(nil)

@@ -33,6 +33,7 @@ type Memory[T any] struct {
 	feed      func(skip int) feed[T] // begins after the first skip values
 	key       func(T) string
 	eventTime func(T) time.Time
+	partition func(T) string
 	size      int
 	recorded  bool
 	rules     redelivery
@@ -87,6 +88,13 @@ func (m *Memory[T]) Keyed(key func(T) string) *Memory[T] {
 // EventTime tells when what a value speaks of happened. By default that is not known.
 func (m *Memory[T]) EventTime(at func(T) time.Time) *Memory[T] {
 	m.eventTime = at
+	return m
+}
+
+// Partition tells which part of the source a value is from, as the queues of a topic are parts of it.
+// By default there is one.
+func (m *Memory[T]) Partition(of func(T) string) *Memory[T] {
+	m.partition = of
 	return m
 }
 
@@ -153,7 +161,8 @@ func (m *Memory[T]) SourceTraits() stage.SourceTraits {
 		Keyed:      m.key != nil,
 		Lease:      m.rules.lease,
 		Immediate:  true,
-		Redelivers: m.rules.redeliver,
+		Redelivers: m.rules.redeliver, Redelivery: m.rules.longest(),
+		Partitioned: m.partition != nil,
 	}
 }
 
@@ -177,6 +186,9 @@ func (m *Memory[T]) info(v T, number int) stage.Info {
 	}
 	if m.eventTime != nil {
 		info.EventTime = m.eventTime(v)
+	}
+	if m.partition != nil {
+		info.Partition = m.partition(v)
 	}
 	return info
 }

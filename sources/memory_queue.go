@@ -31,6 +31,19 @@ type queue[T any] struct {
 	keys    map[string]*keyState // those with values out
 }
 
+// longest gives how long a value takes at most to come again. Of an unbounded number of waits it goes
+// by the first.
+func (r *redelivery) longest() time.Duration {
+	wait := time.Duration(0)
+	for attempt := 1; r.backoff != nil && attempt <= waitsAsked && (r.maxAttempts < 1 || attempt < r.maxAttempts); attempt++ {
+		wait = max(wait, r.backoff(attempt))
+	}
+	return wait + r.lease
+}
+
+// waitsAsked is how many waits longest asks for at most.
+const waitsAsked = 64
+
 // input is one value, guarded by its queue.
 type input[T any] struct {
 	number int // from 1

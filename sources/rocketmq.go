@@ -136,9 +136,12 @@ func (c *rocketMQConfig) validate() error {
 	return errors.Join(faults...)
 }
 
-// SourceTraits gives what is known without the server: whether the group is FIFO is not.
+// SourceTraits gives what is known without the server: whether the group is FIFO, and its waits after
+// failures, are not.
 func (s *RocketMQSource) SourceTraits() stage.SourceTraits {
-	return stage.SourceTraits{Name: "rocketmq " + s.topic, Lease: s.cfg.invisible, Redelivers: true}
+	return stage.SourceTraits{
+		Name: "rocketmq " + s.topic, Lease: s.cfg.invisible, Redelivers: true, Partitioned: true,
+	}
 }
 
 // Open asks the server what it lays down for the group, and begins to poll. It fails if the server
@@ -156,7 +159,7 @@ func (s *RocketMQSource) Open(ctx context.Context) (stage.Reader[*client.Message
 	if err != nil {
 		return nil, s.openError(errors.Join(err, consumer.Close()))
 	}
-	r := &rocketMQReader{source: s, consumer: consumer, settings: settings}
+	r := &rocketMQReader{source: s, consumer: consumer, settings: settings, queues: make(queueNames)}
 	r.acks = acker{consumer: consumer, settings: settings, failures: make(map[string]failure)}
 	r.start()
 	return r, nil

@@ -20,7 +20,8 @@ type rocketMQReader struct {
 	acks     acker
 
 	buffer *buffer
-	order  *ordered           // above the buffer; nil if the group is not FIFO
+	order  *ordered // above the buffer; nil if the group is not FIFO
+	queues queueNames
 	stop   context.CancelFunc // lets no poll begin
 	cut    context.CancelFunc // breaks off polls
 	polls  sync.WaitGroup     // the pollers
@@ -53,6 +54,10 @@ func (r *rocketMQReader) start() {
 func (r *rocketMQReader) SourceTraits() stage.SourceTraits {
 	t := r.source.SourceTraits()
 	t.Keyed = r.settings.FIFO
+	for attempt := range max(r.settings.MaxAttempts, 1) {
+		t.Redelivery = max(t.Redelivery, min(r.settings.Backoff.Delay(attempt+1), maxInvisible))
+	}
+	t.Redelivery += t.Lease
 	return t
 }
 
@@ -112,13 +117,13 @@ func (r *rocketMQReader) Read(ctx context.Context) (stage.Batch[*client.Message]
 		if err != nil {
 			return stage.Batch[*client.Message]{}, err
 		}
-		return newOrderedReceipts(r.order, got), nil
+		return r.queues.tell(newOrderedReceipts(r.order, got)), nil
 	}
 	got, err := r.buffer.take(ctx, maxChunk)
 	if err != nil {
 		return stage.Batch[*client.Message]{}, err
 	}
-	return newReceipts(&r.acks, got).batch(r.source.cfg.invisible), nil
+	return r.queues.tell(newReceipts(&r.acks, got).batch(r.source.cfg.invisible)), nil
 }
 
 // Close ends the polls, hands back what was fetched and not read, and leaves the group.

@@ -102,14 +102,18 @@ func TestRocketMQ_ReceivesAndAcknowledges(t *testing.T) {
 		r.send("in", "", want...)
 		src := RocketMQ(r.client, "in", "G")
 		reader := open(r.T, src)
-		require.Equal(r, stage.SourceTraits{Name: "rocketmq in", Lease: DefaultInvisible, Redelivers: true},
-			reader.(stage.SourceDescriber).SourceTraits())
+		require.Equal(r, stage.SourceTraits{
+			Name: "rocketmq in", Lease: DefaultInvisible, Redelivers: true, Partitioned: true,
+			Redelivery: DefaultInvisible + time.Hour, // the wait after the last of 16 attempts that may fail
+		}, reader.(stage.SourceDescriber).SourceTraits())
 		got := r.gather(reader, 100)
 		require.ElementsMatch(r, want, texts(got))
 		info := got[0].batch.Info(got[0].index)
 		require.NotEmpty(r, info.ID)
 		require.Equal(r, 1, info.Attempt)
 		require.Equal(r, "00-t", info.TraceContext)
+		m := got[0].batch.Values[got[0].index]
+		require.Equal(r, fmt.Sprintf("in/%s/%d", m.Broker, m.QueueID), info.Partition)
 		require.False(r, info.EventTime.IsZero())
 		require.WithinRange(r, got[0].batch.Expires, time.Now().Add(DefaultInvisible-10*time.Second), time.Now().Add(DefaultInvisible))
 		for _, a := range got {

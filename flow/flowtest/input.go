@@ -56,6 +56,9 @@ type Record[T any] struct {
 	Key string
 	// EventTime is when what the record tells of happened; by default that is not known.
 	EventTime time.Time
+	// Partition is the part of the input that the record is from, as the queues of a topic are parts of
+	// it; by default there is one.
+	Partition string
 	// Attempt is how often the record will have been delivered with its first delivery here; 0 is
 	// taken for 1.
 	Attempt int
@@ -144,9 +147,14 @@ func (in *Input[T]) Shown(by func(T) string) *Input[T] {
 
 // SourceTraits tells what the input's methods make of it.
 func (in *Input[T]) SourceTraits() stage.SourceTraits {
-	return stage.SourceTraits{
+	t := stage.SourceTraits{
 		Name: in.name, Keyed: in.keyed, Lease: in.lease, Redelivers: in.again != nil, Immediate: true,
+		Partitioned: slices.ContainsFunc(in.records, func(r *record[T]) bool { return r.Partition != "" }),
 	}
+	if in.again != nil {
+		t.Redelivery = in.again.longest() + in.lease
+	}
+	return t
 }
 
 // Open begins a run. It fails if the input is in one already.
@@ -171,7 +179,7 @@ func (in *Input[T]) Open(ctx context.Context) (stage.Reader[T], error) {
 func (in *Input[T]) info(r *record[T]) stage.Info {
 	at := fmt.Sprintf("%s[%s]", in.name, strconv.Itoa(r.index))
 	info := stage.Info{
-		ID: r.ID, Key: r.Key, EventTime: r.EventTime, Position: at,
+		ID: r.ID, Key: r.Key, EventTime: r.EventTime, Partition: r.Partition, Position: at,
 		Attempt: max(r.Attempt, 1) + r.counted - 1,
 	}
 	if info.ID == "" {

@@ -1,6 +1,9 @@
 package flowtest
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // State is what became of a record of an [Input].
 type State string
@@ -68,6 +71,14 @@ func defaultBackoff() []time.Duration {
 		s, 5 * s, 10 * s, 30 * s, m, 2 * m, 3 * m, 4 * m, 5 * m, 6 * m, 7 * m, 8 * m, 9 * m, 10 * m,
 		20 * m, 30 * m, h, 2 * h,
 	}
+}
+
+// longest gives the longest wait after a failure.
+func (r Redelivery) longest() time.Duration {
+	if len(r.Backoff) > 0 {
+		return slices.Max(r.Backoff)
+	}
+	return slices.Max(defaultBackoff())
 }
 
 // after gives the wait after so many failures; over says that there were too many.

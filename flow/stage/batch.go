@@ -49,6 +49,10 @@ type Info struct {
 	Attempt int
 	// EventTime is when what the record tells of happened.
 	EventTime time.Time
+	// Partition names the part of the source, such as a queue, that the record is from: those of one
+	// come roughly in the order of their event times. Where it is empty the engine puts in the name of
+	// the source's stage. A source that fills it in declares [SourceTraits.Partitioned].
+	Partition string
 	// Position is where the record stands in its source, for people, such as "flights.csv:17".
 	Position string
 	// TraceContext is the W3C traceparent that travelled with the record.

@@ -76,6 +76,12 @@ type Description struct {
 	Holds     bool
 	HoldsFor  time.Duration
 	HoldsMost int
+	// HoldsLeft says that the bound in time is what the leases of the sources leave, as
+	// [Upstream.HoldFor] tells; HoldsFor is 0 then.
+	HoldsLeft bool
+	// Recognizes says that the operator knows a record that comes again by its Info.ID, and so cannot
+	// follow one that makes joint records (see [Join]) of a source that redelivers.
+	Recognizes bool
 	// Async says that the operator works on goroutines of its own (see [Runtime.Go]), calls
 	// [Complete] once for each record it took, and emits only within [Runtime.Do] or
 	// [Runtime.After]. Process runs under the lock of the stages above, and the functions of Do and
@@ -112,8 +118,33 @@ type Runtime interface {
 	// Keyed says that the records come from a keyed source. The engine then gives an operator no
 	// record whose key is still being worked on.
 	Keyed() bool
+	// Upstream tells what the operator has to know about the stages above it. It is the same for the
+	// whole run.
+	Upstream() Upstream
+	// Barrier notes which records wait in a stage above for another try, and returns what tells whether
+	// all of those have come through to this stage, or left on another way; nil if none waits. So an
+	// operator that goes by time can put off a step until what may be late by a retry is here. It does not
+	// count what an asynchronous operator has in work for the first time.
+	Barrier() (passed func() bool)
+	// Ended tells, within Drain, whether that is for the end of the input: each source above has no
+	// more, or a stage above has ended the run (see End), so that what the operator holds is complete. It
+	// is false if the run is ended while there may be more: by its context, a failure, or a stage that
+	// is not above.
+	Ended() bool
 	// Count adds to a counter of the stage, which Snapshot shows under this name.
 	Count(name string, n int64)
+}
+
+// Upstream is what an operator has to know about the stages above it.
+type Upstream struct {
+	// Redelivers says that a source above redelivers, and Redelivery is the longest that one declares.
+	Redelivers bool
+	Redelivery time.Duration
+	// Partition is the one that all records are of (see [Info.Partition]); empty if there are several.
+	Partition string
+	// HoldFor is how long the operator may hold a record: its HoldsFor, or what the leases leave, shared
+	// with others that hold for what is left; 0 if there is no bound.
+	HoldFor time.Duration
 }
 
 // Disturber is what the Runtime of a test may implement besides: see [Disturbance].

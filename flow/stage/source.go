@@ -53,6 +53,12 @@ type SourceTraits struct {
 	// good makes Run return an error. A bridge, whose Settle passes failures on to where its records
 	// came from, declares it too, whether they come again through it or not.
 	Redelivers bool
+	// Redelivery is how long it takes at most, from when a record's outcome is known, until it comes
+	// again: what is left of its lease, or the longest wait after a failure, whichever is longer. 0 stands
+	// for the lease.
+	Redelivery time.Duration
+	// Partitioned says that Info.Partition is filled in.
+	Partitioned bool
 }
 
 // SourceDescriber is implemented by sources that declare traits before they are opened, and by

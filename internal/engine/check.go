@@ -17,7 +17,7 @@ func (r *Run) check() error {
 	for _, s := range r.sources {
 		traits, from := s.declared(), s.base()
 		from.paths(nil, func(path []*Stage) {
-			errs = append(errs, checkKeyed(traits, path), checkLease(traits, path))
+			errs = append(errs, checkKeyed(traits, path), checkLease(traits, path), checkIdentity(traits, path))
 		})
 	}
 	return errors.Join(errs...)
@@ -53,7 +53,7 @@ func checkLease(traits stage.SourceTraits, path []*Stage) error {
 	var held time.Duration
 	var terms []string
 	for _, st := range path {
-		if st.holds && st.holdsFor == 0 {
+		if st.holds && st.holdsFor == 0 && !st.Desc.HoldsLeft {
 			return fmt.Errorf("flow: stage %q may hold records without a bound in time, but those of source %q have a lease of %v: give it an age", st.Name, path[0].Name, traits.Lease)
 		}
 		if st.holdsFor > 0 {
@@ -61,12 +61,45 @@ func checkLease(traits stage.SourceTraits, path []*Stage) error {
 			terms = append(terms, fmt.Sprintf("%v in %q", st.holdsFor, st.Name))
 		}
 	}
-	budget := traits.Lease / 5 * 4
-	if held <= budget {
+	budget := leaseBudget(traits)
+	if sharing := slices.ContainsFunc(path, func(st *Stage) bool { return st.Desc.HoldsLeft }); held < budget || held == budget && !sharing {
 		return nil
 	}
 	return fmt.Errorf("flow: records of source %q may be held for %v (%s), but of their lease of %v at most %v may be spent waiting: shorten the waits, or lengthen the lease",
 		path[0].Name, held, strings.Join(terms, " + "), traits.Lease, budget)
+}
+
+// leaseBudget is how long a record may wait in stages.
+func leaseBudget(traits stage.SourceTraits) time.Duration { return traits.Lease / 5 * 4 }
+
+// leftFor gives how long each stage of a path that holds for what the lease leaves may do so; 0 if
+// there is no lease.
+func leftFor(traits stage.SourceTraits, path []*Stage) time.Duration {
+	left, sharers := leaseBudget(traits), 0
+	for _, st := range path {
+		left -= st.holdsFor
+		if st.Desc.HoldsLeft {
+			sharers++
+		}
+	}
+	if traits.Lease == 0 || sharers == 0 {
+		return 0
+	}
+	return left / time.Duration(sharers)
+}
+
+// checkIdentity keeps joint records away from operators that know a record by its id.
+func checkIdentity(traits stage.SourceTraits, path []*Stage) error {
+	joins := -1
+	for i, st := range path {
+		switch {
+		case traits.Redelivers && st.Desc.Recognizes && joins >= 0:
+			return fmt.Errorf("flow: stage %q knows a record that comes again by its id, but stage %q above it makes one record of several: put %q first, or tell it what to know values by", st.Name, path[joins].Name, st.Name)
+		case joins < 0 && st.holds && st.holdsMost != 1:
+			joins = i
+		}
+	}
+	return nil
 }
 
 // tell prepares the stages below a source for its records, writers of dead letters among them.
@@ -75,6 +108,7 @@ func (r *Run) tell(s reading) {
 	s.base().paths(nil, func(path []*Stage) {
 		for _, st := range path {
 			st.expect(traits)
+			st.learn(traits, path)
 			if dl, ok := r.buriers[st.policy.DeadLetter]; ok {
 				dl.(part).base().expect(traits)
 			}

@@ -21,6 +21,13 @@ type attempt struct {
 // failed applies the stage's policy to a failure. One that says so itself is none: the record is
 // handed back.
 func (s *Stage) failed(a attempt, err error) {
+	if t := a.tries; t != nil && t.place > 0 {
+		settled := a.settled
+		a.settled = func() {
+			settled()
+			s.retrying.leave(t.place)
+		}
+	}
 	if errors.Is(err, stage.ErrHandedBack) {
 		s.giveBack(a.duty)
 		a.settled()
@@ -51,6 +58,9 @@ func (s *Stage) failed(a attempt, err error) {
 		s.nack(a.duty, err)
 		a.settled()
 		return
+	}
+	if t.place == 0 && s.Kind == KindOperator {
+		t.place = s.retrying.join()
 	}
 	s.hold(1)
 	s.run.after(wait, func() {

@@ -13,6 +13,7 @@ import (
 type guard[I any] struct {
 	*Stage
 	proc stage.Processor[I]
+	down *Segment // where the operator emits: its own segment, or the one below if asynchronous
 	gate gate[stage.Record[I]]
 }
 
@@ -99,6 +100,7 @@ func (g *guard[I]) ended(ctx context.Context, r stage.Record[I], t trial, err er
 	}
 	if err == nil {
 		g.freed(t.lane)
+		g.cameThrough(t.tries)
 		return
 	}
 	g.failed(attempt{
@@ -112,10 +114,23 @@ func (g *guard[I]) ended(ctx context.Context, r stage.Record[I], t trial, err er
 	}, err)
 }
 
+// cameThrough ends the wait of a record that was tried again, once what came of it has been sent on:
+// with the stretch of work that it was emitted in, which may not have ended.
+func (g *guard[I]) cameThrough(t *tries) {
+	if t == nil || t.place == 0 {
+		return
+	}
+	g.run.after(0, func() {
+		g.down.root().do(func(context.Context) {})
+		g.retrying.leave(t.place)
+	})
+}
+
 // again is the next try of a record that waited for it.
 func (g *guard[I]) again(ctx context.Context, r stage.Record[I], t trial) {
 	if g.refuse(r.Duty, t.tries) {
 		g.freed(t.lane)
+		g.retrying.leave(t.tries.place)
 		return
 	}
 	g.retries.Add(1)

@@ -28,7 +28,8 @@ var (
 func (o *operator[I, O]) base() *Stage { return o.Stage }
 
 func (o *operator[I, O]) start(context.Context) error {
-	rt := &runtime[I]{g: o.guard, down: o.out.seg.root(), disturb: o.run.cfg.Probe.disturbance(o.Name)}
+	o.down = o.out.seg.root()
+	rt := &runtime[I]{g: o.guard, disturb: o.run.cfg.Probe.disturbance(o.Name)}
 	err := o.safely(func() (err error) {
 		o.proc, err = o.op.Start(rt, o.out.next)
 		return err

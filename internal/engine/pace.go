@@ -15,8 +15,9 @@ const (
 
 // pace keeps a source from reading more than the pipeline can finish while the lease lasts.
 type pace struct {
-	lease time.Duration // 0 if records may be held for ever
-	most  int           // records in flight
+	lease  time.Duration // 0 if records may be held for ever
+	most   int           // records in flight
+	holder bool          // a stage holds any number, so the number in flight tells nothing
 
 	mu    sync.Mutex
 	since time.Time // when work last began, or was last measured; zero while nothing is in flight
@@ -27,7 +28,10 @@ type pace struct {
 func (p *pace) open(lease time.Duration) { p.lease, p.most = lease, maxInFlight }
 
 // widen makes room for what stages hold, beside what is on its way to them.
-func (p *pace) widen(held int) { p.most = max(p.most, min(held, math.MaxInt32/2)*2) }
+func (p *pace) widen(held int) {
+	p.most = max(p.most, min(held, math.MaxInt32/2)*2)
+	p.holder = p.holder || held == math.MaxInt32
+}
 
 // margin is how much of the lease must be left for work to begin: a tenth, at most 10 s.
 func (p *pace) margin() time.Duration { return min(p.lease/10, 10*time.Second) }
@@ -76,7 +80,7 @@ func (p *pace) settled(n int, left bool) {
 
 // limit is how many records may be in flight: what the measured rate finishes in half a lease.
 func (p *pace) limit() int {
-	if p.lease == 0 {
+	if p.lease == 0 || p.holder {
 		return p.most
 	}
 	p.mu.Lock()

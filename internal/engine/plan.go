@@ -128,7 +128,7 @@ func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out
 	if desc.Async {
 		seg = p.newSegment()
 	}
-	g := &guard[I]{Stage: p.newStage(spec, KindOperator, seg)}
+	g := &guard[I]{Stage: p.newStage(spec, KindOperator, seg), down: out.seg}
 	g.Desc, g.next = desc, out.stages
 	g.holds, g.holdsFor, g.holdsMost = desc.Holds, desc.HoldsFor, desc.HoldsMost
 	o := &operator[I, O]{guard: g, op: op, out: out}

@@ -47,7 +47,8 @@ func (p *Policy) String() string {
 type tries struct {
 	n       int // tries made
 	backoff backoff.BackOff
-	err     error // of the last
+	err     error  // of the last
+	place   uint64 // in the stage's retryQueue; 0 if it did not wait
 }
 
 // retryAfter tells whether the record is to be tried again, and how long it is to wait for that. A

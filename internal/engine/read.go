@@ -31,7 +31,13 @@ var (
 func (r *read[T]) Settled(_ *stage.Slab, all bool) { r.src.acks.ready(r, all) }
 
 // Info gives what the source knows of record i.
-func (r *read[T]) Info(i int) stage.Info { return r.batch.At(i) }
+func (r *read[T]) Info(i int) stage.Info {
+	info := r.batch.At(i)
+	if info.Partition == "" {
+		info.Partition = r.src.Name
+	}
+	return info
+}
 
 // Origin gives what was read.
 func (r *read[T]) Origin(i int) any { return r.batch.Values[i] }

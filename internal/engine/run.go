@@ -39,6 +39,7 @@ type Run struct {
 	mu       sync.Mutex
 	stopErr  error // what ended the run before its sources did
 	draining bool
+	enders   []*Stage    // operators that ended the run
 	cut      *DrainError // set when the drain was cut short
 	dropped  []error     // of reclaim
 
@@ -52,6 +53,7 @@ type reading interface {
 	declared() stage.SourceTraits
 	foresee(held int, mayWait bool)
 	settlement() *settler
+	atEnd() bool
 	ending() error
 }
 
@@ -158,11 +160,12 @@ func (r *Run) stop(err error) {
 	r.endReads()
 }
 
-// end ends reading because there is no need for more. It is a drain from now on, before its clock is
-// set: the verdict may come sooner.
-func (r *Run) end() {
+// end ends reading because a stage has no need for more. It is a drain from now on, before its clock
+// is set: the verdict may come sooner.
+func (r *Run) end(by *Stage) {
 	r.mu.Lock()
 	r.draining = true
+	r.enders = append(r.enders, by)
 	r.mu.Unlock()
 	r.endReads()
 }

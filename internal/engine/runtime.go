@@ -10,8 +10,7 @@ import (
 
 // runtime is what an operator sees of the engine.
 type runtime[I any] struct {
-	g    *guard[I]
-	down *Segment // where the operator emits: its own segment, or the one below if asynchronous
+	g *guard[I]
 
 	disturb  Disturbance // nil but in tests
 	disturbs bool        // the operator calls it by itself
@@ -31,7 +30,7 @@ func (r *runtime[I]) Keyed() bool { return r.g.keyed }
 
 func (r *runtime[I]) Count(name string, n int64) { r.g.counters.add(name, n) }
 
-func (r *runtime[I]) Do(f func(ctx context.Context)) { r.down.do(f) }
+func (r *runtime[I]) Do(f func(ctx context.Context)) { r.g.down.do(f) }
 
 func (r *runtime[I]) Go(f func(ctx context.Context)) {
 	r.g.run.goes.Add(1)
@@ -41,7 +40,13 @@ func (r *runtime[I]) Go(f func(ctx context.Context)) {
 	}()
 }
 
-func (r *runtime[I]) End() { r.g.run.end() }
+func (r *runtime[I]) End() { r.g.run.end(r.g.Stage) }
+
+func (r *runtime[I]) Upstream() stage.Upstream { return r.g.upstream }
+
+func (r *runtime[I]) Barrier() func() bool { return barrier(r.g.run.above(r.g.Stage)) }
+
+func (r *runtime[I]) Ended() bool { return r.g.run.inputEnded(r.g.Stage) }
 
 // After runs f under the lock. A panic in f itself ends the run: no record is at hand that it
 // could be blamed on.
@@ -49,7 +54,7 @@ func (r *runtime[I]) After(d time.Duration, f func(ctx context.Context)) func() 
 	if r.g.run.hard.Load() {
 		return func() bool { return true } // what is held is about to be drained
 	}
-	return r.g.run.after(d, func() { r.down.do(f) })
+	return r.g.run.after(d, func() { r.g.down.do(f) })
 }
 
 // Disturbance gives what the operator is to call.

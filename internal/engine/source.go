@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -23,7 +24,8 @@ type source[T any] struct {
 	gate   gate[incoming[T]] // of keys with a faulty record that is being dealt with
 	pace   pace
 	acks   settler
-	slow   bool // a push may take long, so outcomes are not to wait for its end
+	slow   bool        // a push may take long, so outcomes are not to wait for its end
+	dry    atomic.Bool // the last read gave io.EOF
 
 	seq     uint64 // of the last record read; the reading goroutine's
 	readErr error  // what ended reading, if not io.EOF; read after the goroutine has ended
@@ -73,6 +75,9 @@ func (s *source[T]) settlement() *settler { return &s.acks }
 // ending gives what ended reading, if not the end of the source; to be called after loop.
 func (s *source[T]) ending() error { return s.readErr }
 
+// atEnd tells whether the source has no more.
+func (s *source[T]) atEnd() bool { return s.dry.Load() }
+
 // drain waits for what the source's policy does with records that could not be decoded.
 func (s *source[T]) drain(context.Context) error {
 	if idle := s.untilIdle(); idle != nil {
@@ -90,6 +95,9 @@ func (s *source[T]) loop(ctx context.Context) {
 			number = s.ledger.startRead()
 		}
 		b, err := s.read(ctx)
+		if eof := errors.Is(err, io.EOF); eof != s.dry.Load() {
+			s.dry.Store(eof)
+		}
 		if len(b.Values) > 0 {
 			s.push(b, number)
 		}
@@ -159,11 +167,8 @@ func (s *source[T]) newRead(b stage.Batch[T], number uint64) *read[T] {
 	r.batch, r.number = b, number
 	r.sent = append(r.sent[:0], make([]bool, len(b.Values))...)
 	r.unsent = len(b.Values)
-	opts := stage.SlabOptions{Quiet: !s.slow, Expires: s.pace.lastStart(b.Expires)}
-	if s.ledger != nil {
-		opts.First = s.seq + 1
-		s.seq += uint64(len(b.Values))
-	}
+	opts := stage.SlabOptions{Quiet: !s.slow, Expires: s.pace.lastStart(b.Expires), First: s.seq + 1}
+	s.seq += uint64(len(b.Values))
 	r.slab.Open(len(b.Values), r, opts)
 	return r
 }

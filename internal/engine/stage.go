@@ -37,12 +37,15 @@ type Stage struct {
 	next   []*Stage // downstream neighbours
 	log    *slog.Logger
 
-	in        int64        // records taken; written under the segment's lock
-	inSeen    atomic.Int64 // in, as of the last stretch of work
-	keyed     bool         // a keyed source is upstream; set before the first record
-	immediate bool         // a sink that is written to by who feeds it
-	leased    bool         // records may expire; likewise
-	detour    atomic.Bool  // records must pass admit: the stage is keyed, or the run stops hard
+	in        int64          // records taken; written under the segment's lock
+	inSeen    atomic.Int64   // in, as of the last stretch of work
+	keyed     bool           // a keyed source is upstream; set before the first record
+	immediate bool           // a sink that is written to by who feeds it
+	leased    bool           // records may expire; likewise
+	upstream  stage.Upstream // likewise; what lies above, of sources that are learned
+	learned   bool
+	retrying  retryQueue
+	detour    atomic.Bool // records must pass admit: the stage is keyed, or the run stops hard
 	errors    atomic.Int64
 	retries   atomic.Int64
 	panics    atomic.Int64
