@@ -88,8 +88,11 @@ conformance-quirks: ## give the embedded broker the real server's defects, and f
 	cd test && for mode in local cluster; do go run ./conformance/cmd run -quirks $$mode -out ../out/conformance-quirks-$$mode.json && go run ./conformance/cmd diff -quirks ../out/conformance-quirks-$$mode.json ../out/conformance-$$mode.json || exit 1; done
 
 .PHONY: bench-flow
-bench-flow: ## measure the engine against go-streams and a plain loop
+bench-flow: ## measure the engine against go-streams and a plain loop, and a whole job against the official client (needs Java 17 and Maven)
 	cd test/bench && go run ./flow
+	cd test/bench/client && go build -o ../../../out/bench-client .
+	out/bench-client -embedded -rows transform
+	cd test && $(ROCKETMQ) -mode local -- ../out/bench-client -rows transform
 
 .PHONY: bench-client
 bench-client: ## measure the client against the official one, on a real RocketMQ in both modes and embedded (needs Java 17 and Maven)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type row struct {
 	name    string
 	latency bool // the ratio is of times a message, of which less is better
 	shape   string
+	bare    string // what the third competitor is called: "bare" if empty
 	begin   func(ctx context.Context, s *server, o options) (*sides, error)
 }
 
@@ -33,10 +35,16 @@ type row struct {
 type sides struct {
 	official, us, bare side
 	bareShape          string
+	beside             side // one more, if not nil
+	besideName         string
 }
 
 func (s *sides) close() error {
-	return errors.Join(s.official.Close(), s.us.Close(), s.bare.Close())
+	errs := []error{s.official.Close(), s.us.Close(), s.bare.Close()}
+	if s.beside != nil {
+		errs = append(errs, s.beside.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // measure prints the lines of a row, measured again where it was noisy.
@@ -71,7 +79,7 @@ func (r *row) tally(ctx context.Context, embedded bool, o options) (t *tally, er
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, competitors.close()) }()
-	t = &tally{mode: s.mode, bareShape: competitors.bareShape}
+	t = &tally{mode: s.mode, bareShape: competitors.bareShape, besideName: competitors.besideName}
 	if err := (&tally{}).round(ctx, competitors); err != nil { // to warm up
 		return nil, err
 	}
@@ -87,13 +95,15 @@ func (r *row) tally(ctx context.Context, embedded bool, o options) (t *tally, er
 // A tally gathers one value of each kind a round.
 type tally struct {
 	mode, bareShape            string
+	besideName                 string
 	backwards                  bool      // the present round is
-	official, us, bare         []float64 // messages a second
+	official, us, bare, beside []float64 // messages a second
 	overOfficial, overBare, aa []float64
+	overBeside                 []float64
 }
 
 // round runs the competitors: official, us, us, bare, or the other way round, so that each ratio is of
-// neighbours.
+// neighbours; and then the one beside them, if there is one.
 func (t *tally) round(ctx context.Context, s *sides) error {
 	order := []side{s.official, s.us, s.us, s.bare}
 	rates := make([]float64, len(order))
@@ -102,12 +112,19 @@ func (t *tally) round(ctx context.Context, s *sides) error {
 		if t.backwards {
 			at = len(order) - 1 - i
 		}
-		runtime.GC()
-		rate, err := order[at].Run(ctx)
+		rate, err := runOne(ctx, order[at])
 		if err != nil {
 			return err
 		}
 		rates[at] = rate
+	}
+	if s.beside != nil {
+		rate, err := runOne(ctx, s.beside)
+		if err != nil {
+			return err
+		}
+		t.beside = append(t.beside, rate)
+		t.overBeside = append(t.overBeside, rates[1]/rate)
 	}
 	t.official, t.us, t.bare = append(t.official, rates[0]), append(t.us, rates[1]), append(t.bare, rates[3])
 	t.overOfficial = append(t.overOfficial, rates[1]/rates[0])
@@ -116,16 +133,29 @@ func (t *tally) round(ctx context.Context, s *sides) error {
 	return nil
 }
 
+func runOne(ctx context.Context, s side) (float64, error) {
+	runtime.GC()
+	return s.Run(ctx)
+}
+
 // text is the lines of a row.
 func (t *tally) text(r *row) string {
-	head := fmt.Sprintf("# %s, %s server: %s; bare: %s; messages a second, medians: official %.0f, us %.0f, bare %.0f\n",
-		r.name, t.mode, r.shape, t.bareShape, ratio.Median(t.official), ratio.Median(t.us), ratio.Median(t.bare))
+	bare := cmp.Or(r.bare, "bare")
+	head := fmt.Sprintf("# %s, %s server: %s; %s: %s; messages a second, medians: official %.0f, us %.0f, %s %.0f",
+		r.name, t.mode, r.shape, bare, t.bareShape, ratio.Median(t.official), ratio.Median(t.us), bare, ratio.Median(t.bare))
+	if t.besideName != "" {
+		head += fmt.Sprintf(", %s %.0f", t.besideName, ratio.Median(t.beside))
+	}
 	over := t.overOfficial
 	if r.latency {
 		over = inverted(over)
 	}
-	return head + ratio.Line(r.name+"-us-over-official", over, 2) +
-		ratio.Line(r.name+"-us-over-bare", t.overBare, 2) + ratio.Line(r.name+"-aa", t.aa, 2)
+	lines := head + "\n" + ratio.Line(r.name+"-us-over-official", over, 2) +
+		ratio.Line(r.name+"-us-over-"+bare, t.overBare, 2) + ratio.Line(r.name+"-aa", t.aa, 2)
+	if t.besideName != "" {
+		lines += ratio.Line(r.name+"-us-over-"+t.besideName, t.overBeside, 2)
+	}
+	return lines
 }
 
 func inverted(values []float64) []float64 {

@@ -10,6 +10,7 @@ replace (
 
 require (
 	github.com/apache/rocketmq-clients/golang/v5 v5.1.4
+	github.com/reugn/go-streams v0.13.0
 	github.com/rocketflow-io/rocketflow v0.0.0-00010101000000-000000000000
 	github.com/rocketflow-io/rocketflow/test v0.0.0-00010101000000-000000000000
 	github.com/rocketflow-io/rocketflow/test/bench v0.0.0-00010101000000-000000000000

@@ -172,23 +172,26 @@ func (f officialPush) Close() error {
 }
 
 func (f officialPush) Run(ctx context.Context) (float64, error) {
+	m := newMeter(f.enough)
+	return f.listen(ctx, m, func(*official.MessageView) official.ConsumerResult {
+		if !m.tick() {
+			<-f.over
+		}
+		return official.SUCCESS
+	})
+}
+
+// listen consumes with a listener until the meter has all that is wanted.
+func (f officialPush) listen(ctx context.Context, m *meter, listener func(*official.MessageView) official.ConsumerResult) (float64, error) {
 	group, err := f.server.group(ctx)
 	if err != nil {
 		return 0, err
 	}
-	m := newMeter(f.enough)
 	consumer, err := official.NewPushConsumer(officialConfig(f.server, group),
 		official.WithPushAwaitDuration(await),
 		official.WithPushMaxCacheMessageCount(pushCache), official.WithPushMaxCacheMessageSizeInBytes(pushCacheBytes),
 		official.WithPushSubscriptionExpressions(map[string]*official.FilterExpression{f.topic: official.SUB_ALL}),
-		official.WithPushMessageListener(&official.FuncMessageListener{
-			Consume: func(*official.MessageView) official.ConsumerResult {
-				if !m.tick() {
-					<-f.over
-				}
-				return official.SUCCESS
-			},
-		}))
+		official.WithPushMessageListener(&official.FuncMessageListener{Consume: listener}))
 	if err != nil {
 		return 0, err
 	}

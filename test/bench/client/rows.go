@@ -36,6 +36,10 @@ func rows() []*row {
 			name: "push", begin: beginPush,
 			shape: fmt.Sprintf("20 handlers that do nothing, a cache of %d messages", pushCache),
 		},
+		{
+			name: "transform", begin: beginTransform, bare: "hand",
+			shape: "consume, transform, produce, acknowledge; official: a listener that sends each by Send",
+		},
 	}
 }
 
