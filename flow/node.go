@@ -39,6 +39,7 @@ type node struct {
 	policy   *Policy            // of policy nodes, and of sinks that were given one
 	branches int                // of broadcasts and splits
 	first    *node              // what a renamed node is a copy of
+	sides    []end              // that ride along with the stream
 }
 
 // identity is the node itself, whatever its name.

@@ -49,9 +49,10 @@ func (s Stream[T]) To(sink stage.Sink[T], opts ...SinkOption) *Pipeline {
 	if sink == nil {
 		n.problem = errors.New("the sink is nil: give it one")
 	}
-	return &Pipeline{ends: []end{{n, func(c *compiler) {
+	main := end{n, func(c *compiler) {
 		follow(c, n, s, engine.AddSink(c.plan, c.spec(n), sink, n.sinkOpts.gather))
-	}}}}
+	}}
+	return &Pipeline{ends: distinct(append([]end{main}, sidesAbove(n)...))}
 }
 
 // Join makes one pipeline of several, which run together and end together: the ends of a stream
@@ -64,6 +65,7 @@ func Join(pipelines ...*Pipeline) *Pipeline {
 			p.name = q.name
 		}
 	}
+	p.ends = distinct(p.ends)
 	return p
 }
 
