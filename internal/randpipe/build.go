@@ -30,7 +30,7 @@ func (b builder) build(s stream, c chain) []*flow.Pipeline {
 	}
 	var ends []*flow.Pipeline
 	var merged []stream
-	for i, branch := range s.Broadcast(len(c.fan.branches)) {
+	for i, branch := range c.fan.out(s) {
 		part := c.fan.branches[i]
 		if c.fan.rest == nil {
 			ends = append(ends, b.build(branch, part)...)
@@ -80,6 +80,19 @@ func (b builder) policy(p policy) flow.Policy {
 	}
 	return flow.Retry(p.retries, func() backoff.BackOff { return b.host.BackOff(p.delay) }).Then(final)
 }
+
+// out fans a stream out.
+func (f *fan) out(s stream) []stream {
+	if f.split {
+		return s.Split(len(f.branches), f.route)
+	}
+	return s.Broadcast(len(f.branches))
+}
+
+func (f *fan) route(it Item) int { return int(Mix(it.ID, f.salt) % uint64(len(f.branches))) }
+
+// takes tells whether a branch gets a value.
+func (f *fan) takes(branch int, it Item) bool { return !f.split || f.route(it) == branch }
 
 // into marks what goes into a branch that will be merged with its siblings.
 func (f *fan) into(branch int, it Item) Item {

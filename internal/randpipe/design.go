@@ -37,9 +37,11 @@ type group struct {
 	policy policy
 }
 
-// fan is a broadcast: to branches that end in sinks, or, if rest is set, that are merged again.
+// fan is a broadcast or a split: to branches that end in sinks, or, if rest is set, that are merged
+// again.
 type fan struct {
 	salt     uint64
+	split    bool
 	branches []chain
 	rest     *chain
 }
@@ -172,7 +174,7 @@ func (a *artist) chain(depth int) chain {
 		return c
 	}
 	single := a.single
-	c.fan = &fan{salt: a.Uint64()}
+	c.fan = &fan{salt: a.Uint64(), split: a.Chance(40)}
 	merged := a.Chance(30)
 	for range 1 + a.IntN(3) {
 		a.single = single

@@ -64,6 +64,9 @@ func (f *fan) evaluate(at located, above policy) []Effect {
 		first = groups[len(groups)-1].policy
 	}
 	for i, branch := range f.branches {
+		if !f.takes(i, at.Item) {
+			continue
+		}
 		if f.rest == nil {
 			effects = append(effects, evaluate(branch, at, above)...)
 			continue
