@@ -40,6 +40,6 @@
 // # Settling
 //
 // A record's duty is settled by [Duty.Done] or [Duty.Fail], forked by [Duty.Retain], moved to
-// another value by [Record.With] and gathered by [Join]; there is no other way. A duty settled
-// twice changes nothing: the second call reports false.
+// another value by [Record.With], gathered by [Join] and stood in for by [Duty.StandIn]; there is no
+// other way. A duty settled twice changes nothing: the second call reports false.
 package stage

@@ -178,3 +178,16 @@ type Completer[I any] interface {
 func Complete[I any](ctx context.Context, rt Runtime, r Record[I], err error) {
 	rt.(Completer[I]).Complete(ctx, r, err)
 }
+
+// Resumer is what the Runtime of a stage that takes records of type I implements besides.
+type Resumer[I any] interface {
+	Resume(r Record[I]) Record[I]
+}
+
+// Resume takes back a record that an asynchronous operator completes, with the duty that Process was
+// given, when there is work left: such as to note that all that came of it is safe (see
+// [Duty.StandIn]). It gives the record to work on, which is to be completed as well. Until then the
+// engine waits for it as for one that Process took, and a failure goes by the stage's policy, by which
+// Process may be called with the record again. It is called while the record's duty is not settled,
+// and panics if rt is not the Runtime of a stage that takes I.
+func Resume[I any](rt Runtime, r Record[I]) Record[I] { return rt.(Resumer[I]).Resume(r) }

@@ -56,17 +56,25 @@ type keyedOwner interface {
 
 // keyOf gives the record's key; false if it has none, or its source orders by none.
 func keyOf(d stage.Duty) (keyRef, bool) {
-	owner, ok := d.Owner().(keyedOwner)
-	if !ok {
-		return keyRef{}, false
-	}
-	l, read := owner.ledgerAndRead()
+	l, read := ledgerOf(d)
 	if l == nil {
 		return keyRef{}, false
 	}
 	info := d.Info()
 	k := keyRef{ledger: l, key: info.Key, id: identity{info.ID, info.Position}, seq: d.Sequence(), read: read}
 	return k, info.Key != ""
+}
+
+// ledgerOf gives the ledger of the record's source, nil if it orders by no keys, and the number of the
+// read that the record is of.
+func ledgerOf(d stage.Duty) (*ledger, uint64) {
+	for inner, ok := d.StandsFor(); ok; inner, ok = d.StandsFor() {
+		d = inner
+	}
+	if owner, ok := d.Owner().(keyedOwner); ok {
+		return owner.ledgerAndRead()
+	}
+	return nil, 0
 }
 
 // turnedBack tells whether an earlier record of the key was handed back after this one was read.

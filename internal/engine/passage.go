@@ -75,8 +75,5 @@ func (s *standIn) Info(int) stage.Info { return s.duty.Info() }
 func (s *standIn) Origin(int) any { return s.duty.Origin() }
 
 func (s *standIn) ledgerAndRead() (*ledger, uint64) {
-	if owner, ok := s.duty.Owner().(keyedOwner); ok {
-		return owner.ledgerAndRead()
-	}
-	return nil, 0
+	return ledgerOf(s.duty)
 }

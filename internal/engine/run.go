@@ -268,12 +268,19 @@ func (r *Run) awaitMore(s reading) bool {
 	return true
 }
 
-// drain has each stage emit what it holds, upstream first.
+// drain has each stage emit what it holds, upstream first. What was settled by that, operators may
+// have taken back: they are waited for, downstream first, as those further up may take back what
+// they settle.
 func (r *Run) drain() {
 	for i := len(r.parts) - 1; i >= 0; i-- {
 		p := r.parts[i]
 		if err := p.drain(r.userCtx); err != nil {
 			r.stop(fmt.Errorf("flow: drain stage %q: %w", p.base().Name, err))
+		}
+	}
+	for _, p := range r.parts {
+		if idle := p.base().untilIdle(); idle != nil && p.base().Desc.Async {
+			<-idle
 		}
 	}
 }

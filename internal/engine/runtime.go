@@ -19,6 +19,7 @@ type runtime[I any] struct {
 var (
 	_ stage.Runtime        = (*runtime[int])(nil)
 	_ stage.Completer[int] = (*runtime[int])(nil)
+	_ stage.Resumer[int]   = (*runtime[int])(nil)
 	_ stage.Disturber      = (*runtime[int])(nil)
 )
 
@@ -67,4 +68,12 @@ func (r *runtime[I]) Disturbance() func(ctx context.Context, value any, info sta
 func (r *runtime[I]) Complete(ctx context.Context, rec stage.Record[I], err error) {
 	duty, t := r.g.returned(rec.Duty)
 	r.g.ended(ctx, stage.Record[I]{Value: rec.Value, Duty: duty}, t, err)
+}
+
+// Resume lets the stage wait for a record again. It gave up its key when it was completed, and holds
+// none from now on.
+func (r *runtime[I]) Resume(rec stage.Record[I]) stage.Record[I] {
+	r.g.hold(1)
+	duty, _ := r.g.returned(rec.Duty)
+	return stage.Record[I]{Value: rec.Value, Duty: duty}
 }

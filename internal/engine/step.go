@@ -124,6 +124,9 @@ func above(d stage.Duty) []*step {
 	case *passage:
 		return above(owner.duty)
 	}
+	if inner, ok := d.StandsFor(); ok {
+		return above(inner)
+	}
 	var all []*step
 	for _, m := range d.Members() {
 		all = append(all, above(m)...)
