@@ -14,6 +14,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/flowtest"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/operators"
+	"github.com/rocketflow-io/rocketflow/state"
 )
 
 // show runs an operator over values and prints what it emits.
@@ -207,4 +208,12 @@ func ExampleParMapUnordered() {
 	// 1 <nil>
 	// 4 <nil>
 	// 9 <nil>
+}
+
+func ExampleDedupe() {
+	itself := func(word string) string { return word }
+	show(operators.Dedupe(itself, state.NewMemory(), "words", 7*24*time.Hour), "a", "b", "a")
+	// Output:
+	// a <nil>
+	// b <nil>
 }
