@@ -21,9 +21,10 @@ type Failure = stage.Failure
 
 // Retry tries a failed record again, up to n times, and then hands it back (see [Policy.Then] for
 // something else). newBackOff makes the delays of one record, since a backoff keeps state; nil
-// retries at once. Only the record waits, and with a keyed source its key. Retries end before the
-// record's lease does, on an error marked [stage.Permanent] or backoff.Permanent, and when the
-// backoff panics.
+// retries at once. An error that tells how long to wait (see [stage.RetryAfter]), as that of an open
+// circuit breaker does, makes its wait as long at least. Only the record waits, and with a keyed source
+// its key. Retries end before the record's lease does, on an error marked [stage.Permanent] or
+// backoff.Permanent, and when the backoff panics.
 func Retry(n int, newBackOff func() backoff.BackOff) Policy {
 	return Policy{p: engine.Policy{Retries: n, NewBackOff: newBackOff}, chain: true}
 }

@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -180,4 +181,39 @@ func TestSource_GoesByItsPolicyForWhatCannotBeDecoded(t *testing.T) {
 	require.ErrorAs(t, graves.values()[0].Err, &fault)
 	require.Equal(t, "line 2", fault.Position)
 	require.Equal(t, 1, graves.values()[0].Attempt, "to decode it again would change nothing")
+}
+
+// patient is an error that tells how long to wait.
+type patient struct{ wait time.Duration }
+
+func (p patient) Error() string             { return "not now" }
+func (p patient) RetryAfter() time.Duration { return p.wait }
+
+// An error that tells how long to wait is waited for as long at least, by whatever backoff there is.
+func TestRetry_WaitsAsLongAsTheErrorTells(t *testing.T) {
+	for name, c := range map[string]struct {
+		backoff func() backoff.BackOff
+		wait    time.Duration
+		took    time.Duration
+	}{
+		"no backoff":     {nil, time.Minute, time.Minute},
+		"a shorter one":  {seconds(1), time.Minute, time.Minute},
+		"a longer one":   {seconds(90), time.Minute, 90 * time.Second},
+		"nothing to say": {seconds(1), -time.Minute, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				begun := time.Now()
+				tries := 0
+				p := flow.From(sources.Values(1)).TryMap(func(context.Context, int) (int, error) {
+					if tries++; tries == 1 {
+						return 0, fmt.Errorf("wrapped: %w", patient{c.wait})
+					}
+					return tries, nil
+				}).OnError(flow.Retry(1, c.backoff)).To(&collector[int]{})
+				require.NoError(t, p.Run(t.Context()))
+				require.Equal(t, c.took, time.Since(begun))
+			})
+		})
+	}
 }

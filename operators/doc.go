@@ -2,7 +2,7 @@
 // map, tap), several at a time (batch, scan, reduce), in parallel, by count (take, skip) and by time
 // (throttle, debounce, sample). Each is a value, a [stage.Operator], that can be used in any number of
 // pipelines and tested alone; the methods of flow.Stream are short forms of them. docs/operators.md
-// has them on one page.
+// has them on one page. [Timeout], [CircuitBreaker] and [Hedge] go around the functions that they call.
 //
 // Functions come in two shapes: pure, func(T) R, and, for the Try forms and the parallel ones,
 // func(context.Context, T) (R, error). The context of the latter is not cancelled by a drain,

@@ -15,5 +15,5 @@ func missing(isNil bool, name string) error {
 	if !isNil {
 		return nil
 	}
-	return fmt.Errorf("operators: %s: function is nil: give it one", name)
+	return fmt.Errorf("operators: %s: function is nil: give it one; Timeout, CircuitBreaker and Hedge give none if an argument is out of range", name)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"time"
 )
 
 // Sink describes where values go. Open may be called again for another run.
@@ -124,6 +125,19 @@ func Permanent(err error) error {
 func IsPermanent(err error) bool {
 	var p *permanentError
 	return errors.As(err, &p)
+}
+
+// RetryAfter gives how long a retry is to wait at least because of err: what err, or an error that it
+// wraps, tells by a method RetryAfter() time.Duration; 0 if none does.
+func RetryAfter(err error) time.Duration {
+	type waiting interface {
+		error
+		RetryAfter() time.Duration
+	}
+	if w, ok := errors.AsType[waiting](err); ok {
+		return max(w.RetryAfter(), 0)
+	}
+	return 0
 }
 
 type permanentError struct{ err error }

@@ -42,6 +42,7 @@ func rules() map[string][]string {
 func outside() map[string][]string {
 	return map[string][]string{
 		"github.com/reugn/go-streams": {"flow/gostreams"},
+		"github.com/sony/gobreaker":   {"operators"},
 		"google.golang.org/grpc":      {"client/...", "broker/..."},
 		"go.opentelemetry.io/otel":    {"client"},
 		"testing":                     {"flow/stage/stagetest", "flow/flowtest", "broker/brokertest", "state/statetest"},

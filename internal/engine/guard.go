@@ -15,6 +15,7 @@ type guard[I any] struct {
 	proc stage.Processor[I]
 	down *Segment // where the operator emits: its own segment, or the one below if asynchronous
 	gate gate[stage.Record[I]]
+	ctx  context.Context // what the operator's functions get: the run's, with the stage
 }
 
 // Emit takes a record from the stage above. The segment's lock is held.
@@ -22,20 +23,20 @@ func (g *guard[I]) Emit(ctx context.Context, r stage.Record[I]) {
 	g.in++
 	if g.detour.Load() {
 		g.admit(ctx, r)
-	} else if err := g.process(ctx, r); err != nil {
+	} else if err := g.process(r); err != nil {
 		g.ended(ctx, r, trial{}, err)
 	}
 }
 
 // process calls the operator. A panic is an error of this stage alone: the stages below have
 // guards of their own.
-func (g *guard[I]) process(ctx context.Context, r stage.Record[I]) (err error) {
+func (g *guard[I]) process(r stage.Record[I]) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = g.panicked(p)
 		}
 	}()
-	return g.proc.Process(ctx, r)
+	return g.proc.Process(g.ctx, r)
 }
 
 func (s *Stage) panicked(value any) error {
@@ -82,12 +83,12 @@ func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef) {
 // try runs a record through the operator, for the first time or again.
 func (g *guard[I]) try(ctx context.Context, r stage.Record[I], t trial) {
 	if !g.Desc.Async {
-		g.ended(ctx, r, t, g.process(ctx, r))
+		g.ended(ctx, r, t, g.process(r))
 		return
 	}
 	g.hold(1)
 	taken := stage.Record[I]{Value: r.Value, Duty: g.begin(r.Duty, t)}
-	if err := g.process(ctx, taken); err != nil {
+	if err := g.process(taken); err != nil {
 		g.ended(ctx, r, t, err) // the operator did not take the record
 	}
 }

@@ -30,6 +30,7 @@ func (o *operator[I, O]) base() *Stage { return o.Stage }
 func (o *operator[I, O]) start(context.Context) error {
 	o.down = o.out.seg.root()
 	rt := &runtime[I]{g: o.guard, disturb: o.run.cfg.Probe.disturbance(o.Name)}
+	o.ctx = stage.WithScope(o.run.userCtx, o.Stage)
 	err := o.safely(func() (err error) {
 		o.proc, err = o.op.Start(rt, o.out.next)
 		return err
@@ -49,8 +50,8 @@ func (o *operator[I, O]) start(context.Context) error {
 
 // drain ends when what the operator emitted is with the stages below. An asynchronous one may
 // complete its last record in the middle of a stretch of work, whose end sends on what is emitted.
-func (o *operator[I, O]) drain(ctx context.Context) error {
-	err := o.guard.drain(ctx)
+func (o *operator[I, O]) drain(context.Context) error {
+	err := o.guard.drain(o.ctx)
 	if o.Desc.Async {
 		o.out.seg.root().do(func(context.Context) {})
 	}
@@ -123,7 +124,7 @@ func (o *operator[I, O]) emitChunk(ctx context.Context, rs []stage.Record[I]) {
 	o.in += int64(len(rs))
 	c := &o.chunk
 	for c.In = rs; len(c.In) > 0; c.At = 0 {
-		err := o.processChunk(ctx, c)
+		err := o.processChunk(c)
 		if err == nil {
 			break
 		}
@@ -141,11 +142,11 @@ func (o *operator[I, O]) emitChunk(ctx context.Context, rs []stage.Record[I]) {
 	}
 }
 
-func (o *operator[I, O]) processChunk(ctx context.Context, c *stage.Chunk[I, O]) (err error) {
+func (o *operator[I, O]) processChunk(c *stage.Chunk[I, O]) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = o.panicked(p)
 		}
 	}()
-	return o.chunker.ProcessChunk(ctx, c)
+	return o.chunker.ProcessChunk(o.ctx, c)
 }

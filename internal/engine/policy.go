@@ -58,8 +58,9 @@ func (s *Stage) retryAfter(t *tries) (wait time.Duration, ok bool) {
 	if t.n > p.Retries || stage.IsPermanent(t.err) || isPermanentBackoff(t.err) {
 		return 0, false
 	}
+	atLeast := stage.RetryAfter(t.err)
 	if p.NewBackOff == nil {
-		return 0, true
+		return atLeast, true
 	}
 	err := s.safely(func() error {
 		if t.backoff == nil {
@@ -72,7 +73,7 @@ func (s *Stage) retryAfter(t *tries) (wait time.Duration, ok bool) {
 		t.err = fmt.Errorf("flow: backoff of stage %q: %w, after: %w", s.Name, err, t.err)
 		return 0, false
 	}
-	return wait, wait != backoff.Stop
+	return max(wait, atLeast), wait != backoff.Stop
 }
 
 func isPermanentBackoff(err error) bool {

@@ -23,13 +23,13 @@ var (
 	_ stage.Disturber      = (*runtime[int])(nil)
 )
 
-func (r *runtime[I]) Logger() *slog.Logger { return r.g.log }
+func (r *runtime[I]) Logger() *slog.Logger { return r.g.Logger() }
 
 func (r *runtime[I]) Now() time.Time { return time.Now() }
 
 func (r *runtime[I]) Keyed() bool { return r.g.keyed }
 
-func (r *runtime[I]) Count(name string, n int64) { r.g.counters.add(name, n) }
+func (r *runtime[I]) Count(name string, n int64) { r.g.Count(name, n) }
 
 func (r *runtime[I]) Do(f func(ctx context.Context)) { r.g.down.do(f) }
 
@@ -37,7 +37,7 @@ func (r *runtime[I]) Go(f func(ctx context.Context)) {
 	r.g.run.goes.Add(1)
 	go func() {
 		defer r.g.run.goes.Done()
-		f(r.g.run.userCtx)
+		f(r.g.ctx)
 	}()
 }
 

@@ -77,7 +77,7 @@ func (s *sink[T]) freed(l lane) {
 // letIn gathers a value that waited at the gate and now holds its key.
 func (s *sink[T]) letIn(e entry[T]) {
 	s.run.after(0, func() {
-		s.seg.do(func(ctx context.Context) { s.gather(ctx, e) })
+		s.seg.do(func(context.Context) { s.gather(e) })
 		s.hold(-1)
 	})
 }
@@ -101,7 +101,7 @@ func (b *budget) spend() bool {
 
 // isolate finds the values to blame for a failed write that named none, by writing each half of
 // the batch by itself, and so on. When the budget is used up, the rest is taken to have failed.
-func (s *sink[T]) isolate(ctx context.Context, j *job[T], err error, b *budget) {
+func (s *sink[T]) isolate(j *job[T], err error, b *budget) {
 	if j.len() == 1 || b.left <= 0 || s.run.hard.Load() {
 		broken := make(brokenKeys)
 		for i := range j.duties {
@@ -119,8 +119,8 @@ func (s *sink[T]) isolate(ctx context.Context, j *job[T], err error, b *budget) 
 		}
 		halfErr := err
 		if b.spend() {
-			halfErr = s.call(ctx, half)
+			halfErr = s.call(half)
 		}
-		s.outcome(ctx, half, halfErr, b)
+		s.outcome(half, halfErr, b)
 	}
 }

@@ -26,6 +26,7 @@ type sink[T any] struct {
 	opts   SinkOptions
 	traits stage.SinkTraits
 	writer stage.Writer[T]
+	ctx    context.Context // of writes: the run's, with the stage
 	gate   gate[entry[T]]
 
 	max     int  // values of one write
@@ -48,6 +49,7 @@ func (s *sink[T]) base() *Stage { return s.Stage }
 
 // start opens the writer.
 func (s *sink[T]) start(ctx context.Context) error {
+	s.ctx = stage.WithScope(s.run.userCtx, s.Stage)
 	err := s.safely(func() (err error) {
 		s.writer, err = s.sink.Open(ctx)
 		return err
@@ -86,42 +88,42 @@ func (s *sink[T]) start(ctx context.Context) error {
 }
 
 // Emit takes a record from the stage above. The segment's lock is held.
-func (s *sink[T]) Emit(ctx context.Context, r stage.Record[T]) {
+func (s *sink[T]) Emit(_ context.Context, r stage.Record[T]) {
 	s.in++
 	s.begin()
 	s.pend.add(r.Value, r.Duty)
 	if s.pend.len() >= s.max {
-		s.dispatch(ctx)
+		s.dispatch()
 	}
 }
 
 // EmitAll takes records from the stage above. The segment's lock is held.
-func (s *sink[T]) EmitAll(ctx context.Context, rs []stage.Record[T]) {
+func (s *sink[T]) EmitAll(_ context.Context, rs []stage.Record[T]) {
 	s.in += int64(len(rs))
 	for len(rs) > 0 {
 		s.begin()
 		n := min(len(rs), s.max-s.pend.len())
 		s.pend.addAll(rs[:n])
 		if rs = rs[n:]; s.pend.len() >= s.max {
-			s.dispatch(ctx)
+			s.dispatch()
 		}
 	}
 }
 
 // bury takes a failure, as the writer of dead letters. It may be called under other locks.
 func (s *sink[T]) bury(value T, d stage.Duty, then func(err error)) {
-	s.seg.do(func(ctx context.Context) {
+	s.seg.do(func(context.Context) {
 		s.in++
-		s.gather(ctx, entry[T]{value: value, duty: d, extra: extra{then: then}})
+		s.gather(entry[T]{value: value, duty: d, extra: extra{then: then}})
 	})
 }
 
 // gather adds a value that is not an ordinary one.
-func (s *sink[T]) gather(ctx context.Context, e entry[T]) {
+func (s *sink[T]) gather(e entry[T]) {
 	s.begin()
 	s.pend.addEntry(e)
 	if s.pend.len() >= s.max {
-		s.dispatch(ctx)
+		s.dispatch()
 	}
 }
 
@@ -134,15 +136,15 @@ func (s *sink[T]) begin() {
 
 // flush ends a stretch of work: without batching what is at hand goes out. With it the batch gets
 // a timer, if it is to wait for more; one that ends within the stretch could not have had the lock.
-func (s *sink[T]) flush(ctx context.Context) {
+func (s *sink[T]) flush(context.Context) {
 	switch {
 	case s.pend.len() == 0:
 	case s.opts.Count == 0 || s.draining:
-		s.dispatch(ctx)
+		s.dispatch()
 	case s.opts.Age > 0 && s.stopAge == nil:
 		left := s.opts.Age - time.Since(s.pend.begun)
 		if left <= 0 {
-			s.dispatch(ctx)
+			s.dispatch()
 			return
 		}
 		s.stopAge = s.run.after(left, func() { s.seg.do(s.aged) })
@@ -150,14 +152,14 @@ func (s *sink[T]) flush(ctx context.Context) {
 }
 
 // aged dispatches the batch whose age it is. The timer of an earlier one may come late.
-func (s *sink[T]) aged(ctx context.Context) {
+func (s *sink[T]) aged(context.Context) {
 	if s.pend.len() > 0 && time.Since(s.pend.begun) >= s.opts.Age {
-		s.dispatch(ctx)
+		s.dispatch()
 	}
 }
 
 // dispatch sends the gathered values on their way.
-func (s *sink[T]) dispatch(ctx context.Context) {
+func (s *sink[T]) dispatch() {
 	if s.stopAge != nil {
 		s.stopAge()
 		s.stopAge = nil
@@ -165,7 +167,7 @@ func (s *sink[T]) dispatch(ctx context.Context) {
 	j := s.pend
 	s.pend = s.newJob()
 	if s.queue == nil {
-		s.process(ctx, s.due(j))
+		s.process(s.due(j))
 		s.recycle(j)
 		return
 	}
@@ -182,7 +184,7 @@ func (s *sink[T]) write() {
 			return
 		}
 		n := j.len()
-		s.process(s.run.userCtx, due)
+		s.process(due)
 		s.recycle(j)
 		s.hold(-n)
 	}
@@ -213,24 +215,24 @@ func (s *sink[T]) recycle(j *job[T]) {
 }
 
 // process writes a job and sees to the outcome of each value.
-func (s *sink[T]) process(ctx context.Context, j *job[T]) {
+func (s *sink[T]) process(j *job[T]) {
 	if j.len() == 0 {
 		return
 	}
-	if err := s.call(ctx, j); err != nil {
-		s.outcome(ctx, j, err, newBudget(j.len()))
+	if err := s.call(j); err != nil {
+		s.outcome(j, err, newBudget(j.len()))
 		return
 	}
 	s.allWritten(j)
 }
 
 // call calls the writer. A panic is an error of unknown outcome.
-func (s *sink[T]) call(ctx context.Context, j *job[T]) error {
-	return s.safely(func() error { return s.writer.Write(ctx, stage.Batch[T]{Values: j.values, Info: j.info}) })
+func (s *sink[T]) call(j *job[T]) error {
+	return s.safely(func() error { return s.writer.Write(s.ctx, stage.Batch[T]{Values: j.values, Info: j.info}) })
 }
 
 // outcome settles what a write told about each value.
-func (s *sink[T]) outcome(ctx context.Context, j *job[T], err error, b *budget) {
+func (s *sink[T]) outcome(j *job[T], err error, b *budget) {
 	var failed *stage.BatchError
 	switch {
 	case err == nil:
@@ -252,7 +254,7 @@ func (s *sink[T]) outcome(ctx context.Context, j *job[T], err error, b *budget) 
 			}
 		}
 	default:
-		s.isolate(ctx, j, err, b)
+		s.isolate(j, err, b)
 	}
 }
 
@@ -357,7 +359,7 @@ func (s *sink[T]) again(e entry[T], t *tries) {
 	}
 	s.retries.Add(1)
 	e.extra.tries = t
-	s.seg.do(func(ctx context.Context) { s.gather(ctx, e) })
+	s.seg.do(func(context.Context) { s.gather(e) })
 }
 
 // drain writes what was gathered, and what comes back from retries or waits for its key, until

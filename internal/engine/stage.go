@@ -62,6 +62,14 @@ type Stage struct {
 	idle    chan struct{}
 }
 
+var _ stage.Scope = (*Stage)(nil)
+
+// Logger logs with the stage's name.
+func (s *Stage) Logger() *slog.Logger { return s.log }
+
+// Count adds to a counter of the stage.
+func (s *Stage) Count(name string, n int64) { s.counters.add(name, n) }
+
 // safely calls a function of the user; a panic is an error.
 func (s *Stage) safely(f func() error) (err error) {
 	defer func() {
