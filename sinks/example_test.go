@@ -6,8 +6,11 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/rocketflow-io/rocketflow/broker"
+	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/sinks"
+	"github.com/rocketflow-io/rocketflow/state"
 )
 
 // write writes a batch in a run of its own, as a pipeline does many.
@@ -63,4 +66,36 @@ func ExampleStdout() {
 	// Output:
 	// 5 little ducks
 	// 4 little ducks
+}
+
+// Each order has one bill, although the program may be killed at any moment and the order come again.
+func ExampleRocketMQOnce() {
+	b, err := broker.Start(broker.Options{Topics: []broker.Topic{{Name: "bills", Type: broker.Transaction}}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer b.Close()
+	c, err := client.New(b.Endpoint(), client.WithPlaintext())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+
+	store := state.NewMemory() // in earnest one that survives the process
+	bills := sinks.RocketMQOnce(c, "bills", store,
+		func(order string, _ stage.Info) string { return order },
+		func(order string) (*client.Message, error) {
+			return &client.Message{Body: []byte("bill for " + order)}, nil
+		})
+	write(bills, "order 1", "order 2")
+	write(bills, "order 2", "order 3") // order 2 came again
+	for _, m := range b.Messages("bills") {
+		fmt.Println(string(m.Body))
+	}
+	// Unordered output:
+	// bill for order 1
+	// bill for order 2
+	// bill for order 3
 }
