@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -108,4 +109,21 @@ func ExampleStream_Partition() {
 	// no number: go
 	// 12
 	// <nil>
+}
+
+func ExampleStream_Optional() {
+	branches := flow.From(sources.Values("a", "b")).Broadcast(2)
+	p := flow.Join(
+		branches[0].To(printer{}),
+		branches[1].Optional(1000).
+			TryMap(func(context.Context, string) (string, error) { return "", errors.New("the gauge is broken") }).
+			To(printer{}),
+	)
+	err := p.Run(context.Background())
+	st, _ := p.Snapshot().Stage("optional")
+	fmt.Println(err, st.Counters)
+	// Output:
+	// a
+	// b
+	// <nil> map[failed:2]
 }

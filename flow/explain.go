@@ -44,7 +44,7 @@ func (p *Pipeline) Mermaid() string {
 
 var kindNames = map[nodeKind]string{
 	kindSource: "source", kindOperator: "operator", kindMerge: "merge",
-	kindBroadcast: "broadcast", kindSplit: "split", kindSink: "sink",
+	kindBroadcast: "broadcast", kindSplit: "split", kindOptional: "optional", kindSink: "sink",
 }
 
 // graph is the shown nodes of a pipeline, upstream first, with their ids.
@@ -134,6 +134,8 @@ func (g *graph) line(n *node) string {
 		facts = append(facts, fmt.Sprintf("each to one of %d branches", n.branches), "keeps order in a branch", "fused")
 	}
 	switch n.kind {
+	case kindOptional:
+		facts = append(facts, "settles done at once", fmt.Sprintf("at most %d records in the branch", n.most), "on 1 goroutines")
 	case kindSource, kindOperator, kindSplit, kindSink:
 		facts = append(facts, "on error: "+g.policyOf(n).String())
 	}

@@ -21,6 +21,7 @@ const (
 	kindBroadcast
 	kindSplit
 	kindBranch
+	kindOptional
 	kindMerge
 	kindSink
 )
@@ -38,6 +39,7 @@ type node struct {
 	sinkOpts sinkConfig         // likewise
 	policy   *Policy            // of policy nodes, and of sinks that were given one
 	branches int                // of broadcasts and splits
+	most     int                // of optional branches: records at once
 	first    *node              // what a renamed node is a copy of
 	sides    []end              // that ride along with the stream
 }
@@ -201,7 +203,7 @@ func (n *node) label() string {
 		return fmt.Sprintf("source %q", n.name)
 	case kindSink:
 		return fmt.Sprintf("sink %q", n.name)
-	case kindOperator, kindSplit:
+	case kindOperator, kindSplit, kindOptional:
 		return fmt.Sprintf("stage %q", n.name)
 	case kindPolicy:
 		return "OnError"

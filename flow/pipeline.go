@@ -151,18 +151,25 @@ func (p *Pipeline) compile(cfg engine.Config) (*compiler, error) {
 	return c, errors.Join(c.problems...)
 }
 
-// loose finds branches of broadcasts and splits that go nowhere.
+// loose finds fans whose branches go nowhere, or do not answer for their records.
 func (p *Pipeline) loose(c *compiler) []error {
 	var problems []error
 	for fan := range c.fans {
-		used := 0
-		for n := range c.taken {
-			if n.kind == kindBranch && n.ups[0] == fan {
-				used++
+		used, optional := 0, 0
+		for n, by := range c.taken {
+			if n.kind != kindBranch || n.ups[0] != fan {
+				continue
+			}
+			used++
+			if by.kind == kindOptional {
+				optional++
 			}
 		}
-		if used < fan.branches {
+		switch {
+		case used < fan.branches:
 			problems = append(problems, fmt.Errorf("flow: %s at %s: %d of its streams go nowhere, so not every record could be settled: end each in a sink, and Join the pipelines", fan.name, fan.made, fan.branches-used))
+		case optional == fan.branches:
+			problems = append(problems, fmt.Errorf("flow: %s at %s: each of its streams is Optional, so records would be done before anything came of them: leave one as it is", fan.name, fan.made))
 		}
 	}
 	return problems

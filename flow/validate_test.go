@@ -42,13 +42,21 @@ func TestValidate_NamesBothPlacesThatConsumeAStream(t *testing.T) {
 func TestValidate_ReportsWhatIsWrong(t *testing.T) {
 	from := func() flow.Stream[int] { return flow.From(sources.Values(1)) }
 	out := func() *collector[int] { return &collector[int]{} }
+	both, more := from().Broadcast(2), from().Broadcast(2)
 	for want, p := range map[string]*flow.Pipeline{
-		"the pipeline has no sink":                flow.Join(),
-		"2 of its streams go nowhere":             from().Broadcast(3)[1].To(out()),
-		"broadcast to 0 streams":                  from().Broadcast(0)[0].To(out()),
-		"split into 0 streams":                    from().Split(0, mod3)[0].To(out()),
-		"says where values go is nil":             from().Split(1, nil)[0].To(out()),
-		"1 of its streams go nowhere":             from().Split(2, mod3)[0].To(out()),
+		"the pipeline has no sink":        flow.Join(),
+		"2 of its streams go nowhere":     from().Broadcast(3)[1].To(out()),
+		"broadcast to 0 streams":          from().Broadcast(0)[0].To(out()),
+		"split into 0 streams":            from().Split(0, mod3)[0].To(out()),
+		"says where values go is nil":     from().Split(1, nil)[0].To(out()),
+		"1 of its streams go nowhere":     from().Split(2, mod3)[0].To(out()),
+		"at most 0 records in the branch": from().Broadcast(2)[0].Optional(0).To(out()),
+		"only a branch of a Broadcast":    from().Optional(1).To(out()),
+		"each of its streams is Optional": from().Broadcast(1)[0].Named("all").Optional(1).To(out()),
+		"the stages there may hold 20": flow.Join(both[0].To(out()),
+			both[1].Optional(10).Batch(2, time.Second).To(&collector[[]int]{}, flow.Batched(10, time.Second))),
+		"the stages there may hold any number": flow.Join(more[0].To(out()),
+			more[1].Optional(10).Reduce(func() int { return 0 }, func(sum, v int) int { return sum + v }).To(out())),
 		"merge of no streams":                     flow.Merge[int]().To(out()),
 		"the operator is nil":                     from().Via(stage.Operator[int, int](nil)).To(out()),
 		"the sink is nil":                         from().To(nil),

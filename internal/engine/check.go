@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,7 +18,8 @@ func (r *Run) check() error {
 	for _, s := range r.sources {
 		traits, from := s.declared(), s.base()
 		from.paths(nil, func(path []*Stage) {
-			errs = append(errs, checkKeyed(traits, path), checkLease(traits, path), checkIdentity(traits, path))
+			bound := answering(path)
+			errs = append(errs, checkKeyed(traits, bound), checkLease(traits, bound), checkIdentity(traits, path), checkRoom(path[len(bound)-1:]))
 		})
 	}
 	return errors.Join(errs...)
@@ -33,6 +35,35 @@ func (s *Stage) paths(before []*Stage, f func(path []*Stage)) {
 	for _, next := range s.next {
 		next.paths(path, f)
 	}
+}
+
+// answering gives the stages of a path whose records their source waits for: the first that frees them
+// of that is the last.
+func answering(path []*Stage) []*Stage {
+	for i, st := range path {
+		if st.frees > 0 {
+			return path[:i+1]
+		}
+	}
+	return path
+}
+
+// checkRoom sees to it that an optional branch has room for what its stages hold: else they could wait
+// for ever for what is not let in.
+func checkRoom(path []*Stage) error {
+	most := path[0].frees
+	if n := held(path); most > 0 && n > most {
+		return fmt.Errorf("flow: stage %q lets at most %d records into its branch, but the stages there may hold %s: let in more, or hold fewer", path[0].Name, most, count(n))
+	}
+	return nil
+}
+
+// count is a number of records in words.
+func count(n int) string {
+	if n == math.MaxInt32 {
+		return "any number"
+	}
+	return strconv.Itoa(n)
 }
 
 func checkKeyed(traits stage.SourceTraits, path []*Stage) error {
@@ -104,16 +135,20 @@ func checkIdentity(traits stage.SourceTraits, path []*Stage) error {
 
 // tell prepares the stages below a source for its records, writers of dead letters among them.
 func (r *Run) tell(s reading) {
-	traits := s.declared()
 	s.base().paths(nil, func(path []*Stage) {
-		for _, st := range path {
+		traits, bound := s.declared(), answering(path)
+		for i, st := range path {
+			if i == len(bound) {
+				traits.Redelivery = max(traits.Redelivery, traits.Lease)
+				traits.Keyed, traits.Lease = false, 0
+			}
 			st.expect(traits)
-			st.learn(traits, path)
+			st.learn(traits, path[:max(i+1, len(bound))])
 			if dl, ok := r.buriers[st.policy.DeadLetter]; ok {
 				dl.(part).base().expect(traits)
 			}
 		}
-		s.foresee(held(path), slices.ContainsFunc(path, (*Stage).mayWait))
+		s.foresee(held(bound), slices.ContainsFunc(bound, (*Stage).mayWait))
 	})
 }
 

@@ -58,7 +58,12 @@ func (o *operator[I, O]) drain(context.Context) error {
 	return err
 }
 
-func (o *operator[I, O]) close(context.Context) error { return nil }
+func (o *operator[I, O]) close(context.Context) error {
+	if e, ok := o.proc.(interface{ end() }); ok {
+		e.end()
+	}
+	return nil
+}
 
 // EmitAll takes records from the stage above. The segment's lock is held.
 func (o *operator[I, O]) EmitAll(ctx context.Context, rs []stage.Record[I]) {

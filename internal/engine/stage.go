@@ -31,6 +31,8 @@ type Stage struct {
 	holdsFor  time.Duration // for so long; 0 if there is no bound in time,
 	holdsMost int           // and so many; 0 if there is no bound in number
 
+	frees int // records leave without a duty to their source, at most so many at a time; 0 if they do not
+
 	run    *Run
 	seg    *Segment
 	policy *Policy
