@@ -86,7 +86,7 @@ type Sink struct {
 
 // Draw draws a pipeline.
 func Draw(d Dice, env Env, opts Options) *Design {
-	a := &artist{Dice: d, env: env, opts: opts, design: &Design{}, single: true}
+	a := &artist{Dice: d, env: env, opts: opts, design: &Design{}, width: 1}
 	for _, k := range kinds() {
 		if k.fits == nil || k.fits(opts) {
 			a.kinds = append(a.kinds, k)
@@ -96,6 +96,11 @@ func Draw(d Dice, env Env, opts Options) *Design {
 	return a.design
 }
 
+const (
+	maxChildren = 3  // that a value is taken apart into
+	maxWidth    = 27 // above it no value is taken apart any more
+)
+
 // artist draws a pipeline.
 type artist struct {
 	Dice
@@ -104,7 +109,7 @@ type artist struct {
 	design *Design
 	kinds  []kind
 	names  int
-	single bool // an input is at most one value here
+	width  int // the most values that an input is here
 }
 
 func (a *artist) name(what string) string {
@@ -142,7 +147,7 @@ func (a *artist) faults(name string, most int) *Faults {
 
 func (a *artist) op() *op {
 	k := a.kinds[a.IntN(len(a.kinds))]
-	for k.single && !a.single {
+	for k.single && a.width > 1 || k.many && a.width > maxWidth {
 		k = a.kinds[a.IntN(len(a.kinds))]
 	}
 	o := &op{kind: k, name: a.name("op"), env: a.env, salt: a.Uint64(), share: uint64(50 + a.IntN(50))}
@@ -150,7 +155,9 @@ func (a *artist) op() *op {
 	if k.draw != nil {
 		k.draw(a, o)
 	}
-	a.single = a.single && !k.many
+	if k.many {
+		a.width *= maxChildren
+	}
 	a.design.Ends = a.design.Ends || k.ends
 	a.design.Joint = a.design.Joint || k.joint
 	return o
@@ -173,19 +180,20 @@ func (a *artist) chain(depth int) chain {
 		c.sink = a.sink()
 		return c
 	}
-	single := a.single
+	width, sum := a.width, 0
 	c.fan = &fan{salt: a.Uint64(), split: a.Chance(40)}
 	merged := a.Chance(30)
 	for range 1 + a.IntN(3) {
-		a.single = single
+		a.width = width
 		if merged {
 			c.fan.branches = append(c.fan.branches, chain{groups: a.groups()})
 		} else {
 			c.fan.branches = append(c.fan.branches, a.chain(depth+1))
 		}
+		sum += a.width
 	}
 	if merged {
-		a.single = false
+		a.width = sum
 		rest := a.chain(depth + 1)
 		c.fan.rest = &rest
 	}

@@ -146,7 +146,7 @@ func (o *op) tryMap(ctx context.Context, it Item) (Item, error) {
 func (o *op) keeps(it Item) bool { return Mix(it.ID, o.salt)%100 < o.share }
 
 func (o *op) children(it Item) []Item {
-	all := make([]Item, Mix(it.ID, o.salt)%4)
+	all := make([]Item, Mix(it.ID, o.salt)%(maxChildren+1))
 	for i := range all {
 		all[i] = it
 		all[i].ID = Mix(it.ID, o.salt, uint64(i))

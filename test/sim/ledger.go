@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/internal/randpipe"
@@ -114,14 +115,15 @@ type ledger struct {
 	seen       map[randpipe.Place]int // in sinks: how often
 	unclear    map[randpipe.Place]int // writes of it that may have happened or not
 	failures   *randpipe.Failures
-	acks       map[string]int // that were answered well, by message id
+	acks       map[string]int       // that were answered well, by message id
+	acked      map[string]time.Time // when the latest of them was
 }
 
 func newLedger(w *world) *ledger {
 	return &ledger{
 		w: w, inputs: make(map[int]*input), byKey: make(map[string][]*input), deliveries: make([]delivery, 1),
 		handles: make(map[string]int), seen: make(map[randpipe.Place]int), unclear: make(map[randpipe.Place]int),
-		failures: randpipe.NewFailures(), acks: make(map[string]int),
+		failures: randpipe.NewFailures(), acks: make(map[string]int), acked: make(map[string]time.Time),
 	}
 }
 
@@ -232,8 +234,10 @@ func (l *ledger) everExcusedLocked(in *input, e randpipe.Effect) bool {
 	return slices.ContainsFunc(in.given, func(n int) bool { return l.failures.Excuse(in.Src, n, e) }) || l.w.host.buried(in.Src)
 }
 
-// given notes that the broker has sent a message to a member, and gives the number of the delivery.
-func (l *ledger) given(src int, id, handle string) int {
+// given notes that the broker has sent a message to a member, and gives the number of the delivery. The
+// answer began to come at a time; the rest of it can be on its way while the message is delivered again,
+// and acknowledged.
+func (l *ledger) given(src int, id, handle string, begun time.Time) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in, ok := l.inputs[src]
@@ -241,7 +245,7 @@ func (l *ledger) given(src int, id, handle string) int {
 		l.violatedLocked(Unknown, "message %s is of no input", id)
 		return 0
 	}
-	if l.acks[id] > 0 && l.acks[id] >= l.w.host.copies(id) {
+	if l.acks[id] > 0 && l.acked[id].Before(begun) && l.acks[id] >= l.w.host.copies(id) {
 		l.violatedLocked(Settled, "message %s of input %d comes again, though it was acknowledged", id, src)
 	}
 	l.deliveries = append(l.deliveries, delivery{src: src, message: id})
@@ -311,6 +315,7 @@ func (l *ledger) acknowledged(handle string) {
 	}
 	d.settled = true
 	l.acks[d.message]++
+	l.acked[d.message] = time.Now()
 	l.inputs[d.src].over = true
 }
 

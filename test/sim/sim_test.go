@@ -40,6 +40,7 @@ func world(t *testing.T, seed uint64, opts sim.Options) (r *sim.Report) {
 	t.Helper()
 	defer runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(2 << 30)) // a few worlds would take all there is
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, seed)

@@ -133,7 +133,7 @@ type poll struct {
 	inner  grpc.ClientStream
 	cancel context.CancelCauseFunc
 	stop   *time.Timer // of the client's patience
-	begun  bool        // an answer has come
+	begun  time.Time   // when the answer began to come
 	frames int         // messages that were given to the client
 	said   bool        // a refusal
 }
@@ -197,31 +197,36 @@ func (p *poll) twice(conn grpc.ClientConnInterface, request proto.Message) {
 		if err != nil || s.SendMsg(request) != nil {
 			return
 		}
-		if n := p.drain(s); n > 0 {
+		if n := p.drain(s, time.Time{}); n > 0 {
 			p.link.w.happened(RequestTwice, "%s ReceiveMessage: %d messages", p.link.name, n)
 		}
 	})
 }
 
-// drain reads what the client is not to have, and counts the messages.
-func (p *poll) drain(s grpc.ClientStream) (n int) {
+// drain reads what the client is not to have of an answer, and counts the messages. Begun is when the
+// answer began to come, if it did.
+func (p *poll) drain(s grpc.ClientStream, begun time.Time) (n int) {
 	for {
 		var frame v2.ReceiveMessageResponse
 		if s.RecvMsg(&frame) != nil {
 			return n
 		}
+		if begun.IsZero() {
+			begun = time.Now()
+		}
 		if m := frame.GetMessage(); m != nil {
-			p.given(m)
+			p.given(m, begun)
 			n++
 		}
 	}
 }
 
-// given tells the ledger of a message, and lets it tell which delivery it is.
-func (p *poll) given(m *v2.Message) {
+// given tells the ledger of a message in an answer that began to come at a time, and lets it tell which
+// delivery it is.
+func (p *poll) given(m *v2.Message, begun time.Time) {
 	it := itemOf(m.GetUserProperties(), "")
 	sp := m.GetSystemProperties()
-	n := p.link.w.ledger.given(it.Src, sp.GetMessageId(), sp.GetReceiptHandle())
+	n := p.link.w.ledger.given(it.Src, sp.GetMessageId(), sp.GetReceiptHandle(), begun)
 	m.UserProperties[propertyDelivery] = fmt.Sprint(n)
 	p.link.w.note("%s is given %d of input %d, attempt %d", p.link.name, n, it.Src, sp.GetDeliveryAttempt())
 }
@@ -239,7 +244,7 @@ func (p *poll) RecvMsg(m any) error {
 	case f.kind == Throttled || f.kind == InternalError:
 		return p.refusal(m.(*v2.ReceiveMessageResponse))
 	case f.kind == PollLost:
-		if n := p.drain(p.inner); n > 0 {
+		if n := p.drain(p.inner, p.begun); n > 0 {
 			l.w.happened(PollLost, "%s: %d messages", l.name, n)
 			return p.over(l.outwait(p.ctx, f))
 		}
@@ -248,20 +253,21 @@ func (p *poll) RecvMsg(m any) error {
 	if err := p.inner.RecvMsg(m); err != nil {
 		return p.over(err)
 	}
+	early := p.begun.IsZero()
+	if early {
+		p.begun = time.Now()
+	}
 	message := m.(*v2.ReceiveMessageResponse).GetMessage()
 	if message != nil {
-		p.given(message)
+		p.given(message, p.begun)
 		p.frames++
 		p.damage(message)
 	}
-	if !p.begun {
-		p.begun = true
-		if !l.w.sleep(p.ctx, f.back+l.partedFor()) {
-			return p.over(status.FromContextError(p.ctx.Err()).Err())
-		}
+	if early && !l.w.sleep(p.ctx, f.back+l.partedFor()) {
+		return p.over(status.FromContextError(p.ctx.Err()).Err())
 	}
 	if f.kind == PollCut && message != nil && p.frames > int(f.salt%4) {
-		n := 1 + p.drain(p.inner)
+		n := 1 + p.drain(p.inner, p.begun)
 		l.w.happened(PollCut, "%s: %d messages", l.name, n)
 		return p.over(status.Error(codes.Unavailable, "cut by a fault"))
 	}
