@@ -41,11 +41,11 @@ property: ## run the property test of settlement with SEEDS seeds (5,000)
 
 .PHONY: sim
 sim: ## simulate broker, clients and pipelines under faults, with SIM_SEEDS seeds (10,000) and a tenth as many over gRPC
-	cd test && go test ./sim -count=1 -v -timeout 4h -run 'TestSimulation($$|_OverGRPC)' -seeds $(SIM_SEEDS) -grpc-seeds $$(($(SIM_SEEDS) / 10)) -processes $(SIM_PROCS)
-	cd test && go test ./sim -count=1 -v -run TestSimulation_Replays -replays 100
+	cd test && go run ./seeded/cmd test ./sim -count=1 -v -timeout 4h -run 'TestSimulation($$|_OverGRPC)' -seeds $(SIM_SEEDS) -grpc-seeds $$(($(SIM_SEEDS) / 10)) -processes $(SIM_PROCS)
+	cd test && go run ./seeded/cmd test ./sim -count=1 -v -run TestSimulation_Replays -replays 100
 
 .PHONY: mutants
-mutants: ## plant defects, one at a time, and demand that the test which each of them names fails
+mutants: ## plant defects, one at a time: the test that each names has to fail, and its seed to do so again in 100 replays
 	cd test && go run ./mutants/cmd
 
 .PHONY: test-rocketmq

@@ -9,14 +9,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
+
+	"github.com/rocketflow-io/rocketflow/test/seeded"
 )
 
 // A Lab is a copy of the code in which mutants live, one at a time.
 type Lab struct {
 	dir     string
-	healthy map[Test]error // of tests that were run without a mutant
+	healthy map[Test]error    // of tests that were run without a mutant
+	seeded  *seeded.Toolchain // nil until it is needed
 }
 
 // timeout is how long a test may take. One that takes longer has not failed: a mutant that hangs is
@@ -67,11 +71,14 @@ type Outcome struct {
 	Killed bool
 	Took   time.Duration
 	Sign   string // the line of the test's output that says why it failed
+	Seed   string // of the simulation that failed; "" if it was no simulation
+	Same   int    // of the replays of the seed, how many broke the same rule first
 }
 
-// Try plants a mutant and runs its test. It fails if that says nothing: the mutant cannot be planted or
-// does not compile, or its test fails without it.
-func (l *Lab) Try(ctx context.Context, m Mutant) (o Outcome, err error) {
+// Try plants a mutant and runs its test, and if a seed of the simulation fails, that so many times again.
+// It fails if that says nothing: the mutant cannot be planted or does not compile, or its test fails
+// without it.
+func (l *Lab) Try(ctx context.Context, m Mutant, replays int) (o Outcome, err error) {
 	if err := l.isHealthy(ctx, m.Test); err != nil {
 		return o, fmt.Errorf("mutants: without the mutant: %w", err)
 	}
@@ -92,8 +99,25 @@ func (l *Lab) Try(ctx context.Context, m Mutant) (o Outcome, err error) {
 		return o, fmt.Errorf("mutants: %v did not fail, but ended with:\n%s", m.Test, last(out, 2000))
 	}
 	o.Killed, o.Sign = true, sign(out)
+	if found := broken.FindStringSubmatch(out); found != nil {
+		o.Seed = found[1]
+		again := m.Test
+		again.Flags = "-seeds 1 -from " + o.Seed
+		for range replays {
+			out, err := l.run(ctx, again)
+			if err != nil && !errors.As(err, &failed) {
+				return o, fmt.Errorf("mutants: a replay of seed %s: %w", o.Seed, err)
+			}
+			if next := broken.FindStringSubmatch(out); next != nil && next[2] == found[2] {
+				o.Same++
+			}
+		}
+	}
 	return o, nil
 }
+
+// broken finds the first rule that a seed of the simulation broke.
+var broken = regexp.MustCompile(`seed ([0-9]+): ([A-Z][A-Za-z]+): `)
 
 // Fits tells whether a mutant can be planted.
 func (l *Lab) Fits(ctx context.Context, m Mutant) error { return l.apply(ctx, m, "--check") }
@@ -121,22 +145,43 @@ func (l *Lab) isHealthy(ctx context.Context, t Test) error {
 
 // test builds and runs a test. An error of the build is no [*exec.ExitError].
 func (l *Lab) test(ctx context.Context, t Test) (string, error) {
-	binary, module := filepath.Join(l.dir, "mutant.test"), filepath.Join(l.dir, t.Module)
-	if out, err := run(ctx, module, "go", "test", "-c", "-o", binary, t.Package); err != nil {
+	args := []string{"-c", "-o", l.binary(), t.Package}
+	build := exec.CommandContext(ctx, "go", append([]string{"test"}, args...)...)
+	if t.isSimulation() {
+		if l.seeded == nil {
+			var err error
+			if l.seeded, err = seeded.New(ctx); err != nil {
+				return "", err
+			}
+		}
+		build = l.seeded.Command(ctx, "test", args...)
+	}
+	if out, err := output(build, filepath.Join(l.dir, t.Module)); err != nil {
 		return out, fmt.Errorf("mutants: it does not compile: %s", out)
 	}
+	return l.run(ctx, t)
+}
+
+func (l *Lab) binary() string { return filepath.Join(l.dir, "mutant.test") }
+
+// run runs a test that was built.
+func (l *Lab) run(ctx context.Context, t Test) (string, error) {
 	args := append([]string{"-test.v", "-test.run", "^" + t.Name + "$", "-test.timeout", timeout.String()}, strings.Fields(t.Flags)...)
-	return run(ctx, filepath.Join(module, t.Package), binary, args...)
+	return run(ctx, filepath.Join(l.dir, t.Module, t.Package), l.binary(), args...)
 }
 
 // run runs a program, and gives what it says.
 func run(ctx context.Context, dir, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
+	return output(exec.CommandContext(ctx, name, args...), dir)
+}
+
+// output runs a program in a directory, and gives what it says.
+func output(cmd *exec.Cmd, dir string) (string, error) {
 	cmd.Dir = dir
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
-		return out.String(), fmt.Errorf("%s %s: %w: %s", filepath.Base(name), strings.Join(args, " "), err, last(out.String(), 500))
+		return out.String(), fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, last(out.String(), 500))
 	}
 	return out.String(), nil
 }

@@ -34,6 +34,9 @@ func (t Test) String() string {
 	return strings.TrimSpace(text + " " + t.Flags)
 }
 
+// isSimulation tells whether the test is to run on a seeded runtime, where each seed goes the same way again.
+func (t Test) isSimulation() bool { return t.Module == "test" && t.Package == "./sim" }
+
 // groups are the parts of the code that have mutants.
 var groups = []string{"engine", "operators", "client", "broker", "state"}
 

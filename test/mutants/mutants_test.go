@@ -80,7 +80,7 @@ func TestNothing(t *testing.T) { t.Error("always") }
 			"\n--- a/sum.go\n+++ b/sum.go\n@@ -3,4 +3,4 @@\n // Sum adds.\n func Sum(a, b int) int {\n-\treturn a + b\n+\t"+body+"\n }\n"), 0o600))
 		all, err := mutants.Load(dir)
 		require.NoError(t, err)
-		return lab.Try(t.Context(), all[0])
+		return lab.Try(t.Context(), all[0], 0)
 	}
 	o, err := try("TestSum", "return a - b")
 	require.NoError(t, err)

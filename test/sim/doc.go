@@ -22,9 +22,11 @@
 //
 // # Replay
 //
-// A seed goes the same way each time as nearly as a Go program can: no gRPC transport runs (see
-// broker.Broker.Connect), the sources of randomness are seeded, one processor runs the goroutines, the
-// garbage collector rests during a run, and each simulated latency and timer has an instant of its
-// own, so that no two goroutines are woken at once. What is left to chance is what the runtime draws
-// itself: the order of timers that are due at one instant, of select's cases, and of maps.
+// No gRPC transport runs (see broker.Broker.Connect), the sources of randomness are seeded, one processor
+// runs the goroutines, the garbage collector rests during a run, and each simulated latency and timer has
+// an instant of its own, so that no two goroutines are woken at once. What is left to chance is what the
+// runtime draws itself: the order of timers that are due at one instant, of select's cases, and of maps;
+// and on a busy machine when a goroutine has to wait for the processor. On a runtime that package seeded
+// has built that is decided by the seed as well, and each world has a process of its own: then a seed goes
+// the same way each time, to the nanosecond.
 package sim

@@ -242,11 +242,11 @@ func (l *ledger) given(src int, id, handle string, begun time.Time) int {
 	defer l.mu.Unlock()
 	in, ok := l.inputs[src]
 	if !ok {
-		l.violatedLocked(Unknown, "message %s is of no input", id)
+		l.violatedLocked(Unknown, "a message says that it is of input %d, which there is not", src)
 		return 0
 	}
 	if l.acks[id] > 0 && l.acked[id].Before(begun) && l.acks[id] >= l.w.host.copies(id) {
-		l.violatedLocked(Settled, "message %s of input %d comes again, though it was acknowledged", id, src)
+		l.violatedLocked(Settled, "a message of input %d comes again, though it was acknowledged", src)
 	}
 	l.deliveries = append(l.deliveries, delivery{src: src, message: id})
 	n := len(l.deliveries) - 1

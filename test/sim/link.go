@@ -5,6 +5,7 @@ import (
 	"io"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -160,10 +161,14 @@ func (l *link) fate(ctx context.Context, rpc string, kinds []Kind) fate {
 	return f
 }
 
+// clientOf tells the producers and consumers of a client apart. Their ids have the host and the number of
+// the process in them, which are not of the seed, and then a number that is.
 func clientOf(ctx context.Context) string {
 	md, _ := metadata.FromOutgoingContext(ctx)
-	if ids := md.Get("x-mq-client-id"); len(ids) > 0 {
-		return ids[0]
+	for _, id := range md.Get("x-mq-client-id") {
+		if parts := strings.Split(id, "@"); len(parts) > 2 {
+			return parts[2]
+		}
 	}
 	return ""
 }

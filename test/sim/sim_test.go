@@ -4,6 +4,7 @@
 package sim_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -32,11 +33,43 @@ var (
 	processes = flag.Int("processes", 1, "how many processes share the seeds: each uses one processor")
 	replays   = flag.Int("replays", 5, "how often TestSimulation_Replays runs each seed")
 	first     = flag.Bool("first", false, "end with the first seed that fails")
+	report    = flag.Bool("report", false, "let TestWorld run the first seed, and write what became of it")
+	events    = flag.Bool("events", false, "let TestWorld write all that happened")
 	countsTo  = flag.String("counts", "", "a file that gets the counts of faults")
 )
 
-// world lets the world of a seed happen, as nearly as possible the same way each time.
-func world(t *testing.T, seed uint64, opts sim.Options) (r *sim.Report) {
+// world lets the world of a seed happen, as nearly as possible the same way each time: on a seeded runtime
+// in a process of its own, where it is just the same.
+func world(t *testing.T, seed uint64, opts sim.Options) *sim.Report {
+	t.Helper()
+	if !seeded || opts.GRPC {
+		return here(t, seed, opts)
+	}
+	cmd := exec.Command(os.Args[0], "-test.run", "^TestWorld$", "-test.timeout", "0", "-from", fmt.Sprint(seed), "-report")
+	if opts.KeepEvents {
+		cmd.Args = append(cmd.Args, "-events")
+	}
+	out, err := cmd.CombinedOutput()
+	var r sim.Report
+	if err == nil {
+		err = json.NewDecoder(bytes.NewReader(out)).Decode(&r)
+	}
+	if err != nil {
+		return &sim.Report{Seed: seed, Violations: []sim.Violation{{Rule: sim.Ending, What: fmt.Sprintf("%v: %s", err, out)}}}
+	}
+	return &r
+}
+
+// TestWorld is what a process does that world starts.
+func TestWorld(t *testing.T) {
+	if !*report {
+		t.Skip("it runs where another test starts it")
+	}
+	require.NoError(t, json.NewEncoder(os.Stdout).Encode(here(t, *from, sim.Options{KeepEvents: *events})))
+}
+
+// here lets the world of a seed happen in this process.
+func here(t *testing.T, seed uint64, opts sim.Options) (r *sim.Report) {
 	t.Helper()
 	defer runtime.GC()
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
@@ -45,6 +78,7 @@ func world(t *testing.T, seed uint64, opts sim.Options) (r *sim.Report) {
 	synctest.Test(t, func(t *testing.T) {
 		cryptotest.SetGlobalRandom(t, seed)
 		mathrand.Seed(int64(seed)) //nolint:staticcheck // what else draws from it must be reproducible
+		seedRuntime(seed)
 		r = sim.Run(seed, opts)
 	})
 	return r
@@ -81,6 +115,9 @@ func simulate(t *testing.T, n uint64, opts sim.Options) {
 	}
 }
 
+// test is the subcommand of go that runs tests on a runtime like this one.
+var test = map[bool]string{true: "run ./seeded/cmd test", false: "test"}[seeded]
+
 func inTurn(t *testing.T, n uint64, opts sim.Options) (counts sim.Counts) {
 	t.Helper()
 	opts.KeepEvents = n == 1 && testing.Verbose()
@@ -94,7 +131,7 @@ func inTurn(t *testing.T, n uint64, opts sim.Options) (counts sim.Counts) {
 			t.Errorf("seed %d: %v", seed, v)
 		}
 		if len(r.Violations) > 0 {
-			t.Logf("again, with all that happens: go test ./sim -count=1 -v -run '^%s$' -seeds 1 -grpc-seeds 1 -from %d", t.Name(), seed)
+			t.Logf("again, with all that happens: go %s ./sim -count=1 -v -run '^%s$' -seeds 1 -grpc-seeds 1 -from %d", test, t.Name(), seed)
 			if *first {
 				break
 			}
@@ -155,6 +192,9 @@ func TestSimulation_Replays(t *testing.T) {
 		same += most
 	}
 	t.Logf("%d of %d replays went the same way in all that happened, to the nanosecond", same, seeds**replays)
+	if seeded {
+		require.Equal(t, seeds**replays, same)
+	}
 	require.Greater(t, float64(same), 0.8*float64(seeds**replays))
 }
 
