@@ -127,3 +127,13 @@ func ExampleStream_Optional() {
 	// b
 	// <nil> map[failed:2]
 }
+
+// The stages on both sides work at the same time.
+func ExampleStream_Async() {
+	p := flow.From(sources.Values(" a ", " b ")).Map(strings.TrimSpace).Async().Map(strings.ToUpper).To(printer{})
+	fmt.Println(p.Run(context.Background()))
+	// Output:
+	// A
+	// B
+	// <nil>
+}

@@ -44,7 +44,7 @@ func (p *Pipeline) Mermaid() string {
 
 var kindNames = map[nodeKind]string{
 	kindSource: "source", kindOperator: "operator", kindMerge: "merge",
-	kindBroadcast: "broadcast", kindSplit: "split", kindOptional: "optional", kindSink: "sink",
+	kindEdge: "edge", kindBroadcast: "broadcast", kindSplit: "split", kindOptional: "optional", kindSink: "sink",
 }
 
 // graph is the shown nodes of a pipeline, upstream first, with their ids.
@@ -126,6 +126,8 @@ func (g *graph) line(n *node) string {
 		facts = append(facts, sourceFacts(n)...)
 	case kindOperator:
 		facts = append(facts, operatorFacts(n)...)
+	case kindEdge:
+		facts = append(facts, "keeps order", "parts goroutines", n.room)
 	case kindSink:
 		facts = append(facts, sinkFacts(n)...)
 	case kindBroadcast:

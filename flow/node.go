@@ -18,6 +18,7 @@ const (
 	kindSource nodeKind = iota
 	kindOperator
 	kindPolicy
+	kindEdge
 	kindBroadcast
 	kindSplit
 	kindBranch
@@ -34,6 +35,7 @@ type node struct {
 	ups      []*node
 	problem  error
 	desc     stage.Description  // of operators
+	room     string             // of edges
 	source   stage.SourceTraits // of sources
 	sink     stage.SinkTraits   // of sinks
 	sinkOpts sinkConfig         // likewise
@@ -203,7 +205,7 @@ func (n *node) label() string {
 		return fmt.Sprintf("source %q", n.name)
 	case kindSink:
 		return fmt.Sprintf("sink %q", n.name)
-	case kindOperator, kindSplit, kindOptional:
+	case kindOperator, kindSplit, kindOptional, kindEdge:
 		return fmt.Sprintf("stage %q", n.name)
 	case kindPolicy:
 		return "OnError"

@@ -11,6 +11,9 @@ type StageStats = engine.StageStats
 // SourceStats is how the records of a source have ended so far.
 type SourceStats = engine.SourceStats
 
+// EdgeStats is what is on an edge between goroutines, and what there is room for.
+type EdgeStats = engine.EdgeStats
+
 // PolicyError tells that a stage whose policy is Stop ended the run.
 type PolicyError = engine.PolicyError
 

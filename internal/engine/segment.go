@@ -120,6 +120,17 @@ func (s *Segment) watch() {
 func (s *Segment) do(f func(ctx context.Context)) {
 	s.enter()
 	defer s.leave()
+	s.safely(f)
+}
+
+// doOften is do for work that comes in great numbers, as reads do.
+func (s *Segment) doOften(f func(ctx context.Context)) {
+	s.enter()
+	defer s.leaveRead()
+	s.safely(f)
+}
+
+func (s *Segment) safely(f func(ctx context.Context)) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.stop(&stage.PanicError{Value: p, Stack: debug.Stack()})

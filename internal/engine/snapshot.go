@@ -36,8 +36,9 @@ type StageStats struct {
 	Written int64
 	// Counters are those that an operator counts by itself.
 	Counters map[string]int64
-	// Source is set for sources.
+	// Source is set for sources, and Edge for edges between goroutines.
 	Source *SourceStats
+	Edge   *EdgeStats
 }
 
 // SourceStats is how the records of a source have ended.
@@ -83,6 +84,10 @@ func (s *Stage) stats() StageStats {
 	st.Waiting = s.waiting
 	s.mu.Unlock()
 	st.Counters = s.counters.copy()
+	if s.edgeStats != nil {
+		edge := s.edgeStats()
+		st.Edge = &edge
+	}
 	return st
 }
 

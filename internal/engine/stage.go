@@ -58,6 +58,7 @@ type Stage struct {
 	expired   atomic.Int64
 	settled   atomic.Int64 // sinks: values written
 	counters  counters
+	edgeStats func() EdgeStats // of edges
 
 	mu      sync.Mutex
 	waiting int // records that wait for a retry, their key, a write or an asynchronous function

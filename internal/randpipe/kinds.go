@@ -77,6 +77,16 @@ func kinds() []kind {
 		{name: "ParMapUnordered", draw: parallel, gives: mapped, add: func(o *op, s stream) stream {
 			return s.ParMapUnordered(o.n, o.tryMap).Named(o.name)
 		}},
+		{name: "Async", gives: mapped, draw: func(a *artist, o *op) {
+			o.n, o.bytes = 1+a.IntN(40), a.Chance(30)
+		}, add: func(o *op, s stream) stream {
+			limit := 0
+			if o.bytes {
+				limit = 300
+			}
+			return s.AsyncBy(o.n, limit, func(it Item) int { return int(it.ID % 256) }).
+				Map(func(it Item) Item { o.faults.panics(it); return o.mapped(it) }).Named(o.name)
+		}},
 		{name: "Batch", fits: holds, joint: true, gives: mapped, draw: func(a *artist, o *op) {
 			o.n, o.bytes, o.age = 1+a.IntN(6), a.Chance(30), a.age()
 		}, add: func(o *op, s stream) stream {
