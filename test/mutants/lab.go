@@ -188,11 +188,13 @@ func output(cmd *exec.Cmd, dir string) (string, error) {
 
 func last(text string, n int) string { return text[max(0, len(text)-n):] }
 
-// sign finds the line that says why a test failed.
+// sign finds the line that says why a test failed: what the test itself says, or an assertion.
 func sign(out string) string {
-	for line := range strings.Lines(out) {
-		if text := strings.TrimSpace(line); strings.Contains(text, "_test.go:") {
-			return last(text, 200)
+	for _, mark := range []string{"_test.go:", "Error:"} {
+		for line := range strings.Lines(out) {
+			if text := strings.TrimSpace(line); strings.Contains(text, mark) {
+				return last(text, 200)
+			}
 		}
 	}
 	return ""

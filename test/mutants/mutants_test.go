@@ -26,7 +26,8 @@ func TestMutants_FitTheCode(t *testing.T) {
 		defects[m.Defect] = true
 		count[m.Group]++
 	}
-	for _, group := range []string{"engine", "operators", "client", "broker"} {
+	require.GreaterOrEqual(t, len(all), 30)
+	for _, group := range []string{"engine", "operators", "client", "broker", "state"} {
 		require.GreaterOrEqual(t, count[group], 5, group)
 	}
 }
