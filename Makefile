@@ -1,7 +1,7 @@
 # Every target runs on a machine with Go, make and git; those that need more say so.
 export GOTOOLCHAIN = go1.27.3
 
-MODULES   := . client/collector examples test test/bench test/bench/client test/interop/go test/bench/broker
+MODULES   := . client/collector state/pebble examples test test/bench test/bench/client test/interop/go test/bench/broker
 GOFMT      = $(shell go env GOROOT)/bin/gofmt
 SIM_SEEDS ?= 10000
 SIM_PROCS ?= $(shell nproc)
@@ -32,6 +32,7 @@ test-race: ## run the tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race ./...
 	CGO_ENABLED=1 go test -race ./flow -run TestPipelines_SettleEachRecordOnce -count=1 -timeout 20m -seeds 300
 	cd client/collector && CGO_ENABLED=1 go test -race ./...
+	cd state/pebble && CGO_ENABLED=1 go test -race ./...
 	cd examples && CGO_ENABLED=1 go test -race ./...
 	cd test && CGO_ENABLED=1 go test -race ./...
 
@@ -57,8 +58,9 @@ test-chaos: ## kill the proxy of a real RocketMQ while clients send and consume 
 	cd test && go test -count=1 -timeout 30m -v ./chaos -real
 
 .PHONY: test-crash
-test-crash: ## kill a broker with a directory CRASHES times (1,000), and crash its disk by as many seeds (takes 10 minutes)
+test-crash: ## kill a broker with a directory CRASHES times (1,000), and crash its disk, and that of state, by as many seeds (takes 10 minutes)
 	go test ./broker -run TestDir_Loses -count=1 -timeout 60m -v -seeds $(CRASHES)
+	cd state/pebble && go test . -run TestStore_LosesNothing -count=1 -timeout 60m -v -seeds $(CRASHES)
 	cd test && go run ./crash/cmd -kills $(CRASHES)
 
 .PHONY: conformance

@@ -1,0 +1,161 @@
+package pebble
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	db "github.com/cockroachdb/pebble/v2"
+
+	"github.com/rocketflow-io/rocketflow/state"
+)
+
+// Get gives entries: see [state.Store].
+func (s *Store) Get(ctx context.Context, table string, keys ...[]byte) ([]state.Entry, error) {
+	if err := s.begin(ctx); err != nil {
+		return nil, err
+	}
+	defer s.done()
+	var from db.Reader = s.db
+	if len(keys) > 1 {
+		moment := s.db.NewSnapshot()
+		defer func() { _ = moment.Close() }() // fails only where it is closed twice
+		from = moment
+	}
+	entries := make([]state.Entry, len(keys))
+	now, needs, absent := now(), state.Any, false
+	var buf []byte
+	for i, key := range keys {
+		buf = entryKey(buf[:0], table, key)
+		entries[i] = state.Entry{Key: key, Version: state.Absent}
+		err := s.entry(from, buf, func(e entry) {
+			needs = max(needs, e.version)
+			if !e.expired(now) {
+				entries[i] = state.Entry{Key: key, Value: bytes.Clone(e.value), Version: e.version, Expires: state.FromNanoseconds(e.expires)}
+			}
+		})
+		if err != nil {
+			return nil, s.failed("get", err)
+		}
+		absent = absent || !entries[i].Found()
+	}
+	if absent {
+		// It may be absent by a commit that a crash could take back.
+		s.mu.Lock()
+		needs = max(needs, s.deleted)
+		s.mu.Unlock()
+	}
+	if err := s.safe.await(ctx, needs); err != nil {
+		return nil, err
+	}
+	return entries, nil
+}
+
+// entry reads an entry, if it is there. What f is given is the database's.
+func (s *Store) entry(from db.Reader, key []byte, f func(entry)) error {
+	_, err := s.read(from, key, func(b []byte) error {
+		e, err := decodeEntry(b)
+		if err == nil {
+			f(e)
+		}
+		return err
+	})
+	return err
+}
+
+// read reads a key of the database, and tells whether it is there.
+func (s *Store) read(from db.Reader, key []byte, f func([]byte) error) (found bool, err error) {
+	b, closer, err := from.Get(key)
+	if errors.Is(err, db.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	return true, errors.Join(f(b), closer.Close())
+}
+
+// Scan gives entries in order: see [state.Store].
+func (s *Store) Scan(ctx context.Context, table string, keys state.Range) iter.Seq2[state.Entry, error] {
+	return func(yield func(state.Entry, error) bool) {
+		if err := s.scan(ctx, s.db, table, keys, yield); err != nil {
+			yield(state.Entry{}, err)
+		}
+	}
+}
+
+func (s *Store) scan(ctx context.Context, from db.Reader, table string, keys state.Range, yield func(state.Entry, error) bool) error {
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	defer s.done()
+	bounds := &db.IterOptions{LowerBound: entryKey(nil, table, keys.From), UpperBound: tableEnd(table)}
+	if keys.Until != nil {
+		bounds.UpperBound = entryKey(nil, table, keys.Until)
+	}
+	if bytes.Compare(bounds.LowerBound, bounds.UpperBound) >= 0 {
+		return nil
+	}
+	return s.each(ctx, from, bounds, func(key []byte, e entry) (bool, error) {
+		_, key, err := splitPlace(key[1:])
+		if err != nil {
+			return false, err
+		}
+		return yield(state.Entry{
+			Key: bytes.Clone(key), Value: bytes.Clone(e.value), Version: e.version, Expires: state.FromNanoseconds(e.expires),
+		}, nil), nil
+	})
+}
+
+// tableEnd gives what is above all keys of a table.
+func tableEnd(table string) []byte { return state.Prefix(entryKey(nil, table, nil)).Until }
+
+// each gives what has not expired within bounds to f, until that returns false. Of what it is given
+// nothing is to be kept.
+func (s *Store) each(ctx context.Context, from db.Reader, bounds *db.IterOptions, f func(key []byte, e entry) (bool, error)) (err error) {
+	it, err := from.NewIterWithContext(ctx, bounds)
+	if err != nil {
+		return s.failed("scan", err)
+	}
+	defer func() {
+		if closed := it.Close(); err == nil && closed != nil {
+			err = s.failed("scan", closed)
+		}
+	}()
+	s.mu.Lock()
+	last := s.last
+	s.mu.Unlock()
+	if err := s.safe.await(ctx, last); err != nil {
+		return err
+	}
+	now := now()
+	for it.First(); it.Valid(); it.Next() {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return s.failed("scan", err)
+		}
+		e, err := decodeEntry(value)
+		if err != nil {
+			return s.failed("scan", err)
+		}
+		if e.expired(now) {
+			continue
+		}
+		if more, err := f(it.Key(), e); err != nil || !more {
+			return err
+		}
+	}
+	if err := it.Error(); err != nil {
+		return s.failed("scan", err)
+	}
+	return nil
+}
+
+func (s *Store) failed(what string, err error) error {
+	return damage(s.dir, fmt.Errorf("state/pebble: %s: %w", what, err))
+}

@@ -1,0 +1,140 @@
+package pebble_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/rocketflow-io/rocketflow/state"
+	"github.com/rocketflow-io/rocketflow/state/pebble"
+	"github.com/rocketflow-io/rocketflow/state/statetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func open(t *testing.T, dir string, opts ...pebble.Option) *pebble.Store {
+	t.Helper()
+	s, err := pebble.Open(dir, opts...)
+	require.NoError(t, err)
+	return s
+}
+
+func TestStore_KeepsTheContract(t *testing.T) {
+	var mu sync.Mutex
+	at := make(map[state.Store]vfs.FS)
+	on := func(t *testing.T, fs vfs.FS) state.Store {
+		t.Helper()
+		s := open(t, "state", pebble.WithFS(fs))
+		mu.Lock()
+		defer mu.Unlock()
+		at[s] = fs
+		return s
+	}
+	statetest.Run(t, statetest.Store{
+		Open: func(t *testing.T) state.Store { t.Helper(); return on(t, vfs.NewMem()) },
+		Reopen: func(t *testing.T, closed state.Store) state.Store {
+			t.Helper()
+			mu.Lock()
+			fs := at[closed]
+			mu.Unlock()
+			return on(t, fs)
+		},
+	})
+}
+
+func commit(t *testing.T, s state.Store, writes ...state.Write) state.Version {
+	t.Helper()
+	v, err := s.Commit(t.Context(), &state.Changes{Writes: writes})
+	require.NoError(t, err)
+	return v
+}
+
+func put(key, value string) state.Write {
+	return state.Write{Table: "t", Key: []byte(key), Value: []byte(value)}
+}
+
+func all(t *testing.T, s state.Store) (found []string, err error) {
+	t.Helper()
+	for e, err := range s.Scan(t.Context(), "t", state.Range{}) {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, fmt.Sprintf("%s=%s", e.Key, e.Value))
+	}
+	return found, nil
+}
+
+func TestOpen_OnDiskBelongsToOne(t *testing.T) {
+	dir := t.TempDir() + "/new/state"
+	s := open(t, dir)
+	commit(t, s, put("k", "v"))
+	_, err := pebble.Open(dir)
+	require.ErrorContains(t, err, dir)
+	require.NoError(t, s.Close())
+	s = open(t, dir, pebble.WithCache(1<<20))
+	found, err := all(t, s)
+	require.NoError(t, err)
+	require.Equal(t, []string{"k=v"}, found)
+	require.NoError(t, s.Close())
+	_, err = pebble.Open(dir, pebble.WithCache(-1))
+	require.ErrorContains(t, err, "negative")
+}
+
+func TestStore_RemovesWhatHasExpired(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, "state", pebble.WithFS(vfs.NewMem()))
+		defer func() { require.NoError(t, s.Close()) }()
+		soon, later := time.Now().Add(time.Minute), time.Now().Add(time.Hour)
+		for i := range 1000 {
+			w := put(fmt.Sprint(i), "v")
+			w.Expires = soon
+			commit(t, s, w)
+			if i%10 == 0 {
+				w.Expires = later
+				commit(t, s, w)
+			}
+		}
+		kept, err := s.Kept()
+		require.NoError(t, err)
+		require.Equal(t, 1000+1000+100, kept)
+		time.Sleep(3 * time.Minute)
+		kept, err = s.Kept()
+		require.NoError(t, err)
+		require.Equal(t, 100+100, kept, "what was written again is still there")
+		time.Sleep(time.Hour)
+		kept, err = s.Kept()
+		require.NoError(t, err)
+		require.Zero(t, kept)
+	})
+}
+
+// After a sync that failed no one knows what is on the disk, so nothing may go on as if it were there.
+func TestStore_GoesOnWithNothingThatWasNotSynced(t *testing.T) {
+	broken := errors.New("broken disk")
+	fails := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileSync || op.Kind == errorfs.OpFileSyncData || op.Kind == errorfs.OpFileSyncTo {
+			return broken
+		}
+		return nil
+	})
+	on := errorfs.Toggle{Injector: fails}
+	s := open(t, "state", pebble.WithFS(errorfs.Wrap(vfs.NewMem(), &on)))
+	commit(t, s, put("k", "before"))
+	on.On()
+	_, err := s.Commit(t.Context(), &state.Changes{Writes: []state.Write{put("k", "after")}})
+	require.ErrorIs(t, err, broken)
+	on.Off()
+	_, err = s.Commit(t.Context(), &state.Changes{Writes: []state.Write{put("k", "more")}})
+	require.ErrorContains(t, err, "open the store again")
+	_, err = s.Get(t.Context(), "t", []byte("k"))
+	require.ErrorContains(t, err, "open the store again")
+	_ = s.Close()
+}
