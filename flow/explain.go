@@ -175,7 +175,10 @@ func sourceFacts(n *node) []string {
 
 func operatorFacts(n *node) []string {
 	facts := []string{"keeps order"}
-	if n.desc.Unordered {
+	switch {
+	case n.desc.PerKey:
+		facts[0] = "keeps order per key"
+	case n.desc.Unordered:
 		facts[0] = "does not keep order"
 	}
 	if n.desc.Async {

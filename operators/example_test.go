@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
+
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/flowtest"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -200,6 +202,27 @@ func ExampleParMap() {
 	// 1 <nil>
 	// 4 <nil>
 	// 9 <nil>
+}
+
+func ExampleParMapKeyed() {
+	account := func(s string) string { return s[:1] }
+	failedOnce := false
+	book := func(_ context.Context, s string) (string, error) {
+		if s == "a1" && !failedOnce {
+			failedOnce = true
+			return "", errors.New("busy")
+		}
+		return "booked " + s, nil
+	}
+	soon := func() backoff.BackOff { return backoff.NewConstantBackOff(time.Millisecond) }
+	s := flow.FromSeq(slices.Values([]string{"a1", "a2", "b1"})).KeyBy(account).ParMap(2, book).OnError(flow.Retry(3, soon))
+	for v, err := range s.All(context.Background()) {
+		fmt.Println(v, err)
+	}
+	// Unordered output:
+	// booked b1 <nil>
+	// booked a1 <nil>
+	// booked a2 <nil>
 }
 
 func ExampleParMapUnordered() {

@@ -7,8 +7,11 @@ import (
 )
 
 // unorderedMapper runs the function on its goroutines. Each record takes a slot from Process until what
-// came of it is emitted; so jobs never fills up.
+// came of it is emitted; so jobs never fills up. There is nothing to drain: what it has becomes complete
+// by itself, and the engine waits for that. Were the slots taken here, what is to follow, such as the
+// next of a key, would wait for the slowest.
 type unorderedMapper[I, O any] struct {
+	stateless
 	worker[I, O]
 	rt    stage.Runtime
 	next  stage.Emitter[O]
@@ -78,15 +81,4 @@ func (m *unorderedMapper[I, O]) publish(r stage.Record[I], out O, err error) {
 		<-m.slots
 		stage.Complete(ctx, m.rt, r, err)
 	})
-}
-
-// Drain waits for each record to be emitted: it takes all slots, and gives them back.
-func (m *unorderedMapper[I, O]) Drain(context.Context) error {
-	for range cap(m.slots) {
-		m.slots <- struct{}{}
-	}
-	for range cap(m.slots) {
-		<-m.slots
-	}
-	return nil
 }

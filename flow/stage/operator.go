@@ -62,14 +62,26 @@ type Chunk[I, O any] struct {
 	Dropped []Duty
 }
 
+// Keyer is implemented by processors that deal with values of one key one at a time. The engine then
+// gives it a record only when it is done with the one before of that key: when what came of that has been
+// emitted or settled, or the error policy has given it up. While one waits for another try, those of its
+// key wait behind it, and no others (rule 9). Chunks are then of no use.
+type Keyer[I any] interface {
+	// KeyOf gives a number that is the same for values of one key, such as a hash: where those of two keys
+	// agree, they wait for each other as one key does. A panic is a failure of the record.
+	KeyOf(value I) uint64
+}
+
 // Description is what an operator declares about itself.
 type Description struct {
 	// Name is what the operator does, in a word: "map".
 	Name string
 	// Fallible says that Process can fail other than by a panic.
 	Fallible bool
-	// Unordered says that records may leave in another order than they came.
+	// Unordered says that records may leave in another order than they came; PerKey, that those of one
+	// key (see [Keyer]) do not.
 	Unordered bool
+	PerKey    bool
 	// Holds says that the operator keeps duties from one call to the next, for at most HoldsFor;
 	// 0 if there is no bound in time, and at most HoldsMost of them; 0 if there is no bound in
 	// number.

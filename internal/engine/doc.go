@@ -26,4 +26,5 @@
 //
 // For a keyed source a ledger knows which keys had a record handed back, and so which of those
 // already read must turn back, and gates let one record of a key into a stage at a time (rule 8).
+// An operator may have keys of its own: a second gate gives each record its turn, behind the first.
 package engine

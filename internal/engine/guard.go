@@ -13,8 +13,9 @@ import (
 type guard[I any] struct {
 	*Stage
 	proc stage.Processor[I]
+	turns[I]
 	down *Segment // where the operator emits: its own segment, or the one below if asynchronous
-	gate gate[stage.Record[I]]
+	gate gate[lane, stage.Record[I]]
 	ctx  context.Context // what the operator's functions get: the run's, with the stage
 }
 
@@ -77,11 +78,14 @@ func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef) {
 		g.try(ctx, r, trial{lane: k.lane()})
 		return
 	}
-	g.freed(k.lane())
+	g.leave(k.lane())
 }
 
 // try runs a record through the operator, for the first time or again.
 func (g *guard[I]) try(ctx context.Context, r stage.Record[I], t trial) {
+	if g.keyer != nil && !t.turn.any && !g.takeTurn(ctx, r, &t) {
+		return
+	}
 	if !g.Desc.Async {
 		g.ended(ctx, r, t, g.process(r))
 		return
@@ -100,7 +104,7 @@ func (g *guard[I]) ended(ctx context.Context, r stage.Record[I], t trial, err er
 		defer g.hold(-1)
 	}
 	if err == nil {
-		g.freed(t.lane)
+		g.freed(t)
 		g.cameThrough(t.tries)
 		return
 	}
@@ -109,9 +113,9 @@ func (g *guard[I]) ended(ctx context.Context, r stage.Record[I], t trial, err er
 		value: func() any { return r.Value },
 		tries: t.tries,
 		again: func(again *tries) {
-			g.seg.do(func(ctx context.Context) { g.again(ctx, r, trial{again, t.lane}) })
+			g.seg.do(func(ctx context.Context) { g.again(ctx, r, trial{again, t.lane, t.turn}) })
 		},
-		settled: func() { g.freed(t.lane) },
+		settled: func() { g.freed(t) },
 	}, err)
 }
 
@@ -130,7 +134,7 @@ func (g *guard[I]) cameThrough(t *tries) {
 // again is the next try of a record that waited for it.
 func (g *guard[I]) again(ctx context.Context, r stage.Record[I], t trial) {
 	if g.refuse(r.Duty, t.tries) {
-		g.freed(t.lane)
+		g.freed(t)
 		g.retrying.leave(t.tries.place)
 		return
 	}
@@ -138,9 +142,15 @@ func (g *guard[I]) again(ctx context.Context, r stage.Record[I], t trial) {
 	g.try(ctx, r, t)
 }
 
-// freed lets the next record of the key in. It may be called with or without the lock, so the
+// freed lets the next record of each key in that a record held.
+func (g *guard[I]) freed(t trial) {
+	g.endTurn(t.turn)
+	g.leave(t.lane)
+}
+
+// leave lets the next record of a key of a source in. It may be called with or without the lock, so the
 // record goes in by a stretch of work of its own.
-func (g *guard[I]) freed(l lane) {
+func (g *guard[I]) leave(l lane) {
 	if l == (lane{}) {
 		return
 	}
@@ -157,7 +167,7 @@ func (g *guard[I]) resume(ctx context.Context, r stage.Record[I], l lane) {
 	k, ok := keyOf(r.Duty)
 	if !ok { // it was settled while it waited, so nothing of it goes on
 		g.handBack(r.Duty)
-		g.freed(l)
+		g.leave(l)
 		return
 	}
 	g.enter(ctx, r, k)

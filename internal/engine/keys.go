@@ -146,12 +146,6 @@ func (l *ledger) forget(oldest uint64) {
 	}
 }
 
-// gate lets one value of a key at a time into a stage; the others wait in line.
-type gate[X any] struct {
-	mu    sync.Mutex
-	lanes map[lane][]X // a key that is taken, and who waits for it
-}
-
 // lane is a key of a source; the zero lane is none.
 type lane struct {
 	ledger *ledger
@@ -160,49 +154,58 @@ type lane struct {
 
 func (k keyRef) lane() lane { return lane{k.ledger, k.key} }
 
+// gate lets one value of a key at a time into a stage; the others wait in line. L is what keys are told
+// apart by.
+type gate[L comparable, X any] struct {
+	mu    sync.Mutex
+	lines map[L][]X // by key that is taken, who waits for it
+}
+
 // enter takes the key. If it is taken, x waits in line and enter reports false.
-func (g *gate[X]) enter(l lane, x X) bool {
+func (g *gate[L, X]) enter(l L, x X) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	line, taken := g.lanes[l]
+	line, taken := g.lines[l]
 	if taken {
-		g.lanes[l] = append(line, x)
+		g.lines[l] = append(line, x)
 		return false
 	}
-	if g.lanes == nil {
-		g.lanes = make(map[lane][]X)
+	if g.lines == nil {
+		g.lines = make(map[L][]X)
 	}
-	g.lanes[l] = nil
+	g.lines[l] = nil
 	return true
 }
 
 // pass reports whether the key is free, without taking it. If it is taken, x waits in line.
-func (g *gate[X]) pass(l lane, x X) bool {
+func (g *gate[L, X]) pass(l L, x X) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	line, taken := g.lanes[l]
+	line, taken := g.lines[l]
 	if taken {
-		g.lanes[l] = append(line, x)
+		g.lines[l] = append(line, x)
 	}
 	return !taken
 }
 
 // taken tells whether any key is.
-func (g *gate[X]) taken() bool {
+func (g *gate[L, X]) taken() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return len(g.lanes) > 0
+	return len(g.lines) > 0
 }
 
 // leave gives the key to the next in line, or frees it.
-func (g *gate[X]) leave(l lane) (next X, ok bool) {
+func (g *gate[L, X]) leave(l L) (next X, ok bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	line := g.lanes[l]
+	line := g.lines[l]
 	if len(line) == 0 {
-		delete(g.lanes, l)
+		delete(g.lines, l)
 		return next, false
 	}
-	g.lanes[l] = line[1:]
-	return line[0], true
+	next = line[0]
+	clear(line[:1]) // the line may stay for long
+	g.lines[l] = line[1:]
+	return next, true
 }

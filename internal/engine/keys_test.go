@@ -74,7 +74,7 @@ func TestLedger_ForgetsWhatNoOpenReadCanRunInto(t *testing.T) {
 }
 
 func TestGate_LetsOneOfAKeyInAtATime(t *testing.T) {
-	var g gate[int]
+	var g gate[lane, int]
 	a, b := lane{key: "a"}, lane{key: "b"}
 	require.True(t, g.enter(a, 1))
 	require.False(t, g.enter(a, 2))

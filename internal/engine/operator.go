@@ -38,6 +38,9 @@ func (o *operator[I, O]) start(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("flow: start stage %q: %w", o.Name, err)
 	}
+	if o.keyer, _ = o.proc.(stage.Keyer[I]); o.keyer != nil {
+		o.detour.Store(true)
+	}
 	if rt.disturb != nil && !rt.disturbs {
 		o.proc = disturbedProcessor[I]{o.proc, rt.disturb}
 	}

@@ -2,11 +2,13 @@ package engine
 
 import "github.com/rocketflow-io/rocketflow/flow/stage"
 
-// trial is what goes with a record through a try: the tries before it, and the key that it holds.
-// The key cannot be asked of the duty afterwards, which may have been settled by then.
+// trial is what goes with a record through a try: the tries before it, and the keys that it holds, its
+// source's and the operator's. The former cannot be asked of the duty afterwards, which may have been
+// settled by then.
 type trial struct {
 	tries *tries
 	lane  lane
+	turn  turn
 }
 
 // passage stands in for the duty of a record while an asynchronous operator has it. The values

@@ -27,7 +27,7 @@ type sink[T any] struct {
 	traits stage.SinkTraits
 	writer stage.Writer[T]
 	ctx    context.Context // of writes: the run's, with the stage
-	gate   gate[entry[T]]
+	gate   gate[lane, entry[T]]
 
 	max     int  // values of one write
 	ordered bool // the writer keeps the order of keys, so several values of one may share a write

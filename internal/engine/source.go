@@ -20,8 +20,8 @@ type source[T any] struct {
 	out    stage.Emitter[T]
 	traits stage.SourceTraits
 	reader stage.Reader[T]
-	ledger *ledger           // nil if the source is not keyed
-	gate   gate[incoming[T]] // of keys with a faulty record that is being dealt with
+	ledger *ledger                 // nil if the source is not keyed
+	gate   gate[lane, incoming[T]] // of keys with a faulty record that is being dealt with
 	pace   pace
 	acks   settler
 	slow   bool        // a push may take long, so outcomes are not to wait for its end

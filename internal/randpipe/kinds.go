@@ -77,6 +77,9 @@ func kinds() []kind {
 		{name: "ParMapUnordered", draw: parallel, gives: mapped, add: func(o *op, s stream) stream {
 			return s.ParMapUnordered(o.n, o.tryMap).Named(o.name)
 		}},
+		{name: "ParMapKeyed", draw: parallel, gives: mapped, add: func(o *op, s stream) stream {
+			return s.KeyBy(func(it Item) uint64 { return it.ID % 3 }).ParMap(o.n, o.tryMap).Named(o.name)
+		}},
 		{name: "Async", gives: mapped, draw: func(a *artist, o *op) {
 			o.n, o.bytes = 1+a.IntN(40), a.Chance(30)
 		}, add: func(o *op, s stream) stream {
