@@ -96,7 +96,7 @@ func (g *graph) inputs(n *node) []input {
 	for _, up := range n.ups {
 		if _, shown := kindNames[up.kind]; shown {
 			in := input{from: up}
-			if n.kind == kindBranch && up.kind == kindSplit {
+			if n.kind == kindBranch && up.kind != kindBroadcast {
 				in.way = n.name
 			}
 			all = append(all, in)
@@ -186,10 +186,14 @@ func operatorFacts(n *node) []string {
 	} else {
 		facts = append(facts, "fused")
 	}
+	facts = append(facts, n.facts...)
 	if n.desc.Holds {
 		hold := "holds records until it is full"
-		if n.desc.HoldsFor > 0 {
+		switch {
+		case n.desc.HoldsFor > 0:
 			hold = fmt.Sprintf("holds records for at most %v", n.desc.HoldsFor)
+		case n.desc.HoldsLeft:
+			hold = "holds records for as long as their lease leaves"
 		}
 		facts = append(facts, hold)
 	}

@@ -19,6 +19,20 @@ func TestStream_InfersTypesBuiltFromItsOwn(t *testing.T) {
 	require.NoError(t, batches.Batch(2, time.Second).To(out).Run(t.Context()))
 	require.Equal(t, [][][]int{{{1, 2}, {3}}}, out.values())
 
+	sums, lists := &collector[flow.Window[bool, int]]{}, &collector[flow.Window[bool, []int]]{}
+	windows := func() flow.Windowed[bool, int] {
+		return flow.From(sources.Values(1, 2, 3)).KeyBy(func(v int) bool { return v%2 == 0 }).
+			Window(flow.Sessions(time.Hour), flow.EventTime(func(v int) time.Time { return time.Unix(int64(v), 0) }, 0)).DropLate()
+	}
+	add := func(sum, v int) int { return sum + v }
+	require.NoError(t, windows().AggMerge(func() int { return 0 }, add, add).To(sums).Run(t.Context()))
+	require.Equal(t, 4, sums.values()[1].Value)
+	require.NoError(t, windows().Collect().To(lists).Run(t.Context()))
+	require.Equal(t, []int{1, 3}, lists.values()[1].Value)
+	tumbling := flow.From(sources.Values(1, 2, 3)).KeyBy(func(v int) bool { return v%2 == 0 }).
+		Window(flow.Tumbling(time.Hour), flow.ProcessingTime[int]())
+	require.NoError(t, tumbling.Agg(func() int { return 0 }, add).To(sums).Run(t.Context()))
+
 	flat := &collector[int]{}
 	require.NoError(t, flow.Flatten(batches).To(flat).Run(t.Context()))
 	require.Equal(t, []int{1, 2, 3}, flat.values())

@@ -40,6 +40,7 @@ type node struct {
 	sink     stage.SinkTraits   // of sinks
 	sinkOpts sinkConfig         // likewise
 	policy   *Policy            // of policy nodes, and of sinks that were given one
+	facts    []string           // for Explain, of operators that have more to tell
 	branches int                // of broadcasts and splits
 	most     int                // of optional branches: records at once
 	first    *node              // what a renamed node is a copy of

@@ -240,3 +240,117 @@ func ExampleDedupe() {
 	// a <nil>
 	// b <nil>
 }
+
+// trip is a value of the examples of windows: minutes after 1 May 2024.
+type trip struct {
+	from string
+	at   int
+}
+
+func (t trip) when() time.Time { return time.Date(2024, 5, 1, 0, t.at, 0, 0, time.UTC) }
+
+func (t trip) start() string { return t.from }
+
+// counting says how trips are counted in windows.
+func counting(w operators.Windows, c operators.Clock[trip]) operators.Windowing[string, trip] {
+	return operators.Windowing[string, trip]{Key: trip.start, Windows: w, Clock: c}
+}
+
+func count() operators.Aggregation[trip, int] {
+	return operators.Aggregation[trip, int]{
+		Init:  func() int { return 0 },
+		Add:   func(n int, _ trip) int { return n + 1 },
+		Merge: func(a, b int) int { return a + b },
+	}
+}
+
+// windows runs an operator of windows over trips and prints what it emits.
+func windows[A any](op stage.Operator[trip, operators.Window[string, A]], trips ...trip) {
+	for w, err := range flow.FromSeq(slices.Values(trips)).Via(op).All(context.Background()) {
+		fmt.Println(w.Key, w.Start.Format("15:04"), w.End.Format("15:04"), w.Value, err)
+	}
+}
+
+func ExampleAggregate() {
+	hourly := counting(operators.Tumbling(time.Hour), operators.EventTime(trip.when, 10*time.Minute))
+	windows(operators.Aggregate[string, trip, int, operators.Window[string, int]](hourly, count()),
+		trip{"JFK", 5}, trip{"EWR", 50}, trip{"JFK", 62}, trip{"JFK", 58}, trip{"EWR", 75})
+	// Output:
+	// JFK 00:00 01:00 2 <nil>
+	// EWR 00:00 01:00 1 <nil>
+	// JFK 01:00 02:00 1 <nil>
+	// EWR 01:00 02:00 1 <nil>
+}
+
+func ExampleAggregateOrLate() {
+	hourly := counting(operators.Tumbling(time.Hour), operators.EventTime(trip.when, 10*time.Minute))
+	op := operators.AggregateOrLate[string, trip, int, operators.Result[string, trip, int]](hourly, count())
+	trips := []trip{{"JFK", 5}, {"JFK", 75}, {"JFK", 58}}
+	for r, err := range flow.FromSeq(slices.Values(trips)).Via(op).All(context.Background()) {
+		if r.Late != nil {
+			fmt.Println("late:", r.Late.at, err)
+		} else {
+			fmt.Println(r.Window.Start.Format("15:04"), r.Window.Value, err)
+		}
+	}
+	// Output:
+	// 00:00 1 <nil>
+	// late: 58 <nil>
+	// 01:00 1 <nil>
+}
+
+func ExampleCollected() {
+	pairs := counting(operators.Counts(2), operators.EventTime(trip.when, 0))
+	windows(operators.Aggregate[string, trip, []trip, operators.Window[string, []trip]](pairs, operators.Collected[trip]()),
+		trip{"JFK", 5}, trip{"JFK", 62}, trip{"JFK", 58})
+	// Output:
+	// JFK 00:05 01:02 [{JFK 5} {JFK 62}] <nil>
+	// JFK 00:58 00:58 [{JFK 58}] <nil>
+}
+
+func ExampleTumbling() {
+	fmt.Println(operators.Tumbling(24 * time.Hour).Offset(-2 * time.Hour))
+	// Output: tumbling 24h0m0s
+}
+
+func ExampleSliding() {
+	halves := counting(operators.Sliding(time.Hour, 30*time.Minute), operators.EventTime(trip.when, 0))
+	windows(operators.Aggregate[string, trip, int, operators.Window[string, int]](halves, count()),
+		trip{"JFK", 35}, trip{"JFK", 62})
+	// Output:
+	// JFK 00:00 01:00 1 <nil>
+	// JFK 00:30 01:30 2 <nil>
+	// JFK 01:00 02:00 1 <nil>
+}
+
+func ExampleSessions() {
+	visits := counting(operators.Sessions(10*time.Minute), operators.EventTime(trip.when, time.Hour))
+	windows(operators.Aggregate[string, trip, int, operators.Window[string, int]](visits, count()),
+		trip{"JFK", 5}, trip{"JFK", 19}, trip{"JFK", 12}, trip{"JFK", 40})
+	// Output:
+	// JFK 00:05 00:29 3 <nil>
+	// JFK 00:40 00:50 1 <nil>
+}
+
+func ExampleCounts() {
+	pairs := counting(operators.Counts(2), operators.ProcessingTime[trip]())
+	trips := flow.FromSeq(slices.Values([]trip{{"JFK", 1}, {"EWR", 2}, {"JFK", 3}}))
+	op := operators.Aggregate[string, trip, int, operators.Window[string, int]](pairs, count())
+	for w, err := range trips.Via(op).All(context.Background()) {
+		fmt.Println(w.Pane(), w.Value, err)
+	}
+	// Output:
+	// JFK/0 2 <nil>
+	// EWR/0 1 <nil>
+}
+
+func ExampleEventTime() {
+	clock := operators.EventTime(trip.when, 10*time.Minute).Idle(30 * time.Second)
+	fmt.Println(clock)
+	// Output: event time, 10m0s out of order
+}
+
+func ExampleProcessingTime() {
+	fmt.Println(operators.ProcessingTime[trip]())
+	// Output: processing time
+}
