@@ -1,7 +1,7 @@
 # Every target runs on a machine with Go, make and git; those that need more say so.
 export GOTOOLCHAIN = go1.27.3
 
-MODULES   := . client/collector state/pebble examples test test/bench test/bench/client test/interop/go test/bench/broker
+MODULES   := . client/collector state/pebble state/postgres examples test test/bench test/bench/client test/interop/go test/bench/broker
 GOFMT      = $(shell go env GOROOT)/bin/gofmt
 SIM_SEEDS ?= 10000
 SIM_PROCS ?= $(shell nproc)
@@ -62,6 +62,10 @@ test-crash: ## kill a broker with a directory CRASHES times (1,000), and crash i
 	go test ./broker -run TestDir_Loses -count=1 -timeout 60m -v -seeds $(CRASHES)
 	cd state/pebble && go test . -run TestStore_LosesNothing -count=1 -timeout 60m -v -seeds $(CRASHES)
 	cd test && go run ./crash/cmd -kills $(CRASHES)
+
+.PHONY: test-postgres
+test-postgres: ## run the tests of the state store in PostgreSQL, on one of their own in a temporary folder (needs PostgreSQL)
+	cd state/postgres && ./with-postgres go test -count=1 ./...
 
 .PHONY: conformance
 conformance: ## compare the embedded broker with the protocol, row by row, in real time

@@ -119,3 +119,25 @@ func TestOpen_RefusesADirectoryWithoutATable(t *testing.T) {
 	_, err = pebble.Open(dir)
 	requireNamed(t, err, filepath.Base(tables[0]), 0)
 }
+
+// A store that has lost its end is whole in itself: what was noted beside it says that there was more.
+func TestOpen_RefusesADirectoryThatHasLostCommits(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	commit(t, s, put("k", "1"))
+	require.NoError(t, s.Close())
+	old := copied(t, dir)
+	s = open(t, dir)
+	commit(t, s, put("k", "2"))
+	require.NoError(t, s.Close())
+	found, err := contents(t, old)
+	require.NoError(t, err)
+	require.Equal(t, []string{"k=1"}, found)
+	noted, err := os.ReadFile(filepath.Join(dir, "safe"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(old, "safe"), noted, 0o600))
+	_, err = pebble.Open(old)
+	var damage *state.CorruptionError
+	require.ErrorAs(t, err, &damage)
+	require.Contains(t, damage.File, old)
+}
