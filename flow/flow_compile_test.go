@@ -19,6 +19,11 @@ func TestStream_InfersTypesBuiltFromItsOwn(t *testing.T) {
 	require.NoError(t, batches.Batch(2, time.Second).To(out).Run(t.Context()))
 	require.Equal(t, [][][]int{{{1, 2}, {3}}}, out.values())
 
+	byKey := &collector[[]int]{}
+	keyed := flow.From(sources.Values(1, 2, 3)).KeyBy(func(v int) int { return v % 2 })
+	require.NoError(t, keyed.Batch(2, time.Second).To(byKey).Run(t.Context()))
+	require.Equal(t, [][]int{{1, 3}, {2}}, byKey.values())
+
 	sums, lists := &collector[flow.Window[bool, int]]{}, &collector[flow.Window[bool, []int]]{}
 	windows := func() flow.Windowed[bool, int] {
 		return flow.From(sources.Values(1, 2, 3)).KeyBy(func(v int) bool { return v%2 == 0 }).

@@ -84,6 +84,15 @@ func ExampleBatch() {
 	// [3] <nil>
 }
 
+func ExampleBatchKeyed() {
+	customer := func(order string) string { return order[:3] }
+	show(operators.BatchKeyed[string, string, []string](customer, 2, time.Second, 1000), "ann 1", "bob 1", "ann 2", "ann 3")
+	// Output:
+	// [ann 1 ann 2] <nil>
+	// [bob 1] <nil>
+	// [ann 3] <nil>
+}
+
 func ExampleBatchBy() {
 	show(operators.BatchBy[string, []string](operators.Limits[string]{Bytes: 5, Size: func(s string) int { return len(s) }}),
 		"ab", "cd", "ef")

@@ -32,6 +32,7 @@ type op struct {
 	salt   uint64
 	share  uint64  // of a filter: percent kept
 	n      int     // goroutines, values, or the burst
+	keys   int     // of a batch by key, at once
 	rate   float64 // of a throttle
 	age    time.Duration
 	bytes  bool // batch by bytes too
@@ -98,6 +99,12 @@ func kinds() []kind {
 				limits.Bytes, limits.Size = 300, func(it Item) int { return int(it.ID % 256) }
 			}
 			return o.takeApart(s.Via(operators.BatchBy[Item, []Item](limits)))
+		}},
+		{name: "BatchKeyed", fits: holds, joint: true, gives: mapped, draw: func(a *artist, o *op) {
+			o.n, o.keys, o.age = 1+a.IntN(4), 1+a.IntN(4), a.age()
+		}, add: func(o *op, s stream) stream {
+			key := func(it Item) uint64 { return it.ID % 5 }
+			return o.takeApart(s.Via(operators.BatchKeyed[uint64, Item, []Item](key, o.n, o.age, o.keys)))
 		}},
 		{name: "Reduce", fits: func(o Options) bool { return holds(o) && !o.Leased && !o.Endless }, joint: true, gives: mapped,
 			add: func(o *op, s stream) stream {
