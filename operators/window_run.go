@@ -70,6 +70,10 @@ func (w windowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (s
 	}
 	if w.Clock.event && w.Windows.kind != counted {
 		r.mark = newWatermark(rt, w.Clock.outOfOrder, w.Clock.idle, r.onTime)
+		stage.Steps(rt, func(ctx context.Context, to time.Time) {
+			r.mark.reach(instantOf(to))
+			r.onTime(ctx)
+		})
 	}
 	return r, nil
 }

@@ -33,6 +33,8 @@
 // client of an embedded broker. If the clock of its own bubble stops, for a channel from outside, Run
 // panics, and tells who waits.
 //
+// [Watermark] moves event time by hand, and so completes windows.
+//
 // # Failures
 //
 // [Fail], [Panic] and [Delay] act on a stage by its name, right before the stage works on a value: on

@@ -1,6 +1,8 @@
 package flowtest
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow"
@@ -20,6 +22,7 @@ type config struct {
 	stopAfter time.Duration // 0 if the run ends by itself
 	stopWhen  func() bool   // likewise nil
 	limit     time.Duration
+	marks     []mark // in the order of time
 	faults    []Fault
 }
 
@@ -43,4 +46,20 @@ func Limit(d time.Duration) Option { return option(func(c *config) { c.limit = d
 // With passes options to the pipeline's Run, such as flow.WithDrainTimeout.
 func With(opts ...flow.RunOption) Option {
 	return option(func(c *config) { c.flow = append(c.flow, opts...) })
+}
+
+// mark is a step of the watermark.
+type mark struct {
+	after time.Duration
+	to    time.Time
+}
+
+// Watermark moves the watermark of each stage that goes by event time to a time, when so much of the
+// run's virtual time has passed and nothing in the bubble is at work: so a test completes windows without
+// a value that does. It never goes back. With [Input.Pause] values arrive before or after it.
+func Watermark(after time.Duration, to time.Time) Option {
+	return option(func(c *config) {
+		c.marks = append(c.marks, mark{after, to})
+		slices.SortStableFunc(c.marks, func(a, b mark) int { return cmp.Compare(a.after, b.after) })
+	})
 }

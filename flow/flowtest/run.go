@@ -148,10 +148,20 @@ func (s *session) await(cancel func(), ran <-chan error) (ended bool) {
 		defer ticker.Stop()
 		poll = ticker.C
 	}
+	began := time.Now()
 	for overdue := false; ; {
 		select {
 		case s.result.Err = <-ran:
+			for _, m := range s.marks {
+				s.problem("Watermark(%v, %v) never happened: the run took %v", m.after, m.to, time.Since(began))
+			}
 			return true
+		case <-s.nextMark(began):
+			synctest.Wait()
+			if s.probe.Watermark(s.marks[0].to) == 0 {
+				s.problem("Watermark(%v, %v): no stage goes by event time", s.marks[0].after, s.marks[0].to)
+			}
+			s.marks = s.marks[1:]
 		case <-stop:
 			cancel()
 		case <-poll:
@@ -170,6 +180,14 @@ func (s *session) await(cancel func(), ran <-chan error) (ended bool) {
 			limit = time.After(s.limit)
 		}
 	}
+}
+
+// nextMark waits for the time of the next step of the watermark; for ever if there is none.
+func (s *session) nextMark(began time.Time) <-chan time.Time {
+	if len(s.marks) == 0 {
+		return nil
+	}
+	return time.After(time.Until(began.Add(s.marks[0].after)))
 }
 
 // judge finds what is a mistake in any test.

@@ -175,6 +175,20 @@ func Disturbance(rt Runtime) func(ctx context.Context, value any, info Info) err
 	return nil
 }
 
+// Stepper is what the Runtime of a test may implement besides: see [Steps].
+type Stepper interface {
+	Steps(f func(ctx context.Context, to time.Time))
+}
+
+// Steps lets tests move an operator's watermark to a time, whatever its records say: an operator that
+// goes by event time gives the function that does, when it starts. It is called where the operator may
+// emit. Outside of tests it does nothing.
+func Steps(rt Runtime, f func(ctx context.Context, to time.Time)) {
+	if s, ok := rt.(Stepper); ok {
+		s.Steps(f)
+	}
+}
+
 // Completer is what the Runtime of a stage that takes records of type I implements besides.
 type Completer[I any] interface {
 	Complete(ctx context.Context, r Record[I], err error)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -20,6 +21,7 @@ type Probe struct {
 	steps map[*step]struct{} // those not settled
 	taken int                // steps so far
 	twice []Held
+	marks []func(to time.Time) // move the watermarks of operators
 }
 
 // Disturbance is called before each try of a record at a stage: by an operator, by a sink for each
@@ -75,6 +77,28 @@ func (p *Probe) disturbance(stage string) Disturbance {
 		return nil
 	}
 	return p.Disturb(stage)
+}
+
+// steppers adds what moves an operator's watermark.
+func (p *Probe) steppers(move func(to time.Time)) {
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.marks = append(p.marks, move)
+}
+
+// Watermark moves the watermark of each operator that goes by event time to a time, whatever its
+// records say, and tells how many there are. It never goes back. It may be called while the run lasts.
+func (p *Probe) Watermark(to time.Time) int {
+	p.mu.Lock()
+	marks := slices.Clone(p.marks)
+	p.mu.Unlock()
+	for _, move := range marks {
+		move(to)
+	}
+	return len(marks)
 }
 
 // blame lets what is held, and is about to be abandoned, fail by the stage that has it. It gives the

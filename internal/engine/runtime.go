@@ -21,6 +21,7 @@ var (
 	_ stage.Completer[int] = (*runtime[int])(nil)
 	_ stage.Resumer[int]   = (*runtime[int])(nil)
 	_ stage.Disturber      = (*runtime[int])(nil)
+	_ stage.Stepper        = (*runtime[int])(nil)
 )
 
 func (r *runtime[I]) Logger() *slog.Logger { return r.g.Logger() }
@@ -62,6 +63,13 @@ func (r *runtime[I]) After(d time.Duration, f func(ctx context.Context)) func() 
 func (r *runtime[I]) Disturbance() func(ctx context.Context, value any, info stage.Info) error {
 	r.disturbs = true
 	return r.disturb
+}
+
+// Steps lets the probe, if there is one, move the operator's watermark.
+func (r *runtime[I]) Steps(f func(ctx context.Context, to time.Time)) {
+	r.g.run.cfg.Probe.steppers(func(to time.Time) {
+		r.g.down.do(func(ctx context.Context) { f(ctx, to) })
+	})
 }
 
 // Complete takes the return of an asynchronous operator from a record.
