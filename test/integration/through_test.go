@@ -91,7 +91,7 @@ func TestThrough_KeepsTheOrderOfKeysWhileMembersComeAndGo(t *testing.T) {
 		require.NoError(t, <-left)
 		require.NoError(t, dies.Close()) // what it had is neither acknowledged nor handed back
 		die()
-		<-died
+		<-died //nolint:errcheck // it may be anything
 		joined := newClient(t, g)
 		rejoin, stop := context.WithCancel(ctx)
 		defer stop()
