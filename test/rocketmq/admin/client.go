@@ -17,6 +17,10 @@ import (
 // requestTimeout bounds a request whose context has no deadline.
 const requestTimeout = 10 * time.Second
 
+// maxIdle is how long a connection may have been idle to be used again: the server closes it after two
+// minutes, and a request may be the first to learn of that.
+const maxIdle = 30 * time.Second
+
 // success is the response code of a request that was carried out.
 const success = 0
 
@@ -40,6 +44,7 @@ type Client struct {
 
 	mu     sync.Mutex // guards what follows; held for the length of a request, which takes turns by it
 	conn   net.Conn
+	used   time.Time // when conn last was
 	opaque int32
 }
 
@@ -76,6 +81,7 @@ func (c *Client) exchangeLocked(ctx context.Context, req command) (resp command,
 		return command{}, err
 	}
 	conn := c.conn
+	defer func() { c.used = time.Now() }()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer func() {
 		// A response that nobody waited for would be taken for the next one's.
@@ -100,9 +106,10 @@ func (c *Client) exchangeLocked(ctx context.Context, req command) (resp command,
 }
 
 func (c *Client) connectLocked(ctx context.Context) error {
-	if c.conn != nil {
+	if c.conn != nil && time.Since(c.used) < maxIdle {
 		return nil
 	}
+	_ = c.dropLocked() // the server may have closed it
 	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", c.addr)
 	if err != nil {
 		return err

@@ -173,3 +173,13 @@ func (s *fakeServer) requests() []command {
 	defer s.mu.Unlock()
 	return s.seen
 }
+
+func TestClient_TrustsNoConnectionThatWasIdleForLong(t *testing.T) {
+	server := serve(t, func(command) command { return command{} })
+	c := server.client
+	require.NoError(t, c.CreateTopic(t.Context(), Topic{Name: "first"}))
+	require.NoError(t, c.conn.Close()) // as the server does in the end
+	c.used = time.Now().Add(-maxIdle)
+	require.NoError(t, c.CreateTopic(t.Context(), Topic{Name: "second"}))
+	require.Len(t, server.requests(), 2)
+}
