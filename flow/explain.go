@@ -74,6 +74,10 @@ func (g *graph) visit(n *node, below *Policy) {
 		below = n.policy
 	case kindBranch, kindMerge, kindSink:
 		below = nil
+	case kindOperator:
+		if len(n.ups) > 1 {
+			below = nil
+		}
 	}
 	for _, up := range n.ups {
 		g.visit(up, below)

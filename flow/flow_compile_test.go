@@ -38,6 +38,10 @@ func TestStream_InfersTypesBuiltFromItsOwn(t *testing.T) {
 		Window(flow.Tumbling(time.Hour), flow.ProcessingTime[int]())
 	require.NoError(t, tumbling.Agg(func() int { return 0 }, add).To(sums).Run(t.Context()))
 
+	pairs := &collector[flow.Pair[int, string]]{}
+	require.NoError(t, flow.From(sources.Values(1, 2)).Zip(flow.From(sources.Values("a", "b"))).To(pairs).Run(t.Context()))
+	require.Equal(t, []flow.Pair[int, string]{{Left: 1, Right: "a"}, {Left: 2, Right: "b"}}, pairs.values())
+
 	flat := &collector[int]{}
 	require.NoError(t, flow.Flatten(batches).To(flat).Run(t.Context()))
 	require.Equal(t, []int{1, 2, 3}, flat.values())

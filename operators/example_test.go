@@ -363,3 +363,14 @@ func ExampleProcessingTime() {
 	fmt.Println(operators.ProcessingTime[trip]())
 	// Output: processing time
 }
+
+func ExampleZip() {
+	names := flow.FromSeq(slices.Values([]string{"ada", "grace"}))
+	born := flow.FromSeq(slices.Values([]int{1815, 1906}))
+	for pair, err := range names.Zip(born).All(context.Background()) {
+		fmt.Println(pair.Left, pair.Right, err)
+	}
+	// Output:
+	// ada 1815 <nil>
+	// grace 1906 <nil>
+}

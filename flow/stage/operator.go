@@ -94,6 +94,9 @@ type Description struct {
 	// Recognizes says that the operator knows a record that comes again by its Info.ID, and so cannot
 	// follow one that makes joint records (see [Join]) of a source that redelivers.
 	Recognizes bool
+	// Positional says that the operator goes by the position of records in its input, which has none for
+	// those that come again: a source that redelivers may not be above it.
+	Positional bool
 	// Async says that the operator works on goroutines of its own (see [Runtime.Go]), calls
 	// [Complete] once for each record it took, and emits only within [Runtime.Do] or
 	// [Runtime.After]. Process runs under the lock of the stages above, and the functions of Do and

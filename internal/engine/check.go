@@ -19,7 +19,7 @@ func (r *Run) check() error {
 		traits, from := s.declared(), s.base()
 		from.paths(nil, func(path []*Stage) {
 			bound := answering(path)
-			errs = append(errs, checkKeyed(traits, bound), checkLease(traits, bound), checkIdentity(traits, path), checkRoom(path[len(bound)-1:]))
+			errs = append(errs, checkKeyed(traits, bound), checkLease(traits, bound), checkIdentity(traits, path), checkPositions(traits, path), checkRoom(path[len(bound)-1:]))
 		})
 	}
 	return errors.Join(errs...)
@@ -128,6 +128,16 @@ func checkIdentity(traits stage.SourceTraits, path []*Stage) error {
 			return fmt.Errorf("flow: stage %q knows a record that comes again by its id, but stage %q above it makes one record of several: put %q first, or tell it what to know values by", st.Name, path[joins].Name, st.Name)
 		case joins < 0 && st.holds && st.holdsMost != 1:
 			joins = i
+		}
+	}
+	return nil
+}
+
+// checkPositions keeps records that come again away from operators that go by their position.
+func checkPositions(traits stage.SourceTraits, path []*Stage) error {
+	for _, st := range path {
+		if traits.Redelivers && st.Desc.Positional {
+			return fmt.Errorf("flow: stage %q goes by the position of records, but source %q delivers what fails again, at another: pair by a key instead", st.Name, path[0].Name)
 		}
 	}
 	return nil

@@ -125,6 +125,24 @@ func AddSwitch[S any](pick func(S) int, ways []Way[S]) Outlet[S] {
 	return joined
 }
 
+// Converted gives an outlet for what value makes into values that out takes. It is no stage; the function
+// must not panic.
+func Converted[S, T any](out Outlet[T], value func(S) T) Outlet[S] {
+	c := &converter[S, T]{lead[S, T]{value: value, next: out.next}}
+	return Outlet[S]{next: c, seg: out.seg, stages: out.stages}
+}
+
+type converter[S, T any] struct{ lead[S, T] }
+
+func (c *converter[S, T]) Emit(ctx context.Context, r stage.Record[S]) { c.emit(ctx, r) }
+
+func (c *converter[S, T]) EmitAll(ctx context.Context, rs []stage.Record[S]) {
+	for _, r := range rs {
+		c.put(r)
+	}
+	c.flush(ctx)
+}
+
 type switched[S any] struct {
 	pick func(S) int
 	ways []way[S]
