@@ -139,6 +139,12 @@ func (s Stream[T]) Sample(every time.Duration) Stream[T] { return s.Via(operator
 // Flatten turns a stream of slices into one of their values: see [operators.Flatten].
 func Flatten[T any](s Stream[[]T]) Stream[T] { return s.Via(operators.Flatten[T]()) }
 
+// Enrich joins each value with its row of a table, which is loaded anew each time that every has passed:
+// see [operators.Enrich].
+func (s Stream[T]) Enrich[K comparable, V, R any](every time.Duration, load func(context.Context) (map[K]V, error), key func(T) K, join func(v T, row V, found bool) R) Stream[R] {
+	return s.Via(operators.Enrich(every, load, key, join))
+}
+
 // ParMap turns each value into another on n goroutines, in order: see [operators.ParMap].
 func (s Stream[T]) ParMap[R any](n int, f func(context.Context, T) (R, error)) Stream[R] {
 	return s.Via(operators.ParMap(n, f))

@@ -64,3 +64,35 @@ func ExampleHedge() {
 	}
 	// Output: 50ms [a!]
 }
+
+func ExampleEnrich() {
+	load := func(context.Context) (map[string]string, error) { // from a file, or a database
+		return map[string]string{"AA": "American Airlines", "UA": "United"}, nil
+	}
+	code := func(s string) string { return s }
+	named := func(code, name string, found bool) string {
+		if !found {
+			return code
+		}
+		return name
+	}
+	show(operators.Enrich(time.Hour, load, code, named), "UA", "XX")
+	// Output:
+	// United <nil>
+	// XX <nil>
+}
+
+func ExampleCached() {
+	loads := 0
+	name := operators.Cached(10_000, time.Hour, func(_ context.Context, code string) (string, error) {
+		loads++ // in life, a request
+		return "name of " + code, nil
+	})
+	show(operators.TryMap(func(ctx context.Context, code string) (string, error) { return name(ctx, code) }), "UA", "AA", "UA")
+	fmt.Println(loads, "loads")
+	// Output:
+	// name of UA <nil>
+	// name of AA <nil>
+	// name of UA <nil>
+	// 2 loads
+}

@@ -27,12 +27,17 @@ var (
 
 func (o *operator[I, O]) base() *Stage { return o.Stage }
 
-func (o *operator[I, O]) start(context.Context) error {
+func (o *operator[I, O]) start(ctx context.Context) error {
 	o.down = o.out.seg.root()
 	rt := &runtime[I]{g: o.guard, disturb: o.run.cfg.Probe.disturbance(o.Name)}
 	o.ctx = stage.WithScope(o.run.userCtx, o.Stage)
 	err := o.safely(func() (err error) {
-		o.proc, err = o.op.Start(rt, o.out.next)
+		if o.proc, err = o.op.Start(rt, o.out.next); err != nil {
+			return err
+		}
+		if p, ok := o.proc.(stage.Preparer); ok {
+			err = p.Prepare(stage.WithScope(ctx, o.Stage))
+		}
 		return err
 	})
 	if err != nil {

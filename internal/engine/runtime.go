@@ -22,6 +22,7 @@ var (
 	_ stage.Resumer[int]   = (*runtime[int])(nil)
 	_ stage.Disturber      = (*runtime[int])(nil)
 	_ stage.Stepper        = (*runtime[int])(nil)
+	_ stage.Gauger         = (*runtime[int])(nil)
 )
 
 func (r *runtime[I]) Logger() *slog.Logger { return r.g.Logger() }
@@ -31,6 +32,8 @@ func (r *runtime[I]) Now() time.Time { return time.Now() }
 func (r *runtime[I]) Keyed() bool { return r.g.keyed }
 
 func (r *runtime[I]) Count(name string, n int64) { r.g.Count(name, n) }
+
+func (r *runtime[I]) Gauge(name string, read func() int64) { r.g.gauges.add(name, read) }
 
 func (r *runtime[I]) Do(f func(ctx context.Context)) { r.g.down.do(f) }
 

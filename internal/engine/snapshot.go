@@ -36,6 +36,8 @@ type StageStats struct {
 	Written int64
 	// Counters are those that an operator counts by itself.
 	Counters map[string]int64
+	// Gauges are what an operator tells of itself at the time of the snapshot.
+	Gauges map[string]int64
 	// Source is set for sources, and Edge for edges between goroutines.
 	Source *SourceStats
 	Edge   *EdgeStats
@@ -84,6 +86,7 @@ func (s *Stage) stats() StageStats {
 	st.Waiting = s.waiting
 	s.mu.Unlock()
 	st.Counters = s.counters.copy()
+	st.Gauges = s.gauges.read()
 	if s.edgeStats != nil {
 		edge := s.edgeStats()
 		st.Edge = &edge

@@ -58,6 +58,7 @@ type Stage struct {
 	expired   atomic.Int64
 	settled   atomic.Int64 // sinks: values written
 	counters  counters
+	gauges    gauges
 	edgeStats func() EdgeStats // of edges
 
 	mu      sync.Mutex
@@ -150,4 +151,34 @@ func (c *counters) copy() map[string]int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return maps.Clone(c.m)
+}
+
+// gauges are what an operator has a snapshot read.
+type gauges struct {
+	mu sync.Mutex
+	m  map[string]func() int64
+}
+
+func (g *gauges) add(name string, read func() int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.m == nil {
+		g.m = make(map[string]func() int64)
+	}
+	g.m[name] = read
+}
+
+// read gives what the gauges read now; nil if there are none.
+func (g *gauges) read() map[string]int64 {
+	g.mu.Lock()
+	all := maps.Clone(g.m)
+	g.mu.Unlock()
+	if all == nil {
+		return nil
+	}
+	values := make(map[string]int64, len(all))
+	for name, read := range all {
+		values[name] = read()
+	}
+	return values
 }
