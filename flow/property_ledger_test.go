@@ -191,7 +191,9 @@ func (l *ledger) settles(h handout, err error) {
 		l.inputs[h.src].over = true
 		for _, e := range l.wanted[h.src] {
 			at := randpipe.Place{Stage: e.Sink, Src: h.src, Delivery: h.delivery, ID: e.ID}
-			if !l.seen[at] && !l.failures.Excuse(h.src, h.delivery, e) {
+			_, before := l.arrived[e.Sink][arrival{h.src, e.ID}]
+			once := e.Once() && (before || l.everExcused(h.src, e))
+			if !l.seen[at] && !once && !l.failures.Excuse(h.src, h.delivery, e) {
 				l.problem("%v is done, but %x is not in sink %s", h, e.ID, e.Sink)
 			}
 		}

@@ -21,6 +21,9 @@ func (d *Design) Build(s flow.Stream[Item], h Host) *flow.Pipeline {
 	return flow.Join(builder{h}.build(s, d.chain)...)
 }
 
+// roomy is how many records an optional branch has room for: more than its stages hold.
+const roomy = 1000
+
 type builder struct{ host Host }
 
 func (b builder) build(s stream, c chain) []*flow.Pipeline {
@@ -33,6 +36,9 @@ func (b builder) build(s stream, c chain) []*flow.Pipeline {
 	for i, branch := range c.fan.out(s) {
 		part := c.fan.branches[i]
 		if c.fan.rest == nil {
+			if c.fan.optional == i && i > 0 {
+				branch = branch.Optional(roomy)
+			}
 			ends = append(ends, b.build(branch, part)...)
 			continue
 		}

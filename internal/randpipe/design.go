@@ -42,6 +42,7 @@ type group struct {
 type fan struct {
 	salt     uint64
 	split    bool
+	optional int // the branch that is not required; 0 for none
 	branches []chain
 	rest     *chain
 }
@@ -191,6 +192,9 @@ func (a *artist) chain(depth int) chain {
 			c.fan.branches = append(c.fan.branches, a.chain(depth+1))
 		}
 		sum += a.width
+	}
+	if !merged && !c.fan.split && !a.opts.Keyed && a.opts.Leased && a.Chance(30) { // with leases nothing holds without a bound
+		c.fan.optional = len(c.fan.branches) - 1
 	}
 	if merged {
 		a.width = sum

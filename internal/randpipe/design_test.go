@@ -44,7 +44,9 @@ func drawnIn(c chain, drawn map[string]bool) {
 // An effect is excused by what its stages may do, and by nothing else.
 func TestFailures_ExcuseByThePolicyOfTheStage(t *testing.T) {
 	at := Place{Stage: "op", Src: 1, Delivery: 2, ID: 3}
-	effect := func(p policy) Effect { return Effect{Sink: "sink", ID: 4, hops: []hop{{"op", p, 3}}} }
+	effect := func(p policy) Effect {
+		return Effect{Sink: "sink", ID: 4, hops: []hop{{stage: "op", policy: p, id: 3}}}
+	}
 	failed := func(times int, final bool) *Failures {
 		f := NewFailures()
 		for range times {

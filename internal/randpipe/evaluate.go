@@ -32,6 +32,7 @@ func evaluate(c chain, it located, above policy) []Effect {
 			var next []located
 			for _, at := range items {
 				passed := at.passing(o.name, g.policy)
+				passed.hops[len(passed.hops)-1].once = o.once
 				for _, out := range o.gives(o, at.Item) {
 					next = append(next, located{out, passed.hops})
 				}
@@ -68,7 +69,12 @@ func (f *fan) evaluate(at located, above policy) []Effect {
 			continue
 		}
 		if f.rest == nil {
-			effects = append(effects, evaluate(branch, at, above)...)
+			into := at
+			if f.optional == i && i > 0 {
+				into = at.passing("optional", policy{})
+				into.hops[len(into.hops)-1].optional = true
+			}
+			effects = append(effects, evaluate(branch, into, above)...)
 			continue
 		}
 		for _, e := range evaluate(branch, located{f.into(i, at.Item), at.hops}, above) {

@@ -1,5 +1,7 @@
 package randpipe
 
+import "slices"
+
 // Item is a value on its way. It tells which delivery of which input it came of, and by ID, which is a
 // function of the input and of the stages passed, what it is.
 type Item struct {
@@ -29,11 +31,16 @@ type Effect struct {
 	hops []hop
 }
 
+// Once tells whether the effect is left out of a delivery when it was there, or was excused, in another.
+func (e Effect) Once() bool { return slices.ContainsFunc(e.hops, func(h hop) bool { return h.once }) }
+
 // hop is a stage on the way of a value, what the value was there, and the policy of the stage.
 type hop struct {
-	stage  string
-	policy policy
-	id     uint64
+	stage    string
+	policy   policy
+	id       uint64
+	once     bool // what was there is there no second time
+	optional bool // nothing behind it is owed
 }
 
 // Failures is what a test knows of failures and drops, by which an effect may be missing.
@@ -73,7 +80,7 @@ func (f *Failures) Excuse(src, delivery int, e Effect) bool {
 	for _, h := range e.hops {
 		at := Place{h.stage, src, delivery, h.id}
 		switch {
-		case f.dropped[at]:
+		case h.optional, f.dropped[at]:
 			return true
 		case h.policy.final == skip && (f.failed[at] > h.policy.retries || f.final[at]):
 			return true

@@ -2,10 +2,12 @@ package randpipe
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/operators"
+	"github.com/rocketflow-io/rocketflow/state"
 )
 
 type stream = flow.Stream[Item]
@@ -18,6 +20,7 @@ type kind struct {
 	many   bool               // makes more than one value of one
 	ends   bool               // ends the run
 	joint  bool               // joins duties
+	once   bool               // lets a value pass that was not there before
 
 	draw  func(*artist, *op)                // its arguments; nil for none
 	add   func(*op, stream) stream          // adds it; the stage that can fail gets the name of the op
@@ -35,7 +38,8 @@ type op struct {
 	keys   int     // of a batch by key, at once
 	rate   float64 // of a throttle
 	age    time.Duration
-	bytes  bool // batch by bytes too
+	bytes  bool        // batch by bytes too
+	store  state.Store // outlives processes
 	faults *Faults
 }
 
@@ -48,6 +52,12 @@ func kinds() []kind {
 		}},
 		{name: "TryMap", draw: slowAtTimes, gives: mapped, add: func(o *op, s stream) stream {
 			return s.TryMap(o.tryMap).Named(o.name)
+		}},
+		{name: "Timeout", draw: slowAtTimes, gives: mapped, add: func(o *op, s stream) stream {
+			return s.TryMap(operators.Timeout(5*time.Millisecond, o.tryMap)).Named(o.name) // late is as good
+		}},
+		{name: "Hedge", draw: slowAtTimes, gives: mapped, add: func(o *op, s stream) stream {
+			return s.TryMap(operators.Hedge(3*time.Millisecond, o.tryMap)).Named(o.name)
 		}},
 		{name: "Filter", gives: kept, add: func(o *op, s stream) stream {
 			return s.Filter(func(it Item) bool { o.faults.panics(it); return o.keeps(it) }).Named(o.name)
@@ -111,6 +121,10 @@ func kinds() []kind {
 				return o.takeApart(s.Reduce(func() []Item { return nil }, func(all []Item, it Item) []Item { return append(all, it) }))
 			}},
 		{name: "Scan", gives: mapped, add: (*op).scan},
+		{name: "Dedupe", joint: true, once: true, gives: same, draw: func(_ *artist, o *op) { o.store = state.NewMemory() },
+			add: func(o *op, s stream) stream {
+				return s.Dedupe(func(it Item) string { return strconv.FormatUint(it.ID, 16) }, o.store, o.name, 0).Named(o.name)
+			}},
 		{name: "Throttle", gives: mapped, draw: func(a *artist, o *op) {
 			o.n, o.rate = 1+a.IntN(4), 10+200*a.Float64()
 		}, add: func(o *op, s stream) stream {

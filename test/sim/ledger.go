@@ -295,7 +295,9 @@ func (l *ledger) acknowledges(handle string) {
 	in, pass := l.inputs[l.deliveries[n].src], max(n, l.deliveries[n].pass)
 	in.tried = true
 	for _, e := range in.wanted {
-		if l.seen[randpipe.Place{Stage: e.Sink, Src: in.Src, Delivery: pass, ID: e.ID}] == 0 && !l.failures.Excuse(in.Src, pass, e) {
+		once := e.Once() && (in.arrived[arrival{e.Sink, e.ID, e.Lane}] > 0 || l.everExcusedLocked(in, e))
+		seen := l.seen[randpipe.Place{Stage: e.Sink, Src: in.Src, Delivery: pass, ID: e.ID}] > 0
+		if !seen && !once && !l.failures.Excuse(in.Src, pass, e) {
 			l.violatedLocked(EarlyAck, "delivery %d of input %d is acknowledged, but %x is not in sink %s", n, in.Src, e.ID, e.Sink)
 		}
 	}
