@@ -38,6 +38,7 @@ func rows() []row {
 		{"chain", measureChains},
 		{"work", measureWork},
 		{"parmap", measureParMap},
+		{"window", measureWindow},
 		{"edge", measureEdge},
 	}
 }
