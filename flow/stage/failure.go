@@ -15,6 +15,9 @@ type Failure struct {
 	// For a joint record, such as a batch, they are those of its first member.
 	Source any
 	Info   Info
+	// Sources are the values of all the members that were read for a joint record, in order; nil for any
+	// other.
+	Sources []any
 }
 
 // FaultError is the error of a record that its source could not decode.

@@ -92,7 +92,7 @@ func (s *Stage) finish(a attempt, t *tries) {
 func (s *Stage) bury(a attempt, t *tries) {
 	f := stage.Failure{
 		Stage: s.Name, Err: t.err, Attempt: t.n, Value: a.value(),
-		Source: a.duty.Origin(), Info: a.duty.Info(),
+		Source: a.duty.Origin(), Info: a.duty.Info(), Sources: membersOrigins(a.duty),
 	}
 	s.hold(1)
 	s.run.buriers[s.policy.DeadLetter].bury(f, a.duty, func(err error) {
@@ -104,6 +104,25 @@ func (s *Stage) bury(a attempt, t *tries) {
 		a.settled()
 		s.hold(-1)
 	})
+}
+
+// membersOrigins gives what was read for each member of a joint record; nil for any other.
+func membersOrigins(d stage.Duty) []any {
+	switch owner := d.Owner().(type) {
+	case *step:
+		return membersOrigins(owner.duty)
+	case *passage:
+		return membersOrigins(owner.duty)
+	}
+	var all []any
+	for _, m := range d.Members() {
+		if inner := membersOrigins(m); inner != nil {
+			all = append(all, inner...)
+		} else {
+			all = append(all, m.Origin())
+		}
+	}
+	return all
 }
 
 // nack hands the record back as failed. The ledger hears of it first, so that no later record of
