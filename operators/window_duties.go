@@ -1,9 +1,14 @@
 package operators
 
-import "github.com/rocketflow-io/rocketflow/flow/stage"
+import (
+	"slices"
 
-// chain is duties in an arena, in the order in which they came.
-type chain struct{ head, tail, n int32 } // places from 1; 0 is none
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// chain is duties in an arena, linked from the last that came to the first, so that adding one touches
+// no other.
+type chain struct{ last, first, n int32 } // places from 1; 0 is none
 
 // arena keeps the duties that panes hold, so that a pane with few needs no memory of its own.
 type arena struct {
@@ -14,7 +19,7 @@ type arena struct {
 
 type held struct {
 	duty stage.Duty
-	next int32
+	next int32 // the one that came before, or another that is free
 }
 
 const arenaBlock = 1 << 10
@@ -32,13 +37,10 @@ func (a *arena) add(c *chain, d stage.Duty) {
 	} else {
 		a.free = a.at(place).next
 	}
-	*a.at(place) = held{duty: d}
-	if c.n == 0 {
-		c.head = place
-	} else {
-		a.at(c.tail).next = place
+	*a.at(place) = held{duty: d, next: c.last}
+	if c.last = place; c.n == 0 {
+		c.first = place
 	}
-	c.tail = place
 	c.n++
 }
 
@@ -47,14 +49,15 @@ func (a *arena) join(c *chain, b chain) {
 	if c.n == 0 {
 		*c = b
 	} else if b.n > 0 {
-		a.at(c.tail).next = b.head
-		c.tail, c.n = b.tail, c.n+b.n
+		a.at(b.first).next = c.last
+		c.last, c.n = b.last, c.n+b.n
 	}
 }
 
-// take moves the duties of a chain to the end of a slice.
+// take moves the duties of a chain to the end of a slice, in the order in which they came.
 func (a *arena) take(c *chain, to []stage.Duty) []stage.Duty {
-	for place := c.head; place != 0; {
+	from := len(to)
+	for place := c.last; place != 0; {
 		h := a.at(place)
 		to = append(to, h.duty)
 		next := h.next
@@ -63,5 +66,6 @@ func (a *arena) take(c *chain, to []stage.Duty) []stage.Duty {
 		place = next
 	}
 	*c = chain{}
+	slices.Reverse(to[from:])
 	return to
 }

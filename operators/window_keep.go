@@ -2,6 +2,7 @@ package operators
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -92,10 +93,11 @@ func (w *windower[K, T, A, O]) over(f *frame[K, A], now instant) bool {
 	if !counts && f.end.plus(w.Lateness) > now {
 		return false
 	}
-	if f.fate == nil {
-		return true
+	if f.fate != nil && (!counts && f.end > w.past.mark(w.rt) || !f.fate.sealed(instantOf(w.rt.Now().Add(-w.past.grace)))) {
+		return false
 	}
-	return (counts || f.end <= w.past.mark(w.rt)) && f.fate.sealed(instantOf(w.rt.Now().Add(-w.past.grace)))
+	// What waits for a correction is not over.
+	return !slices.ContainsFunc(f.panes, func(p *pane[K, A]) bool { return p.held.n > 0 })
 }
 
 // forget drops a frame with all that is known of its panes.

@@ -1,0 +1,91 @@
+package operators
+
+import (
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
+
+// What chains give is what slices would, and no place is used twice or lost.
+func TestArena_KeepsDutiesInOrder(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var a arena
+	var s stage.Slab
+	s.Open(1000, &fate{}, stage.SlabOptions{})
+	chains, want := make([]chain, 5), make([][]stage.Duty, 5)
+	held := 0
+	for i := range 20_000 {
+		c, d := r.IntN(5), s.Duty(i%1000)
+		switch r.IntN(40) {
+		case 0:
+			got := a.take(&chains[c], []stage.Duty{{}})
+			require.Equal(t, append([]stage.Duty{{}}, want[c]...), got)
+			held -= len(want[c])
+			want[c] = nil
+		case 1:
+			if b := (c + 1) % 5; b != c {
+				a.join(&chains[c], chains[b])
+				want[c] = append(want[c], want[b]...)
+				chains[b], want[b] = chain{}, nil
+			}
+		default:
+			a.add(&chains[c], d)
+			want[c] = append(want[c], d)
+			held++
+		}
+		require.EqualValues(t, len(want[c]), chains[c].n)
+	}
+	require.Positive(t, held)
+	require.Less(t, int(a.used), 1000, "places are used again")
+}
+
+func TestWindows_FindTheStartOfTheLast(t *testing.T) {
+	w := Sliding(time.Hour, 25*time.Minute).Offset(7 * time.Minute)
+	for m := -500; m < 500; m++ {
+		at := instantOf(time.Unix(int64(m)*60, 0))
+		start := w.lastStart(at)
+		require.LessOrEqual(t, start, at)
+		require.Greater(t, start.plus(w.every), at)
+		require.Zero(t, int64(start-instant(w.offset))%int64(w.every))
+	}
+	require.Equal(t, never, w.lastStart(never))
+	require.Equal(t, always, w.lastStart(always))
+}
+
+func TestAgenda_GivesTheFrameThatEndsFirst(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	var a agenda[string, int]
+	in := make(map[*frame[string, int]]bool)
+	for range 5000 {
+		if r.IntN(3) > 0 || len(in) == 0 {
+			f := &frame[string, int]{until: instant(r.IntN(1000)), place: -1}
+			a.add(f)
+			in[f] = true
+			continue
+		}
+		for f := range in { // any
+			if r.IntN(2) == 0 {
+				a.remove(f)
+				require.Equal(t, -1, f.place)
+				a.remove(f) // which it is not in any more
+				delete(in, f)
+			}
+			break
+		}
+		least := always
+		for f := range in {
+			least = min(least, f.until)
+		}
+		require.Equal(t, least, a.next())
+		require.Len(t, a, len(in))
+		if len(in) > 0 {
+			f := a.take()
+			require.Equal(t, least, f.until)
+			delete(in, f)
+		}
+	}
+}
