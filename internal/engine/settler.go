@@ -11,8 +11,12 @@ import (
 )
 
 const (
-	// settleLinger is how long outcomes of a read wait for the rest of it.
+	// settleLinger is how long outcomes of a read wait for the rest of it. Where there are so many reads
+	// with some outcomes that to look through them takes its time, as when many windows are complete at
+	// once, it is lingerShare times as long as that last took, up to maxLinger.
 	settleLinger = 10 * time.Millisecond
+	lingerShare  = 10
+	maxLinger    = time.Second
 	// settleHelpers is how many calls of Settle may run besides the settler's own; one is added
 	// when helpBacklog reads wait.
 	settleHelpers = 7
@@ -40,6 +44,7 @@ type settler struct {
 	failed   bool          // an outcome was a failure, since the last takeFailed
 	helpers  int
 	report   settleReport
+	looked   time.Duration // time taken to look for outcomes, since lingers last was asked
 
 	helping sync.WaitGroup
 }
@@ -171,9 +176,18 @@ func (s *settler) loop(stop <-chan struct{}) {
 		}
 		s.work()
 		if linger == nil && s.hasPartial() {
-			linger = time.After(settleLinger)
+			linger = time.After(s.lingers())
 		}
 	}
+}
+
+// lingers gives how long outcomes are to wait this time.
+func (s *settler) lingers() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := min(max(settleLinger, lingerShare*s.looked), maxLinger)
+	s.looked = 0
+	return d
 }
 
 func (s *settler) hasPartial() bool {
@@ -223,13 +237,16 @@ func (s *settler) work() {
 // deliver gives back what has settled of a read, and lets the read go when that was the last.
 // While it is busy no one else touches the read.
 func (s *settler) deliver(d deliverable) {
+	began := time.Now()
 	outcomes := d.collect()
+	looked := time.Since(began)
 	var err error
 	if len(outcomes) > 0 {
 		err = d.settle(s.run.settleCtx, outcomes)
 	}
 	s.mu.Lock()
 	s.countLocked(d, outcomes, err)
+	s.looked += looked
 	p := d.progress()
 	all := p.all
 	over := all && !p.again
