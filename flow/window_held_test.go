@@ -252,3 +252,21 @@ func TestExplain_ShowsWindows(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 }
+
+// A lease does not keep a source from reading what a window has yet to hold.
+func TestWindow_HoldsMoreThanIsInFlightOtherwise(t *testing.T) {
+	out := &collector[flow.Window[string, int]]{}
+	require.NoError(t, feed(t, func(m *sources.Memory[reading]) { m.WithLease(hour) },
+		func(s flow.Stream[reading]) *flow.Pipeline { return hours(s).Agg(zero, plus).To(out) },
+		func(c chan<- reading, m *sources.Memory[reading], _ func()) {
+			for range 500 {
+				c <- reading{"a", 5, 1}
+			}
+			give(c, reading{"a", 60, 1})
+			require.Equal(t, []sum{{"a", 0, 60, 500, 0, false, false}}, short(out.values()))
+			for _, o := range m.Outcomes() {
+				require.Zero(t, o.HandedBack)
+			}
+			close(c)
+		}))
+}
