@@ -10,4 +10,7 @@
 // Group is the part of the code that has the defect. Killed-by names the package, after a colon behind the
 // directory of its module if that is not the root, the test, and the flags that it is given. The test
 // must pass without the mutant.
+//
+// The simulation runs on a seeded runtime (package seeded): a seed of it that fails is run again, and has to
+// break the same rule.
 package mutants
