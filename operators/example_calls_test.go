@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,9 +50,9 @@ func ExampleCircuitBreaker() {
 }
 
 func ExampleHedge() {
-	calls := 0
+	var calls atomic.Int32 // the second call is made beside the first
 	lookup := func(ctx context.Context, name string) (string, error) {
-		if calls++; calls == 1 {
+		if calls.Add(1) == 1 {
 			<-ctx.Done() // an answer that takes too long
 			return "", ctx.Err()
 		}
