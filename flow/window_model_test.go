@@ -238,11 +238,13 @@ type trouble struct {
 	r  *rand.Rand
 }
 
-func (tr *trouble) one(in int) bool {
+func (tr *trouble) below(n int) int {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	return tr.r.IntN(in) == 0
+	return tr.r.IntN(n)
 }
+
+func (tr *trouble) one(in int) bool { return tr.below(in) == 0 }
 
 // once gives a function that fails for some events, once for each.
 func (tr *trouble) once(in int) func(context.Context, event) (event, error) {
@@ -288,7 +290,7 @@ func TestWindow_IsRightWhateverComesAgain(t *testing.T) {
 			for _, e := range d.events {
 				c <- e
 				if slow {
-					time.Sleep(time.Duration(tr.r.IntN(8)) * time.Second)
+					time.Sleep(time.Duration(tr.below(8)) * time.Second)
 				}
 			}
 			close(c)
