@@ -80,6 +80,8 @@ func TestRuntime_BarrierPassesWhenWhatWaitedIsHere(t *testing.T) {
 				came := map[int]bool{}
 				barriers := map[int]bool{}
 				watch := &observer{seen: func(rt stage.Runtime, v int) {
+					mu.Lock()
+					defer mu.Unlock()
 					came[v] = true
 					b := rt.Barrier()
 					barriers[v] = b != nil
@@ -87,6 +89,11 @@ func TestRuntime_BarrierPassesWhenWhatWaitedIsHere(t *testing.T) {
 						passed = b
 					}
 				}}
+				has := func(m map[int]bool, v int) bool {
+					mu.Lock()
+					defer mu.Unlock()
+					return m[v]
+				}
 				s := add(flow.From(sources.Channel(c)), f).OnError(retry)
 				ctx, cancel := context.WithCancel(t.Context())
 				ended := make(chan error)
@@ -95,23 +102,24 @@ func TestRuntime_BarrierPassesWhenWhatWaitedIsHere(t *testing.T) {
 				synctest.Wait()
 				c <- 2
 				synctest.Wait()
-				require.True(t, barriers[2])
+				require.True(t, has(barriers, 2))
 				require.False(t, passed())
 				time.Sleep(90 * time.Second) // 1 has failed a second time
 				c <- 3
 				synctest.Wait()
 				require.False(t, passed())
-				require.False(t, came[1])
+				require.False(t, has(came, 1))
 				time.Sleep(40 * time.Second)
 				synctest.Wait()
-				require.True(t, came[1])
+				require.True(t, has(came, 1))
 				require.True(t, passed(), "3 still waits")
-				require.False(t, came[3])
+				require.False(t, has(came, 3))
 				time.Sleep(3 * time.Minute)
-				require.True(t, came[3])
+				synctest.Wait()
+				require.True(t, has(came, 3))
 				c <- 4
 				synctest.Wait()
-				require.False(t, barriers[4], "nothing waits")
+				require.False(t, has(barriers, 4), "nothing waits")
 				cancel()
 				require.NoError(t, <-ended)
 			})
