@@ -83,6 +83,11 @@ func (r *Run) Do(ctx, cut context.Context) error {
 	}
 	watched := r.watch(cut)
 	r.flow()
+	if ctx.Err() != nil { // a run may be over before who watches the context has seen its end
+		r.mu.Lock()
+		r.draining = true
+		r.mu.Unlock()
+	}
 	err := r.finish()
 	close(r.ended)
 	r.settlers.Wait()
