@@ -46,7 +46,7 @@ func bill(ctx context.Context, m *client.Message) (invoice, error) {
 	if err != nil {
 		return invoice{}, err
 	}
-	return invoice{Order: strconv.Itoa(f.Row), Cents: centsAMile * int(f.Distance.Value)}, nil
+	return invoice{Order: strconv.Itoa(f.Row), Cents: centsAMile * f.Distance.Value}, nil
 }
 
 // billing is the job: an order is acknowledged when its invoice cannot be lost, nor be sent twice. It
