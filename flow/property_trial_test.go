@@ -11,6 +11,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/internal/randpipe"
+	"github.com/rocketflow-io/rocketflow/state"
 )
 
 // trial is one random pipeline with all that happens to it.
@@ -69,6 +70,9 @@ func (t *trial) Wrong(format string, args ...any) { t.ledger.report(format, args
 func (t *trial) Sink(spec *randpipe.Sink) stage.Sink[randpipe.Item] {
 	return &testSink{spec: spec, ledger: t.ledger, keys: make(map[string]bool)}
 }
+
+// Store gives the store itself: the process outlives the trial.
+func (t *trial) Store(s state.Store) state.Store { return s }
 
 func (t *trial) Grave(spec *randpipe.Grave) stage.Sink[flow.Failure] {
 	return &grave{spec.Faults, t.ledger}

@@ -7,12 +7,15 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/state"
 )
 
 // Host gives a pipeline what the test has for it.
 type Host interface {
 	Sink(*Sink) stage.Sink[Item]
 	Grave(*Grave) stage.Sink[flow.Failure]
+	// Store gives a way to a store that outlives the pipeline's process.
+	Store(state.Store) state.Store
 	BackOff(time.Duration) backoff.BackOff
 }
 
@@ -53,11 +56,21 @@ func (b builder) build(s stream, c chain) []*flow.Pipeline {
 func (b builder) groups(s stream, all []group) stream {
 	for _, g := range all {
 		for _, o := range g.ops {
-			s = o.add(o, s)
+			s = o.add(b.equipped(o), s)
 		}
 		s = s.OnError(b.policy(g.policy))
 	}
 	return s
+}
+
+// equipped gives an operator with what the test has for it.
+func (b builder) equipped(o *op) *op {
+	if o.store == nil {
+		return o
+	}
+	own := *o
+	own.store = b.host.Store(o.store)
+	return &own
 }
 
 func (b builder) end(s stream, spec *Sink) *flow.Pipeline {

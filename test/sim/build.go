@@ -11,6 +11,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 	"github.com/rocketflow-io/rocketflow/sinks"
+	"github.com/rocketflow-io/rocketflow/state"
 )
 
 // The functions of a random pipeline are of the world, whichever process calls them, and fail also when
@@ -78,6 +79,30 @@ func (o outfit) Sink(spec *randpipe.Sink) stage.Sink[randpipe.Item] {
 
 // Grave gives a sink of dead letters as the process has it.
 func (o outfit) Grave(spec *randpipe.Grave) stage.Sink[flow.Failure] { return grave{spec, o.w, o.p} }
+
+// Store gives a store that a process which is dead does not reach.
+func (o outfit) Store(s state.Store) state.Store { return mortalStore{s, o.p} }
+
+type mortalStore struct {
+	state.Store
+	process *process
+}
+
+// Get reads, while the process lives.
+func (s mortalStore) Get(ctx context.Context, table string, keys ...[]byte) ([]state.Entry, error) {
+	if s.process.isDead() {
+		return nil, errDead
+	}
+	return s.Store.Get(ctx, table, keys...)
+}
+
+// Commit writes, while the process lives.
+func (s mortalStore) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
+	if s.process.isDead() {
+		return 0, errDead
+	}
+	return s.Store.Commit(ctx, c)
+}
 
 // BackOff gives a backoff whose delays end at instants of their own.
 func (o outfit) BackOff(d time.Duration) backoff.BackOff { return ownInstants{o.w, d} }
