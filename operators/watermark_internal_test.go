@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,11 +14,43 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
-// clockwork is the Runtime of a watermark: it has timers, and records that wait for a retry.
-type clockwork struct{ waiting []*bool }
+// clockwork is the Runtime of a watermark: it has timers, which go off in wait alone, as those of the
+// engine do under its lock; and records that wait for a retry.
+type clockwork struct {
+	waiting []*bool
+	timers  []*timer
+}
+
+type timer struct {
+	at time.Time
+	f  func(context.Context)
+}
 
 func (c *clockwork) After(d time.Duration, f func(context.Context)) func() bool {
-	return time.AfterFunc(d, func() { f(context.Background()) }).Stop
+	t := &timer{time.Now().Add(d), f}
+	c.timers = append(c.timers, t)
+	return func() bool { return c.remove(t) }
+}
+
+func (c *clockwork) remove(t *timer) bool {
+	before := len(c.timers)
+	c.timers = slices.DeleteFunc(c.timers, func(other *timer) bool { return other == t })
+	return len(c.timers) < before
+}
+
+// wait lets time pass, and does what is due.
+func (c *clockwork) wait(d time.Duration) {
+	end := time.Now().Add(d)
+	for len(c.timers) > 0 {
+		next := slices.MinFunc(c.timers, func(a, b *timer) int { return a.at.Compare(b.at) })
+		if next.at.After(end) {
+			break
+		}
+		time.Sleep(time.Until(next.at))
+		c.remove(next)
+		next.f(context.Background())
+	}
+	time.Sleep(time.Until(end))
 }
 
 // retry lets a record wait; the function lets it come through.
@@ -55,12 +88,6 @@ func (c *clockwork) Count(string, int64)            {}
 
 var _ stage.Runtime = (*clockwork)(nil)
 
-// wait lets time pass, and what is due then be done.
-func wait(d time.Duration) {
-	time.Sleep(d)
-	synctest.Wait()
-}
-
 func TestWatermark_IsTheLeastOfThePartitions(t *testing.T) {
 	w := newWatermark(&clockwork{}, 10, 0, func(context.Context) {})
 	require.Equal(t, never, w.advance())
@@ -93,12 +120,12 @@ func TestWatermark_IsTheLeastOfThePartitions(t *testing.T) {
 
 func TestWatermark_LeavesOutPartitionsWithoutRecords(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		moved := 0
-		w := newWatermark(&clockwork{}, 0, time.Minute, func(context.Context) { moved++ })
+		c, moved := &clockwork{}, 0
+		w := newWatermark(c, 0, time.Minute, func(context.Context) { moved++ })
 		w.see("a", 100)
 		w.see("b", 200)
 		for range 5 { // b has records, and a has not
-			wait(29 * time.Second)
+			c.wait(29 * time.Second)
 			w.see("b", 300)
 		}
 		require.EqualValues(t, 300, w.advance())
@@ -108,11 +135,11 @@ func TestWatermark_LeavesOutPartitionsWithoutRecords(t *testing.T) {
 		require.EqualValues(t, 300, w.advance(), "a counts again")
 		w.see("a", 500)
 		require.EqualValues(t, 400, w.advance())
-		wait(time.Hour)
+		c.wait(time.Hour)
 		require.EqualValues(t, 400, w.advance(), "where all are idle it stays")
 		require.Positive(t, moved)
 		before := moved
-		wait(time.Hour)
+		c.wait(time.Hour)
 		require.Equal(t, before, moved, "and no clock runs")
 		w.see("b", 600)
 		require.EqualValues(t, 600, w.advance(), "a is still idle")
@@ -128,20 +155,20 @@ func TestWatermark_WaitsForRetries(t *testing.T) {
 		first := c.retry()
 		w.see("a", 200)
 		require.EqualValues(t, 100, w.advance())
-		wait(time.Second)
+		c.wait(time.Second)
 		second := c.retry() // after the step to 200
 		w.see("a", 300)
-		wait(time.Second)
+		c.wait(time.Second)
 		require.EqualValues(t, 100, w.now)
 		first()
-		wait(time.Second)
+		c.wait(time.Second)
 		require.EqualValues(t, 200, w.now, "another that began to wait later does not hold it up")
 		second()
-		wait(time.Second)
+		c.wait(time.Second)
 		require.EqualValues(t, 300, w.now)
 		require.Positive(t, moved)
 		before := moved
-		wait(time.Second)
+		c.wait(time.Second)
 		require.Equal(t, before, moved, "nobody looks any more")
 	})
 }
@@ -159,7 +186,7 @@ func TestWatermark_IsNotStarvedByRetries(t *testing.T) {
 			}
 			w.see("a", instant(i))
 			w.advance()
-			wait(time.Second)
+			c.wait(time.Second)
 		}
 		require.GreaterOrEqual(t, w.now, instant(95))
 		require.Less(t, w.now, instant(99))

@@ -62,10 +62,11 @@ func (s *storm) rage() {
 	}
 	done := make(chan struct{})
 	for range 2 {
+		dice := rand.New(rand.NewPCG(s.dice.Uint64(), 2))
 		go func() {
 			defer func() { done <- struct{}{} }()
 			for begun := time.Now(); time.Since(begun) < over; {
-				s.process(time.Duration(1+s.dice.IntN(40)) * time.Second)
+				s.process(time.Duration(1+dice.IntN(40)) * time.Second)
 			}
 		}()
 	}
