@@ -63,6 +63,7 @@ func TestCluster_ConsumersMakeThemselvesKnownToTheProxyThatTakesOver(t *testing.
 		require.NoError(r, err)
 		start(r.T, pc)
 		r.sendAll(p, 0, 10)
+		time.Sleep(time.Second) // what is on its way through a proxy that stops comes after its lease
 		r.restartOneByOne(func(round int) {
 			time.Sleep(10 * time.Second)
 			r.sendAll(p, 10*(round+1), 10*(round+2))

@@ -38,9 +38,10 @@ const (
 // them, the reason's first.
 //
 // Of a record that is no message the body is its raw text if it could not be decoded, and else what
-// encoding/json makes of the source's value.
-func DeadLetterTopic(c *client.Client, topic string, opts ...RocketMQOption) *RocketMQSink[stage.Failure] {
-	return RocketMQOf(c, topic, deadLetter, opts...)
+// encoding/json makes of the source's value. Of a joint record, such as a batch, each member is sent by
+// itself.
+func DeadLetterTopic(c *client.Client, topic string, opts ...RocketMQOption) stage.Sink[stage.Failure] {
+	return eachMember{RocketMQOf(c, topic, deadLetter, opts...)}
 }
 
 func deadLetter(f stage.Failure) (*client.Message, error) {
@@ -123,12 +124,17 @@ func rawText(f stage.Failure) []byte {
 //	                                         topic, tag, keys, message_group, properties and body,
 //	                                         or body_base64 if that is not text
 //
-// Fields without a value are left out. It is a [File], with its options and guarantees, for
+// Fields without a value are left out. Of a joint record, such as a batch, each member has a line. It is a [File], with its options and guarantees, for
 // flow.DeadLetter.
 func DeadLetterFile(path string, opts ...FileOption) *File[stage.Failure] {
 	return newFile("deadletters", path, opts, func(*fileConfig) format[stage.Failure] {
 		return format[stage.Failure]{append: func(b *bytes.Buffer, f stage.Failure) error {
-			return appendJSON(b, newDeadRecord(f))
+			for _, one := range members(f) {
+				if err := appendJSON(b, newDeadRecord(one)); err != nil {
+					return err
+				}
+			}
+			return nil
 		}}
 	})
 }

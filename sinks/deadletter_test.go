@@ -41,6 +41,30 @@ func TestDeadLetterFile_WritesWhatFailedAndWhy(t *testing.T) {
 	require.Contains(t, lines[5], `{"stage":"odd","value":"0x`)
 }
 
+// A batch that failed is acknowledged with its dead letter, all of it.
+func TestDeadLetters_AreOneForEachMemberOfABatch(t *testing.T) {
+	failure := stage.Failure{
+		Stage: "load", Err: errBroken, Info: stage.Info{ID: "1"},
+		Sources: []any{&client.Message{ID: "1", Body: []byte("a")}, &client.Message{ID: "2", Body: []byte("b")}},
+	}
+	failure.Source = failure.Sources[0]
+	t.Run("topic", func(t *testing.T) {
+		inBubble(t, func(r *rig) {
+			require.NoError(r, openSink(r.T, DeadLetterTopic(r.client, "out")).Write(r.Context(), batch(failure, failure)))
+			require.Equal(r, []string{"a", "b", "a", "b"}, bodies(r.broker, "out"))
+			require.Equal(r, "2", r.broker.Messages("out")[1].Properties[PropertyMessageID])
+		})
+	})
+	t.Run("file", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "dead.jsonl")
+		run(t, DeadLetterFile(path), []stage.Failure{failure})
+		require.Equal(t, strings.Join([]string{
+			`{"id":"1","stage":"load","error":"broken","value":{"topic":"","body":"a"}}`,
+			`{"id":"2","stage":"load","error":"broken","value":{"topic":"","body":"b"}}`, "",
+		}, "\n"), contents(t, path))
+	})
+}
+
 func TestDeadLetterTopic_KeepsTheMessageAndAddsTheReason(t *testing.T) {
 	m, err := deadLetter(stage.Failure{
 		Stage: "parse", Attempt: 2, Err: errors.New("bad\nbody"), Info: stage.Info{ID: "1", TraceContext: "00-x"},
