@@ -62,27 +62,35 @@ func (s *Store) apply(batch *db.Batch, writes []state.Write) (state.Version, err
 	return v, nil
 }
 
+// conditions gives a conflict if versions are not those that writes ask for. The lock is held.
 func (s *Store) conditions(writes []state.Write) error {
-	now := now()
-	var unmet []int
-	var buf []byte
+	var asking []int
 	for i := range writes {
-		w := &writes[i]
-		if w.If == state.Any {
-			continue
+		if writes[i].If != state.Any {
+			asking = append(asking, i)
 		}
-		version := state.Absent
-		buf = entryKey(buf[:0], w.Table, w.Key)
-		err := s.entry(s.db, buf, func(e entry) {
-			if !e.expired(now) {
-				version = e.version
-			}
-		})
-		if err != nil {
-			return s.failed("commit", err)
+	}
+	if len(asking) == 0 {
+		return nil
+	}
+	now := now()
+	found := make([]state.Version, len(asking)) // Any where there is nothing
+	place := func(i int, dst []byte) []byte { w := &writes[asking[i]]; return entryKey(dst, w.Table, w.Key) }
+	err := s.entries(len(asking), place, func(i int, e entry) {
+		if !e.expired(now) {
+			found[i] = e.version
 		}
-		if version != w.If {
-			unmet = append(unmet, i)
+	})
+	if err != nil {
+		return s.failed("commit", err)
+	}
+	var unmet []int
+	for i, version := range found {
+		if version == state.Any {
+			version = state.Absent
+		}
+		if writes[asking[i]].If != version {
+			unmet = append(unmet, asking[i])
 		}
 	}
 	if len(unmet) > 0 {

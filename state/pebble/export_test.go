@@ -1,6 +1,9 @@
 package pebble
 
 import (
+	"context"
+	"errors"
+
 	db "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -13,6 +16,11 @@ func WithMemory(bytes uint64) Option { return func(c *config) { c.memory = bytes
 
 // Flush writes what is in memory to tables.
 func (s *Store) Flush() error { return s.db.Flush() }
+
+// Compact writes what is in memory, and all tables, to the last level.
+func (s *Store) Compact(ctx context.Context) error {
+	return errors.Join(s.db.Flush(), s.db.Compact(ctx, []byte{0}, []byte{0xff}, false))
+}
 
 // Kept gives how many entries and expiries are on the disk, expired ones included.
 func (s *Store) Kept() (n int, err error) {

@@ -13,6 +13,9 @@ import (
 // often are not read from disk.
 const DefaultCache = 64 << 20
 
+// memTables is how many tables may be in memory, of which all but one are being written to the disk.
+const memTables = 4
+
 // Option sets how a store is opened.
 type Option func(*config)
 
@@ -36,10 +39,11 @@ func openDB(s *Store, c *config) (*db.DB, error) {
 	opts := &db.Options{
 		FS: s.files,
 		// The newest format lets a reader of the log tell damage from the end that a crash left.
-		FormatMajorVersion:          db.FormatNewest,
-		CacheSize:                   c.cache,
+		FormatMajorVersion: db.FormatNewest,
+		// What is in memory before it is written to a table counts as cached.
+		CacheSize:                   c.cache + memTables*int64(c.memory),
 		MemTableSize:                c.memory,
-		MemTableStopWritesThreshold: 4,
+		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       2,
 		Logger:                      logger{c.log},
 		EventListener: &db.EventListener{

@@ -18,30 +18,23 @@ func (s *Store) Get(ctx context.Context, table string, keys ...[]byte) ([]state.
 		return nil, err
 	}
 	defer s.done()
-	var from db.Reader = s.db
-	if len(keys) > 1 {
-		moment := s.db.NewSnapshot()
-		defer func() { _ = moment.Close() }() // fails only where it is closed twice
-		from = moment
-	}
 	entries := make([]state.Entry, len(keys))
-	now, needs, absent := now(), state.Any, false
-	var buf []byte
 	for i, key := range keys {
-		buf = entryKey(buf[:0], table, key)
 		entries[i] = state.Entry{Key: key, Version: state.Absent}
-		err := s.entry(from, buf, func(e entry) {
-			needs = max(needs, e.version)
-			if !e.expired(now) {
-				entries[i] = state.Entry{Key: key, Value: bytes.Clone(e.value), Version: e.version, Expires: state.FromNanoseconds(e.expires)}
-			}
-		})
-		if err != nil {
-			return nil, s.failed("get", err)
-		}
-		absent = absent || !entries[i].Found()
 	}
-	if absent {
+	now, needs, present := now(), state.Any, 0
+	place := func(i int, dst []byte) []byte { return entryKey(dst, table, keys[i]) }
+	err := s.entries(len(keys), place, func(i int, e entry) {
+		needs = max(needs, e.version)
+		if !e.expired(now) {
+			present++
+			entries[i] = state.Entry{Key: keys[i], Value: bytes.Clone(e.value), Version: e.version, Expires: state.FromNanoseconds(e.expires)}
+		}
+	})
+	if err != nil {
+		return nil, s.failed("get", err)
+	}
+	if present < len(keys) {
 		// It may be absent by a commit that a crash could take back.
 		s.mu.Lock()
 		needs = max(needs, s.deleted)
@@ -53,9 +46,45 @@ func (s *Store) Get(ctx context.Context, table string, keys ...[]byte) ([]state.
 	return entries, nil
 }
 
-// entry reads an entry, if it is there. What f is given is the database's.
-func (s *Store) entry(from db.Reader, key []byte, f func(entry)) error {
-	_, err := s.read(from, key, func(b []byte) error {
+// entries reads n entries, as they are at one moment, and gives those that are there to f. What f is
+// given is the database's. place appends the key of one.
+//
+// For several an iterator is made: unlike a plain read it asks the filters of the last level too, where
+// most of the data is, and so reads nothing of what is absent.
+func (s *Store) entries(n int, place func(i int, dst []byte) []byte, f func(i int, e entry)) (err error) {
+	if n == 1 {
+		return s.entry(place(0, nil), func(e entry) { f(0, e) })
+	}
+	it, err := s.db.NewIter(&db.IterOptions{UseL6Filters: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	var key []byte
+	for i := range n {
+		key = place(i, key[:0])
+		if !it.SeekPrefixGE(key) {
+			if err := it.Error(); err != nil {
+				return err
+			}
+			continue
+		}
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		e, err := decodeEntry(value)
+		if err != nil {
+			return err
+		}
+		f(i, e)
+	}
+	return nil
+}
+
+// entry reads one entry, if it is there.
+func (s *Store) entry(key []byte, f func(entry)) error {
+	_, err := s.read(s.db, key, func(b []byte) error {
 		e, err := decodeEntry(b)
 		if err == nil {
 			f(e)

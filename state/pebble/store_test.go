@@ -138,3 +138,39 @@ func TestStore_GoesOnWithNothingThatWasNotSynced(t *testing.T) {
 	require.ErrorContains(t, err, "open the store again")
 	_ = s.Close()
 }
+
+// Of several keys those that are absent are told by the filters of the tables, on each level.
+func TestStore_ReadsManyKeysOfTablesOnDisk(t *testing.T) {
+	s := open(t, "state", pebble.WithFS(vfs.NewMem()))
+	defer func() { require.NoError(t, s.Close()) }()
+	var c state.Changes
+	var keys [][]byte
+	for i := range 2000 {
+		keys = append(keys, []byte(fmt.Sprintf("%04d", i)))
+		if i%2 == 0 {
+			c.Writes = append(c.Writes, put(string(keys[i]), "v"))
+		}
+	}
+	v := commit(t, s, c.Writes...)
+	require.NoError(t, s.Compact(t.Context()))
+	check := func() {
+		t.Helper()
+		entries, err := s.Get(t.Context(), "t", keys...)
+		require.NoError(t, err)
+		for i, e := range entries {
+			require.Equal(t, i%2 == 0, e.Found(), "%s", keys[i])
+			require.Equal(t, keys[i], e.Key)
+		}
+	}
+	check()
+	for i := range c.Writes {
+		c.Writes[i].If = v
+	}
+	c.Writes[7].If = state.Absent
+	c.Writes = append(c.Writes, state.Write{Table: "t", Key: []byte("0001"), If: v})
+	_, err := s.Commit(t.Context(), &c)
+	var conflict *state.ConflictError
+	require.ErrorAs(t, err, &conflict)
+	require.Equal(t, []int{7, 1000}, conflict.Writes)
+	check()
+}

@@ -90,7 +90,7 @@ func (s *Store) sweepSome() (more bool, err error) {
 func (s *Store) sweepOne(batch *db.Batch, expiry []byte, now int64) error {
 	key := append([]byte{kindEntry}, expiry[9:]...)
 	expired := false
-	if err := s.entry(s.db, key, func(e entry) { expired = e.expired(now) }); err != nil {
+	if err := s.entry(key, func(e entry) { expired = e.expired(now) }); err != nil {
 		return err
 	}
 	if expired {
