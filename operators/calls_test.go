@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -221,16 +222,13 @@ func TestHedge_CountsItsCalls(t *testing.T) {
 	require.EqualValues(t, 1, counter(t, res, "map", "hedges_won"))
 }
 
-// outage is a function that fails up to a time of its first call.
+// outage is a function that fails up to a time of its first call. Several may call it at once.
 func outage(d time.Duration) (call, *atomic.Int32) {
-	var begun time.Time
+	begun := sync.OnceValue(time.Now)
 	var calls atomic.Int32
 	return func(_ context.Context, v int) (int, error) {
 		calls.Add(1)
-		if begun.IsZero() {
-			begun = time.Now()
-		}
-		if time.Since(begun) < d {
+		if time.Since(begun()) < d {
 			return 0, errTest
 		}
 		return v, nil
