@@ -3,11 +3,13 @@ package flow
 import (
 	"fmt"
 	"strings"
+
+	"github.com/rocketflow-io/rocketflow/internal/engine"
 )
 
 // Explain describes the pipeline in text, a stage a line from each source down: where its
-// goroutines meet, whether order is kept, when records settle, and the error policy. The form is
-// for people and may change.
+// goroutines meet, whether order is kept, when records settle, what becomes of their lease, and the
+// error policy. The form is for people and may change.
 func (p *Pipeline) Explain() string {
 	var b strings.Builder
 	name := p.name
@@ -22,17 +24,22 @@ func (p *Pipeline) Explain() string {
 	return b.String()
 }
 
-// Mermaid describes the pipeline as a Mermaid flow chart.
+// Mermaid describes the pipeline as a Mermaid flow chart, and each stage as Explain does. A thick arrow
+// leads from one goroutine to others.
 func (p *Pipeline) Mermaid() string {
 	var b strings.Builder
 	b.WriteString("flowchart LR\n")
 	g := p.graph()
 	for _, n := range g.order {
-		fmt.Fprintf(&b, "  %s[\"%s\"]\n", g.ids[n.identity()], strings.ReplaceAll(n.name, `"`, "'"))
+		lines := append([]string{n.name}, g.facts(n)...)
+		fmt.Fprintf(&b, "  %s[\"%s\"]\n", g.ids[n.identity()], strings.ReplaceAll(strings.Join(lines, "<br/>"), `"`, "'"))
 	}
 	for _, n := range g.order {
 		for _, in := range g.inputs(n) {
 			arrow := "-->"
+			if n.parts() {
+				arrow = "==>"
+			}
 			if in.way != "" {
 				arrow += fmt.Sprintf("|%s|", strings.ReplaceAll(in.way, "|", "/"))
 			}
@@ -42,6 +49,17 @@ func (p *Pipeline) Mermaid() string {
 	return b.String()
 }
 
+// parts tells whether what a node does runs on other goroutines than what is above it.
+func (n *node) parts() bool {
+	switch n.kind {
+	case kindOperator:
+		return n.desc.Async
+	case kindSink:
+		return !n.sink.Immediate
+	}
+	return n.kind == kindEdge || n.kind == kindOptional || n.kind == kindMerge
+}
+
 var kindNames = map[nodeKind]string{
 	kindSource: "source", kindOperator: "operator", kindMerge: "merge",
 	kindEdge: "edge", kindBroadcast: "broadcast", kindSplit: "split", kindOptional: "optional", kindSink: "sink",
@@ -49,13 +67,18 @@ var kindNames = map[nodeKind]string{
 
 // graph is the shown nodes of a pipeline, upstream first, with their ids.
 type graph struct {
-	order []*node
-	ids   map[*node]string
-	below map[*node]*Policy // the next policy downstream
+	order  []*node
+	ids    map[*node]string
+	below  map[*node]*Policy // the next policy downstream
+	named  map[*node]string  // as the engine knows them
+	leases engine.Leases
 }
 
 func (p *Pipeline) graph() *graph {
 	g := &graph{ids: make(map[*node]string), below: make(map[*node]*Policy)}
+	if c, _ := p.compile(engine.Config{}); c != nil { // as far as it goes, if the pipeline is not valid
+		g.named, g.leases = c.named, c.plan.Leases()
+	}
 	for _, e := range p.ends {
 		g.visit(e.n, nil)
 	}
@@ -125,11 +148,17 @@ func (g *graph) line(n *node) string {
 		}
 		facts = append(facts, "from "+strings.Join(from, ", "))
 	}
+	return strings.Join(append(facts, g.facts(n)...), "; ")
+}
+
+// facts tells what there is to know of a node but its name and where it stands.
+func (g *graph) facts(n *node) []string {
+	var facts []string
 	switch n.kind {
 	case kindSource:
-		facts = append(facts, sourceFacts(n)...)
+		facts = append(facts, g.sourceFacts(n)...)
 	case kindOperator:
-		facts = append(facts, operatorFacts(n)...)
+		facts = append(facts, g.operatorFacts(n)...)
 	case kindEdge:
 		facts = append(facts, "keeps order", "parts goroutines", n.room)
 	case kindSink:
@@ -145,7 +174,7 @@ func (g *graph) line(n *node) string {
 	case kindSource, kindOperator, kindSplit, kindSink:
 		facts = append(facts, "on error: "+g.policyOf(n).String())
 	}
-	return strings.Join(facts, "; ")
+	return facts
 }
 
 // policyOf finds a stage's policy by the rule of OnError.
@@ -163,13 +192,13 @@ func (g *graph) policyOf(n *node) Policy {
 	return *p
 }
 
-func sourceFacts(n *node) []string {
+func (g *graph) sourceFacts(n *node) []string {
 	var facts []string
 	if n.source.Keyed {
 		facts = append(facts, "ordered by key")
 	}
 	if n.source.Lease > 0 {
-		facts = append(facts, fmt.Sprintf("lease %v", n.source.Lease))
+		facts = append(facts, fmt.Sprintf("lease %v", n.source.Lease)+g.budget(n))
 	}
 	if n.source.Redelivers {
 		facts = append(facts, "redelivers what fails")
@@ -177,7 +206,18 @@ func sourceFacts(n *node) []string {
 	return facts
 }
 
-func operatorFacts(n *node) []string {
+// budget tells how much of a source's lease is spent.
+func (g *graph) budget(n *node) string {
+	budget, ok := g.leases.Budget[g.named[n]]
+	switch spent := g.leases.Spent[g.named[n]]; {
+	case !ok || spent == 0:
+		return ""
+	default:
+		return fmt.Sprintf(", held for at most %v of the %v it leaves", spent, budget)
+	}
+}
+
+func (g *graph) operatorFacts(n *node) []string {
 	facts := []string{"keeps order"}
 	switch {
 	case n.desc.PerKey:
@@ -198,6 +238,9 @@ func operatorFacts(n *node) []string {
 			hold = fmt.Sprintf("holds records for at most %v", n.desc.HoldsFor)
 		case n.desc.HoldsLeft:
 			hold = "holds records for as long as their lease leaves"
+			if left, ok := g.leases.Left[g.named[n]]; ok {
+				hold += fmt.Sprintf(": %v", left)
+			}
 		}
 		facts = append(facts, hold)
 	}

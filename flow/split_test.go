@@ -132,5 +132,5 @@ func TestSplit_IsExplainedWithItsBranches(t *testing.T) {
   s6 operator    map; from s4 (branch 2); keeps order; fused; on error: stop
   s7 sink        ones; from s6; 1 writes at once; settles each value when it is written; on error: stop
 `, p.Explain())
-	require.Contains(t, p.Mermaid(), "  s2 -->|late| s3\n  s2 -->|no| s4\n  s4 -->|branch 1| s5\n")
+	require.Contains(t, p.Mermaid(), "  s2 ==>|late| s3\n  s2 -->|no| s4\n  s4 ==>|branch 1| s5\n")
 }

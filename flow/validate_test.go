@@ -102,7 +102,7 @@ func described() *flow.Pipeline {
 
 func TestExplain_TellsAStageALine(t *testing.T) {
 	require.Equal(t, `job
-  s1 source      orders; lease 1m0s; redelivers what fails; on error: retry 3, then skip
+  s1 source      orders; lease 1m0s, held for at most 1s of the 48s it leaves; redelivers what fails; on error: retry 3, then skip
   s2 operator    map; from s1; keeps order; fused; on error: retry 3, then skip
   s3 operator    check; from s2; keeps order; fused; on error: retry 3, then skip
   s4 operator    parallel map; from s3; keeps order; on 4 goroutines; on error: retry 3, then skip
@@ -115,21 +115,21 @@ func TestExplain_TellsAStageALine(t *testing.T) {
 
 func TestMermaid_DrawsTheFlow(t *testing.T) {
 	require.Equal(t, `flowchart LR
-  s1["orders"]
-  s2["map"]
-  s3["check"]
-  s4["parallel map"]
-  s5["broadcast to 2"]
-  s6["batch"]
-  s7["bulk"]
-  s8["single"]
+  s1["orders<br/>lease 1m0s, held for at most 1s of the 48s it leaves<br/>redelivers what fails<br/>on error: retry 3, then skip"]
+  s2["map<br/>keeps order<br/>fused<br/>on error: retry 3, then skip"]
+  s3["check<br/>keeps order<br/>fused<br/>on error: retry 3, then skip"]
+  s4["parallel map<br/>keeps order<br/>on 4 goroutines<br/>on error: retry 3, then skip"]
+  s5["broadcast to 2<br/>settles when all branches have"]
+  s6["batch<br/>keeps order<br/>fused<br/>holds records for at most 1s<br/>on error: retry 3, then skip"]
+  s7["bulk<br/>1 writes at once<br/>settles each value when it is written<br/>on error: retry 3, then skip"]
+  s8["single<br/>batches of 5 or 1s<br/>1 writes at once<br/>settles each value when it is written<br/>on error: stop"]
   s1 --> s2
   s2 --> s3
-  s3 --> s4
+  s3 ==> s4
   s4 --> s5
   s5 --> s6
-  s6 --> s7
-  s5 --> s8
+  s6 ==> s7
+  s5 ==> s8
 `, described().Mermaid())
 }
 

@@ -246,7 +246,7 @@ func TestExplain_ShowsWindows(t *testing.T) {
 	for _, want := range []string{
 		"hourly; from s1; keeps order; fused; sliding 1h0m0s every 10m0s by event time, 5m0s out of order; allowed lateness 2h0m0s; early results every 1m0s",
 		"acknowledges a record when the result of each of its windows is safe", "keeps windows in this process",
-		"late values have a stream of their own", "holds records for as long as their lease leaves",
+		"late values have a stream of their own", "holds records for as long as their lease leaves: 48m0s", "lease 1h0m0s, held for at most 48m0s of the 48m0s it leaves",
 		"table; from s2 (results)", "too late; from s2 (late)",
 	} {
 		require.Contains(t, text, want)

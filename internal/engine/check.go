@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -73,50 +71,6 @@ func checkKeyed(traits stage.SourceTraits, path []*Stage) error {
 		}
 	}
 	return nil
-}
-
-// checkLease adds up how long a record may be held on its way. A fifth of the lease is left for
-// the work itself: functions, writes, and the acknowledgement.
-func checkLease(traits stage.SourceTraits, path []*Stage) error {
-	if traits.Lease == 0 {
-		return nil
-	}
-	var held time.Duration
-	var terms []string
-	for _, st := range path {
-		if st.holds && st.holdsFor == 0 && !st.Desc.HoldsLeft {
-			return fmt.Errorf("flow: stage %q may hold records without a bound in time, but those of source %q have a lease of %v: give it an age", st.Name, path[0].Name, traits.Lease)
-		}
-		if st.holdsFor > 0 {
-			held += st.holdsFor
-			terms = append(terms, fmt.Sprintf("%v in %q", st.holdsFor, st.Name))
-		}
-	}
-	budget := leaseBudget(traits)
-	if sharing := slices.ContainsFunc(path, func(st *Stage) bool { return st.Desc.HoldsLeft }); held < budget || held == budget && !sharing {
-		return nil
-	}
-	return fmt.Errorf("flow: records of source %q may be held for %v (%s), but of their lease of %v at most %v may be spent waiting: shorten the waits, or lengthen the lease",
-		path[0].Name, held, strings.Join(terms, " + "), traits.Lease, budget)
-}
-
-// leaseBudget is how long a record may wait in stages.
-func leaseBudget(traits stage.SourceTraits) time.Duration { return traits.Lease / 5 * 4 }
-
-// leftFor gives how long each stage of a path that holds for what the lease leaves may do so; 0 if
-// there is no lease.
-func leftFor(traits stage.SourceTraits, path []*Stage) time.Duration {
-	left, sharers := leaseBudget(traits), 0
-	for _, st := range path {
-		left -= st.holdsFor
-		if st.Desc.HoldsLeft {
-			sharers++
-		}
-	}
-	if traits.Lease == 0 || sharers == 0 {
-		return 0
-	}
-	return left / time.Duration(sharers)
 }
 
 // checkIdentity keeps joint records away from operators that know a record by its id.
