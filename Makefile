@@ -8,6 +8,8 @@ SIM_PROCS ?= $(shell nproc)
 LINTER    := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 SEEDS     ?= 5000
 CRASHES   ?= 1000
+CHAOS_FOR  ?= 5m
+CHAOS_SEED ?= 0
 ROCKETMQ   = go run ./rocketmq/cmd
 
 # in_each runs a command in each module, and stops at the first that fails.
@@ -60,6 +62,10 @@ test-rocketmq: ## run clients, sources, sinks and the flights job on a real Rock
 .PHONY: test-chaos
 test-chaos: ## kill the proxy of a real RocketMQ while clients send and consume (needs Java 17 and Maven, takes 5 minutes)
 	cd test && go test -count=1 -timeout 30m -v ./chaos -real
+
+.PHONY: chaos
+chaos: ## kill workers of a job, and the proxy and the broker of a real RocketMQ, for CHAOS_FOR (5m), as CHAOS_SEED says (needs Java 17, Maven and PostgreSQL)
+	cd test && ../state/postgres/with-postgres go test -count=1 -timeout 30m -v ./chaosflow -real -for $(CHAOS_FOR) -seed $(CHAOS_SEED)
 
 .PHONY: test-crash
 test-crash: ## kill a broker with a directory CRASHES times (1,000), and crash its disk, and that of state, by as many seeds (takes 10 minutes)

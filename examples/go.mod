@@ -5,6 +5,7 @@ go 1.27
 replace (
 	github.com/rocketflow-io/rocketflow => ../
 	github.com/rocketflow-io/rocketflow/state/pebble => ../state/pebble
+	github.com/rocketflow-io/rocketflow/state/postgres => ../state/postgres
 	github.com/rocketflow-io/rocketflow/test => ../test
 )
 

@@ -2,12 +2,17 @@ module github.com/rocketflow-io/rocketflow/test
 
 go 1.27
 
-replace github.com/rocketflow-io/rocketflow => ../
+replace (
+	github.com/rocketflow-io/rocketflow => ../
+	github.com/rocketflow-io/rocketflow/state/postgres => ../state/postgres
+)
 
 require (
 	github.com/apache/rocketmq-clients/golang/v5 v5.1.4
 	github.com/cenkalti/backoff/v4 v4.3.0
+	github.com/jackc/pgx/v5 v5.12.0
 	github.com/rocketflow-io/rocketflow v0.0.0-00010101000000-000000000000
+	github.com/rocketflow-io/rocketflow/state/postgres v0.0.0-00010101000000-000000000000
 	github.com/stretchr/testify v1.12.1
 	go.uber.org/goleak v1.3.0
 	google.golang.org/grpc v1.85.0
@@ -16,6 +21,9 @@ require (
 
 require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/jackc/pgpassfile v1.0.0 // indirect
+	github.com/jackc/pgservicefile v0.0.0-20240606120523-5a60cdf6a761 // indirect
+	github.com/jackc/puddle/v2 v2.2.3 // indirect
 	github.com/klauspost/compress v1.18.0 // indirect
 	github.com/pierrec/lz4/v4 v4.1.22 // indirect
 	github.com/sony/gobreaker/v2 v2.4.0 // indirect
@@ -24,6 +32,7 @@ require (
 	go.opentelemetry.io/otel/trace v1.47.0 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/net v0.60.0 // indirect
+	golang.org/x/sync v0.23.0 // indirect
 	golang.org/x/sys v0.48.0 // indirect
 	golang.org/x/text v0.42.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect

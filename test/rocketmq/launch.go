@@ -51,8 +51,7 @@ func (s *Server) launch(ctx context.Context) error {
 // launchBroker starts broker and proxies, and waits for them.
 func (s *Server) launchBroker(ctx context.Context, names *admin.Client) error {
 	if s.mode == Cluster {
-		conf := filepath.Join(s.dir, "broker.conf")
-		if err := s.run(s.machine.run("broker", "org.apache.rocketmq.broker.BrokerStartup", 1024, "-c", conf)); err != nil {
+		if err := s.runBroker(); err != nil {
 			return err
 		}
 		// The proxy reads the cluster's brokers when it starts, so the broker has to be there.

@@ -4,7 +4,8 @@
 // own, at free ports and in a temporary folder, and returns when they answer. [Server.Stop] ends
 // them and removes the folder. In mode [Local] broker and proxy share a virtual machine and the
 // proxy calls the broker directly; in mode [Cluster] it does so over the network, as in production,
-// there can be several proxies, and a test can kill one ([Server.KillProxy]) and have it back.
+// there can be several proxies, and a test can kill one ([Server.KillProxy]), or the broker
+// ([Server.KillBroker]), and have it back.
 //
 // The server's jars come from Maven Central, once; Java 17 or later has to be there. The command
 // in rocketmq/cmd runs another command with a server and its addresses in the environment.

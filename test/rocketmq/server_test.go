@@ -49,6 +49,13 @@ func TestKillProxy_RefusesWhatItCannotKill(t *testing.T) {
 	require.ErrorContains(t, cluster.StartProxy(t.Context(), -1), "there is no proxy -1")
 }
 
+func TestKillBroker_RefusesWhatItCannotKill(t *testing.T) {
+	local := &Server{mode: Local}
+	require.ErrorContains(t, local.KillBroker(), "start the server in mode cluster")
+	require.ErrorContains(t, local.StartBroker(t.Context()), "start the server in mode cluster")
+	require.ErrorContains(t, (&Server{mode: Cluster}).KillBroker(), "it is not there")
+}
+
 // A server that ends at once must not be waited for, and must not leave its folder behind.
 func TestStart_ShowsTheLogOfAProcessThatEnds(t *testing.T) {
 	bin, lib, tmp := t.TempDir(), t.TempDir(), t.TempDir()

@@ -4,6 +4,7 @@ go 1.27
 
 replace (
 	github.com/rocketflow-io/rocketflow => ../../../
+	github.com/rocketflow-io/rocketflow/state/postgres => ../../../state/postgres
 	github.com/rocketflow-io/rocketflow/test => ../../
 	github.com/rocketflow-io/rocketflow/test/bench => ../
 )

@@ -1,0 +1,75 @@
+package chaosflow
+
+import (
+	"compress/gzip"
+	"encoding/csv"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// file has the flights that left New York in January 2013.
+const file = "../../examples/pipelines/flights/data/flights-2013-01.csv.gz"
+
+// readFlights reads the file, without anything that a pipeline is made of.
+func readFlights(t *testing.T) []Flight {
+	t.Helper()
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.Close()) }()
+	text, err := gzip.NewReader(f)
+	require.NoError(t, err)
+	lines, err := csv.NewReader(text).ReadAll()
+	require.NoError(t, err)
+	column := make(map[string]int)
+	for i, name := range lines[0] {
+		column[name] = i
+	}
+	flights := make([]Flight, len(lines)-1)
+	for i, line := range lines[1:] {
+		hour, err := time.Parse(time.RFC3339, line[column["time_hour"]])
+		require.NoError(t, err)
+		minute, err := strconv.Atoi(line[column["minute"]])
+		require.NoError(t, err)
+		delay := 0
+		if text := line[column["arr_delay"]]; text != "NA" {
+			delay, err = strconv.Atoi(text)
+			require.NoError(t, err)
+		}
+		flights[i] = Flight{
+			ID: i + 1, Carrier: line[column["carrier"]], Delay: delay,
+			Scheduled: hour.Add(time.Duration(minute) * time.Minute),
+		}
+	}
+	return flights
+}
+
+// results is what the job comes to.
+type results struct {
+	rows   map[int]Flight
+	totals map[string]int // of each carrier
+}
+
+// compute gives what the job has to come to.
+func compute(flights []Flight) results {
+	r := results{rows: make(map[int]Flight), totals: make(map[string]int)}
+	for _, f := range flights {
+		r.rows[f.ID] = f
+		r.totals[f.Carrier]++
+	}
+	return r
+}
+
+func TestCompute_HasAllOfJanuary(t *testing.T) {
+	r := compute(readFlights(t))
+	require.Len(t, r.rows, 27004)
+	require.Len(t, r.totals, 16)
+	require.Equal(t, 4637, r.totals["UA"])
+	require.Equal(t, 1, r.totals["OO"])
+	require.Equal(t, Flight{
+		ID: 3, Carrier: "AA", Scheduled: time.Date(2013, 1, 1, 10, 40, 0, 0, time.UTC), Delay: 33,
+	}, r.rows[3])
+}

@@ -1,0 +1,82 @@
+package chaosflow
+
+import (
+	"context"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/rocketflow-io/rocketflow/client"
+	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/sinks"
+	"github.com/rocketflow-io/rocketflow/sources"
+	"github.com/rocketflow-io/rocketflow/state"
+)
+
+// Lease is for how long a worker takes a message: the shortest that the server grants, so that what a
+// killed one had comes again soon.
+const Lease = 10 * time.Second
+
+// marksKept is for how long the store knows what was processed: longer than any run.
+const marksKept = 24 * time.Hour
+
+// Job is what a worker works with.
+type Job struct {
+	Client       *client.Client
+	Topic, Group string
+	Store        state.Store
+	Pool         *pgxpool.Pool
+	// Journal is told of each delivery.
+	Journal *Journal
+	// Dwell is how long a write may be put off, and its success kept back, at most.
+	Dwell time.Duration
+}
+
+// Pipeline has two ends, which a message is acknowledged after: rows, one for each flight; and totals
+// of each carrier, counted in the store.
+func (j Job) Pipeline() *flow.Pipeline {
+	store := dwelling{j.Store, j.Dwell}
+	rows := rows{j.Pool, j.Dwell}
+	totals := newTotals(store)
+	flights := flow.From(sources.RocketMQ(j.Client, j.Topic, j.Group, sources.WithInvisible(Lease))).
+		TryTap(j.Journal.note).
+		TryMap(parse).
+		Broadcast(2)
+	return flow.Join(
+		flights[0].Dedupe(Flight.Key, store, "rows written", marksKept).
+			To(sinks.FuncBatch(rows.write), flow.Batched(256, time.Second), flow.OnWriteError(patiently())),
+		flights[1].To(sinks.FuncBatch(totals.add), flow.Batched(256, time.Second), flow.OnWriteError(patiently())),
+	)
+}
+
+// patiently tries a write again a few times, as when two processes lock the same rows. Then the messages
+// are handed back, and come again.
+func patiently() flow.Policy {
+	return flow.Retry(3, func() backoff.BackOff { return backoff.NewConstantBackOff(100 * time.Millisecond) })
+}
+
+// Run works until ctx ends, and then drains. It begins anew when the server is out of reach at the
+// start; any other error ends it.
+func (j Job) Run(ctx context.Context, opts ...flow.RunOption) error {
+	p := j.Pipeline()
+	for {
+		err := p.Run(ctx, opts...)
+		if err == nil || ctx.Err() != nil || !client.Temporary(err) {
+			return err
+		}
+		if !pause(ctx, time.Second) {
+			return nil
+		}
+	}
+}
+
+// pause waits, and tells whether ctx has lasted.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
