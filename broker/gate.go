@@ -6,7 +6,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
@@ -17,6 +16,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // A gate is what all calls pass on their way to the service, and their answers on the way back: it
@@ -103,7 +104,7 @@ func (g *gate) before(ctx context.Context, v verdict) error {
 func (g *gate) do(ctx context.Context, a Action) error {
 	switch a.kind {
 	case actDelay:
-		return sleep(ctx, a.time)
+		return pacing.Wait(ctx, a.time)
 	case actFreeze:
 		g.freezeFor(a.time)
 	case actFail:
@@ -125,17 +126,6 @@ func after(ctx context.Context, v verdict) error {
 		return cut(ctx)
 	}
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // silence lasts until the client has given up.

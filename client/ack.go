@@ -7,6 +7,8 @@ import (
 	"sync"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 const (
@@ -153,7 +155,7 @@ func (a *acks) settle(ctx context.Context, r *ackRequest) {
 		if r = again; len(r.deliveries) == 0 {
 			return
 		}
-		_ = sleep(ctx, pause.NextBackOff()) // cut short, the next attempt says so of each delivery
+		_ = pacing.Wait(ctx, pause.NextBackOff()) // cut short, the next attempt says so of each delivery
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // Resolution says what is to become of a transaction.
@@ -124,7 +126,7 @@ func (p *Producer) announceTopic(topic string) {
 			return
 		}
 		p.client.cfg.log.Warn("transactions of a topic cannot be checked yet", "topic", topic, "error", err)
-		if sleep(p.work, delay.NextBackOff()) != nil {
+		if pacing.Wait(p.work, delay.NextBackOff()) != nil {
 			return
 		}
 	}

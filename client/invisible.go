@@ -6,6 +6,8 @@ import (
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // ChangeOption adjusts a change of the invisible duration.
@@ -81,7 +83,7 @@ func (c *consumer) change(ctx context.Context, d *Delivery, to change) error {
 		if err == nil || !retryable(err) || attempt == settleAttempts || ctx.Err() != nil || c.polls.Err() != nil {
 			break
 		}
-		_ = sleep(ctx, pause.NextBackOff()) // cut short, the next attempt says so
+		_ = pacing.Wait(ctx, pause.NextBackOff()) // cut short, the next attempt says so
 	}
 	if err == nil && to.final {
 		d.release(settled)

@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 const parallelLiteChanges = 16 // of one consumer, under way at once
@@ -110,7 +112,7 @@ func (l *liteSync) tell(ctx context.Context, conns []*conn, what call, q *v2.Syn
 			if !errors.Is(err, ErrThrottled) || attempt == settleAttempts {
 				return err
 			}
-			_ = sleep(ctx, pause.NextBackOff()) // cut short, the next attempt says so
+			_ = pacing.Wait(ctx, pause.NextBackOff()) // cut short, the next attempt says so
 		}
 	})
 }

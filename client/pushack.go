@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 const (
@@ -116,7 +118,7 @@ func (q *ackQueue) once(batch []*cached) {
 		c := batch[i]
 		if wait, again := q.settler.again(c, err); again {
 			q.settler.wg.Go(func() {
-				_ = sleep(q.settler.pusher.handling, wait) // cut short, the next attempt is the last
+				_ = pacing.Wait(q.settler.pusher.handling, wait) // cut short, the next attempt is the last
 				q.add(c)
 			})
 			continue

@@ -11,6 +11,8 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/cenkalti/backoff/v4"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 const (
@@ -100,7 +102,7 @@ func (in *intake) pause(err error, throttled, trouble *backoff.ExponentialBackOf
 	wait := delay.NextBackOff()
 	in.feed.pusher.consumer.client.cfg.log.Warn("poll failed, to be tried again", "topic", in.feed.topic,
 		"endpoint", in.queue.conn.name, "wait", wait, "error", err)
-	_ = sleep(in.ctx, wait) // cut short, the loop ends
+	_ = pacing.Wait(in.ctx, wait) // cut short, the loop ends
 }
 
 // once makes one poll, as soon as there is room. It returns for how many messages it has asked, how many

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 const (
@@ -83,7 +85,7 @@ func (s *settler) persist(c *cached, what string, try func(context.Context) erro
 				s.done(c, what, err)
 				return
 			}
-			_ = sleep(s.pusher.handling, wait) // cut short, the next attempt is the last
+			_ = pacing.Wait(s.pusher.handling, wait) // cut short, the next attempt is the last
 		}
 	})
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // burst is how much of what was not used is kept for later.
@@ -43,7 +45,7 @@ func (l *rateLimit) take(ctx context.Context, n int) (int, error) {
 		if taken > 0 {
 			return taken, nil
 		}
-		if err := sleep(ctx, wait); err != nil {
+		if err := pacing.Wait(ctx, wait); err != nil {
 			return 0, err
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // routes answers route queries alone, after a second.
@@ -31,7 +33,7 @@ func (r *routes) Invoke(ctx context.Context, method string, request, reply any, 
 	if method != v2.MessagingService_QueryRoute_FullMethodName {
 		return errors.New("not here")
 	}
-	if err := sleep(ctx, time.Second); err != nil {
+	if err := pacing.Wait(ctx, time.Second); err != nil {
 		return err
 	}
 	a := reply.(*v2.QueryRouteResponse)

@@ -10,6 +10,8 @@ import (
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
 	"google.golang.org/grpc"
+
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 const (
@@ -130,7 +132,7 @@ func (s *session) run() {
 		if doubt.grows(err) && s.replace(s.conn.made.Load(), err) {
 			continue
 		}
-		if sleep(s.ctx, delay.NextBackOff()) != nil {
+		if pacing.Wait(s.ctx, delay.NextBackOff()) != nil {
 			break
 		}
 	}

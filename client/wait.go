@@ -7,21 +7,6 @@ import (
 	"github.com/cenkalti/backoff/v4"
 )
 
-// sleep waits for d, or returns the cause when ctx ends before.
-func sleep(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return context.Cause(ctx)
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
 // either returns a context that ends with ctx, or with other, whose cause it then has. The caller
 // calls what it returns besides.
 func either(ctx, other context.Context) (context.Context, func()) {

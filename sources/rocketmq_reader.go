@@ -6,10 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // rocketMQReader is a consumer of the group, and its pollers.
@@ -86,7 +85,7 @@ func (r *rocketMQReader) pollSize() int {
 
 // receive makes one poll, and repeats it with backoff while it fails in a way that may pass.
 func (r *rocketMQReader) receive(beginning, polling context.Context, n int) ([]*client.Delivery, error) {
-	pause := newPause()
+	pause := pacing.Forever()
 	for {
 		got, err := r.consumer.Receive(polling, n, r.source.cfg.invisible)
 		switch {
@@ -100,7 +99,7 @@ func (r *rocketMQReader) receive(beginning, polling context.Context, n int) ([]*
 		wait := pause.NextBackOff()
 		r.source.cfg.log.WarnContext(beginning, "poll failed, to be tried again",
 			"topic", r.source.topic, "group", r.source.group, "after", wait, "error", err)
-		if !sleep(beginning, wait) {
+		if pacing.Wait(beginning, wait) != nil {
 			return nil, beginning.Err()
 		}
 	}
@@ -192,27 +191,5 @@ func (r *receipts) info(i int) stage.Info {
 	return stage.Info{
 		ID: m.ID, Key: m.MessageGroup, Attempt: m.Attempt,
 		EventTime: m.BornTime, TraceContext: m.TraceContext,
-	}
-}
-
-// newPause makes the waits between repeated requests: 100 ms to 10 s.
-func newPause() *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval = 100 * time.Millisecond
-	b.MaxInterval = 10 * time.Second
-	b.MaxElapsedTime = 0
-	b.Reset()
-	return b
-}
-
-// sleep waits for d and reports whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 const (
@@ -99,7 +100,7 @@ func (r *receipts) named(l lost) error {
 // ack acknowledges, and tries again what did not get through, until the leases end.
 func (a *acker) ack(ctx context.Context, deliveries []*client.Delivery) (l lost) {
 	a.forget(deliveries)
-	pause := newPause()
+	pause := pacing.Forever()
 	for len(deliveries) > 0 {
 		err := a.consumer.Ack(ctx, deliveries...)
 		if err == nil {
@@ -115,7 +116,7 @@ func (a *acker) ack(ctx context.Context, deliveries []*client.Delivery) (l lost)
 			again = append(again, f.Delivery)
 		}
 		deliveries = again
-		if len(again) > 0 && !sleep(ctx, wait) {
+		if len(again) > 0 && pacing.Wait(ctx, wait) != nil {
 			for _, d := range again {
 				l.add(d, notAcked(d, ctx.Err()))
 			}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // Option adjusts a [Flow], a sink, or [SourceOf], to which only [WithLogger] means something. Of stages
@@ -40,7 +41,7 @@ func (c *config) extended() (context.Context, context.CancelFunc) {
 	over := make(chan struct{})
 	stop := context.AfterFunc(c.ctx, func() {
 		defer close(over)
-		sleep(ctx, c.grace)
+		_ = pacing.Wait(ctx, c.grace)
 		cancel()
 	})
 	return ctx, func() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/client"
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // Defaults of [NewSource].
@@ -96,7 +97,7 @@ type poller struct {
 }
 
 func (p *poller) run(out chan<- any) error {
-	retry := newBackOff()
+	retry := pacing.Forever()
 	for p.ctx.Err() == nil {
 		got, err := p.consumer.Receive(p.ctx, p.cfg.max, p.cfg.invisible)
 		p.handOut(got, out)
@@ -109,7 +110,7 @@ func (p *poller) run(out chan<- any) error {
 			return fmt.Errorf("gostreams: source %q: %w", p.topic, err)
 		default:
 			p.cfg.log.WarnContext(p.ctx, "receive failed, to be tried again", "topic", p.topic, "error", err)
-			sleep(p.ctx, retry.NextBackOff())
+			_ = pacing.Wait(p.ctx, retry.NextBackOff())
 		}
 	}
 	return nil

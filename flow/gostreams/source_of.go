@@ -9,10 +9,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // SourceOf makes a source a streams.Source of *[Delivery][T].
@@ -53,7 +52,7 @@ func (e *export[T]) run(out chan<- any) error {
 		return fmt.Errorf("gostreams: open source: %w", err)
 	}
 	e.reader = reader
-	retry := newBackOff()
+	retry := pacing.Forever()
 	for {
 		b, err := reader.Read(e.ctx)
 		if len(b.Values) > 0 {
@@ -71,7 +70,7 @@ func (e *export[T]) run(out chan<- any) error {
 		default:
 			e.log.WarnContext(e.ctx, "read failed, to be tried again", "error", err)
 		}
-		if err != nil && !sleep(e.ctx, retry.NextBackOff()) || e.ctx.Err() != nil {
+		if err != nil && pacing.Wait(e.ctx, retry.NextBackOff()) != nil || e.ctx.Err() != nil {
 			return nil
 		}
 	}
@@ -203,23 +202,5 @@ func (r *handed[T]) giveBack(ctx context.Context, outcomes []stage.Outcome) {
 	if err := r.settle(ctx, outcomes); err != nil {
 		r.export.log.WarnContext(ctx, "records not handed back, they come again by their lease",
 			"records", len(outcomes), "error", err)
-	}
-}
-
-// newBackOff makes the delays between failed reads: 100 ms to 10 s.
-func newBackOff() *backoff.ExponentialBackOff {
-	return backoff.NewExponentialBackOff(backoff.WithInitialInterval(100*time.Millisecond),
-		backoff.WithMaxInterval(10*time.Second), backoff.WithMaxElapsedTime(0))
-}
-
-// sleep waits for d and reports whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }

@@ -19,21 +19,22 @@ const module = "github.com/rocketflow-io/rocketflow"
 // rules says what of the module a package may import, without its tests. Imports point one way. A
 // path that ends in /... stands for a package and all below it.
 func rules() map[string][]string {
-	client := []string{"client/..."}
+	client := []string{"client/...", "internal/pacing"}
 	return map[string][]string{
 		"flow/stage":           nil,
 		"flow/stage/stagetest": {"flow/stage"},
-		"internal/engine":      {"flow/stage"},
+		"internal/pacing":      nil,
+		"internal/engine":      {"flow/stage", "internal/pacing"},
 		"internal/randpipe":    {"flow", "flow/stage", "operators", "state"},
 		"operators":            {"flow/stage", "internal/engine", "state"},
 		"flow":                 {"flow/stage", "operators", "internal/engine", "state"},
 		"flow/flowtest":        {"flow/...", "sources", "sinks", "broker/...", "client/...", "state/...", "operators"},
-		"flow/gostreams":       {"flow", "flow/stage", "operators", "sources", "sinks", "client"},
+		"flow/gostreams":       {"flow", "flow/stage", "operators", "sources", "sinks", "client", "internal/pacing"},
 		"state/...":            {"flow/stage", "state/..."},
-		"sources/...":          {"flow/stage", "client"},
+		"sources/...":          {"flow/stage", "client", "internal/pacing"},
 		"sinks/...":            {"flow/stage", "client", "state"},
 		"client/...":           client,
-		"broker/...":           {"broker/..."},
+		"broker/...":           {"broker/...", "internal/pacing"},
 		"cmd/rocketflow":       {"broker"},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v4"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/internal/pacing"
 )
 
 // source reads records and pushes them into the pipeline.
@@ -116,10 +117,10 @@ func (s *source[T]) loop(ctx context.Context) {
 		default:
 			s.errors.Add(1)
 			if retry == nil {
-				retry = newReadBackOff()
+				retry = pacing.Forever()
 			}
 			s.log.WarnContext(ctx, "read failed, to be tried again", "error", err)
-			if !sleep(ctx, retry.NextBackOff()) {
+			if pacing.Wait(ctx, retry.NextBackOff()) != nil {
 				return
 			}
 		}
@@ -194,26 +195,4 @@ func (s *source[T]) close(ctx context.Context) error {
 		return fmt.Errorf("flow: close source %q: %w", s.Name, err)
 	}
 	return nil
-}
-
-// newReadBackOff makes the delays between failed reads: 100 ms to 10 s.
-func newReadBackOff() *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval = 100 * time.Millisecond
-	b.MaxInterval = 10 * time.Second
-	b.MaxElapsedTime = 0
-	b.Reset()
-	return b
-}
-
-// sleep waits for d and reports whether ctx let it.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
