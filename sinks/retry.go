@@ -53,7 +53,10 @@ type retryTopic struct {
 	delays []time.Duration
 }
 
-var _ stage.SinkDescriber = (*retryTopic)(nil)
+var (
+	_ stage.SinkDescriber = (*retryTopic)(nil)
+	_ stage.RetrySink     = (*retryTopic)(nil)
+)
 
 // SinkTraits names the sink by its topic.
 func (s *retryTopic) SinkTraits() stage.SinkTraits { return stage.SinkTraits{Name: "retry " + s.topic} }
@@ -103,26 +106,40 @@ func (w *retryWriter) Write(ctx context.Context, b stage.Batch[stage.Failure]) e
 	return failed.OrNil()
 }
 
-// messages gives what is to come again of a failure; nil if it is one for the dead letters.
-func (w *retryWriter) messages(f stage.Failure) ([]*client.Message, error) {
+// ComesAgain tells whether a failure is sent to the retry topic, and not to the dead letters.
+func (s *retryTopic) ComesAgain(f stage.Failure) bool {
 	_, undecodable := errors.AsType[*stage.FaultError](f.Err)
 	if undecodable || stage.IsPermanent(f.Err) {
+		return false
+	}
+	for _, source := range membersOf(f) {
+		if m, ok := source.(*client.Message); ok && m != nil && Retries(m) >= len(s.delays) {
+			return false
+		}
+	}
+	return true
+}
+
+// membersOf gives what was read for a failure.
+func membersOf(f stage.Failure) []any {
+	if f.Sources == nil {
+		return []any{f.Source}
+	}
+	return f.Sources
+}
+
+// messages gives what is to come again of a failure; nil if it is one for the dead letters.
+func (w *retryWriter) messages(f stage.Failure) ([]*client.Message, error) {
+	if !w.ComesAgain(f) {
 		return nil, nil
 	}
-	sources := f.Sources
-	if sources == nil {
-		sources = []any{f.Source}
-	}
 	var all []*client.Message
-	for _, source := range sources {
+	for _, source := range membersOf(f) {
 		original, ok := source.(*client.Message)
 		if !ok || original == nil {
 			return nil, fmt.Errorf("the record is a %T, and only a message can come again", source)
 		}
 		n := Retries(original)
-		if n >= len(w.delays) {
-			return nil, nil
-		}
 		m, err := retryLetter(original, f, n+1)
 		if err != nil {
 			return nil, err

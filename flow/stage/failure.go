@@ -20,6 +20,14 @@ type Failure struct {
 	Sources []any
 }
 
+// RetrySink is a sink of failures that sends some of them to a retry topic instead of the dead letters.
+type RetrySink interface {
+	Sink[Failure]
+	// ComesAgain tells of a failure that was written whether it comes again. It depends on nothing but the
+	// failure. So the engine counts the two apart.
+	ComesAgain(f Failure) bool
+}
+
 // FaultError is the error of a record that its source could not decode.
 type FaultError struct {
 	// Position is where the record stands in its source; Raw is what could not be decoded.

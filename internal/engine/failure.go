@@ -13,8 +13,9 @@ import (
 type attempt struct {
 	duty    stage.Duty
 	value   func() any // what the stage was given
-	tries   *tries     // nil at the first
+	tries   *tries     // nil at the first, unless the record was delayed by another's
 	again   func(t *tries)
+	waits   func() // called when the record begins to wait for another try; nil for nothing
 	settled func() // called when the policy is done with the record and will not try it again
 }
 
@@ -59,6 +60,9 @@ func (s *Stage) failed(a attempt, err error) {
 		a.settled()
 		return
 	}
+	if a.waits != nil {
+		a.waits() // before the record itself is counted: no one behind it is to be left out by who looks between
+	}
 	if t.place == 0 && s.Kind == KindOperator {
 		t.place = s.retrying.join()
 	}
@@ -96,14 +100,30 @@ func (s *Stage) bury(a attempt, t *tries) {
 	}
 	s.hold(1)
 	s.run.buriers[s.policy.DeadLetter].bury(f, a.duty, func(err error) {
-		if err == nil {
-			s.dead.Add(1)
-		} else {
+		switch {
+		case err != nil:
 			s.nacked.Add(1)
+		case s.comesAgain(f):
+			s.later.Add(1)
+		default:
+			s.dead.Add(1)
 		}
 		a.settled()
 		s.hold(-1)
 	})
+}
+
+// comesAgain tells whether the sink of the policy has sent a failure to a retry topic.
+func (s *Stage) comesAgain(f stage.Failure) (again bool) {
+	retry, ok := s.policy.DeadLetter.Sink.(stage.RetrySink)
+	if !ok {
+		return false
+	}
+	err := s.safely(func() error {
+		again = retry.ComesAgain(f)
+		return nil
+	})
+	return err == nil && again
 }
 
 // membersOrigins gives what was read for each member of a joint record; nil for any other.

@@ -24,8 +24,9 @@ type StageStats struct {
 	In int64
 	// Errors is how many tries failed, panics among them; Retries how many were tried again.
 	Errors, Panics, Retries int64
-	// What became of records that failed for good: handed back, dead-lettered, skipped.
-	Nacked, DeadLettered, Skipped int64
+	// What became of records that failed for good: handed back, dead-lettered, skipped, or sent to a retry
+	// topic, from where they come again later.
+	Nacked, DeadLettered, Skipped, RetriedLater int64
 	// HandedBack is how many were handed back unprocessed, LeaseExpired how many of those for
 	// want of time.
 	HandedBack, LeaseExpired int64
@@ -79,7 +80,7 @@ func (s *Stage) stats() StageStats {
 	st := StageStats{
 		Name: s.Name, Kind: s.Kind, In: s.inSeen.Load(),
 		Errors: s.errors.Load(), Panics: s.panics.Load(), Retries: s.retries.Load(),
-		Nacked: s.nacked.Load(), DeadLettered: s.dead.Load(), Skipped: s.skipped.Load(),
+		Nacked: s.nacked.Load(), DeadLettered: s.dead.Load(), Skipped: s.skipped.Load(), RetriedLater: s.later.Load(),
 		HandedBack: s.back.Load(), LeaseExpired: s.expired.Load(), Written: s.settled.Load(),
 	}
 	s.mu.Lock()

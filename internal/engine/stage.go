@@ -53,6 +53,7 @@ type Stage struct {
 	panics    atomic.Int64
 	skipped   atomic.Int64
 	dead      atomic.Int64
+	later     atomic.Int64 // to a retry topic
 	nacked    atomic.Int64
 	back      atomic.Int64 // handed back unprocessed
 	expired   atomic.Int64
@@ -60,6 +61,7 @@ type Stage struct {
 	counters  counters
 	gauges    gauges
 	edgeStats func() EdgeStats // of edges
+	mark      func()           // of edges: counts what is on it with what waits for another try
 
 	mu      sync.Mutex
 	waiting int // records that wait for a retry, their key, a write or an asynchronous function
