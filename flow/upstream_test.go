@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -122,6 +123,154 @@ func TestRuntime_BarrierPassesWhenWhatWaitedIsHere(t *testing.T) {
 				require.False(t, has(barriers, 4), "nothing waits")
 				cancel()
 				require.NoError(t, <-ended)
+			})
+		})
+	}
+}
+
+// barrierAt runs values through a pipeline, and gives the barrier that the stage at its end has at one of
+// them, and what has come there. At the end of the test all that is left comes.
+func barrierAt(t *testing.T, at int, build func(c <-chan int) flow.Stream[int]) (c chan<- int, passed func() bool, came func(v int) bool) {
+	t.Helper()
+	var mu sync.Mutex
+	var seen []int
+	var barrier func() bool
+	watch := &observer{seen: func(rt stage.Runtime, v int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if seen = append(seen, v); v == at {
+			barrier = rt.Barrier()
+		}
+	}}
+	values, ended := make(chan int), make(chan error)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { ended <- build(values).Via(watch).To(&collector[int]{}).Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-ended)
+	})
+	return values, func() bool {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return barrier == nil || barrier()
+		}, func(v int) bool {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return slices.Contains(seen, v)
+		}
+}
+
+// failsFirst fails at some values the first time.
+func failsFirst(values ...int) func(context.Context, int) (int, error) {
+	var failed sync.Map
+	return func(_ context.Context, v int) (int, error) {
+		if _, again := failed.LoadOrStore(v, true); slices.Contains(values, v) && !again {
+			return 0, errTest
+		}
+		return v, nil
+	}
+}
+
+// What waited for a retry is waited for on each edge that it comes to.
+func TestRuntime_BarrierWaitsForWhatIsOnAnEdge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		open := [2]chan struct{}{make(chan struct{}), make(chan struct{})}
+		stopAt := func(n, at int) func(int) int {
+			return func(v int) int {
+				if v == at {
+					<-open[n]
+				}
+				return v
+			}
+		}
+		c, passed, came := barrierAt(t, 2, func(c <-chan int) flow.Stream[int] {
+			return flow.From(sources.Channel(c)).TryMap(failsFirst(1)).OnError(flow.Retry(1, seconds(60))).
+				Async().Map(stopAt(0, 3)).Async().Map(stopAt(1, 4))
+		})
+		c <- 1
+		c <- 2
+		require.True(t, came(2))
+		require.False(t, passed())
+		c <- 3
+		c <- 4
+		synctest.Wait()
+		time.Sleep(61 * time.Second)
+		require.False(t, passed(), "1 is behind 3, on the first edge")
+		close(open[0])
+		require.False(t, passed(), "1 is behind 4, on the second edge")
+		require.False(t, came(1))
+		close(open[1])
+		require.True(t, came(1))
+		require.True(t, passed())
+	})
+}
+
+// What comes through a stage above may fail in the next.
+func TestRuntime_BarrierWaitsForWhatFailsAgainFurtherDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, passed, came := barrierAt(t, 2, func(c <-chan int) flow.Stream[int] {
+			retry := flow.Retry(1, seconds(60))
+			return flow.From(sources.Channel(c)).TryMap(failsFirst(1)).OnError(retry).TryMap(failsFirst(1, 3)).OnError(retry)
+		})
+		c <- 1
+		c <- 2
+		require.False(t, passed())
+		time.Sleep(90 * time.Second)
+		require.False(t, passed())
+		require.False(t, came(1))
+		c <- 3
+		time.Sleep(31 * time.Second)
+		require.True(t, came(1))
+		require.True(t, passed(), "3 waits, and did not then")
+		time.Sleep(time.Minute)
+	})
+}
+
+// A record that stands behind a retry of its key is as late as that one.
+func TestRuntime_BarrierWaitsForWhatStandsBehindARetry(t *testing.T) {
+	retry := flow.Retry(1, seconds(60))
+	for name, build := range map[string]func(c <-chan int, f func(context.Context, int) (int, error)) flow.Stream[int]{
+		"of a key of the source": func(c <-chan int, f func(context.Context, int) (int, error)) flow.Stream[int] {
+			return flow.From(sources.Channel(c).Keyed(parity)).TryMap(f)
+		},
+		"of a key of the operator": func(c <-chan int, f func(context.Context, int) (int, error)) flow.Stream[int] {
+			return flow.From(sources.Channel(c)).KeyBy(parity).ParMap(2, f)
+		},
+		"of a key, asynchronous": func(c <-chan int, f func(context.Context, int) (int, error)) flow.Stream[int] {
+			return flow.From(sources.Channel(c).Keyed(parity)).ParMap(2, f)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fails := failsFirst(1, 3, 5)
+				c, passed, came := barrierAt(t, 2, func(c <-chan int) flow.Stream[int] {
+					return build(c, func(ctx context.Context, v int) (int, error) {
+						if v == 1 {
+							time.Sleep(time.Second) // 3 comes meanwhile
+						}
+						return fails(ctx, v)
+					}).OnError(retry)
+				})
+				c <- 1
+				c <- 3
+				time.Sleep(2 * time.Second)
+				c <- 2
+				require.True(t, came(2))
+				require.False(t, passed())
+				time.Sleep(time.Second)
+				c <- 5
+				time.Sleep(70 * time.Second)
+				require.True(t, came(1))
+				require.False(t, came(3))
+				require.False(t, passed(), "3 stood behind 1")
+				time.Sleep(time.Minute)
+				require.True(t, came(3))
+				require.True(t, passed(), "5 came later")
+				require.False(t, came(5))
+				time.Sleep(2 * time.Minute)
+				require.True(t, came(5))
 			})
 		})
 	}

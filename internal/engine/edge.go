@@ -53,6 +53,9 @@ type edge[T any] struct {
 	starved bool // the carrier waits
 	blocked bool // the segment above waits
 	closed  bool // the run has ended
+
+	crossed    uint64 // records that have gone down it
+	milestones []milestone
 }
 
 // parcel is records that cross together.
@@ -78,7 +81,7 @@ func AddEdge[T any](p *Plan, spec StageSpec, opts EdgeOptions[T], out Outlet[T])
 		filled: make(chan struct{}, 1), spare: make(chan struct{}, 1),
 	}
 	e.Desc, e.next = stage.Description{Name: "async", Async: true}, out.stages
-	e.edgeStats = e.measure
+	e.edgeStats, e.mark = e.measure, e.markAll
 	p.add(e)
 	seg.flushes = append(seg.flushes, e.flush)
 	return Outlet[T]{next: traced(p, e.Stage, e), seg: seg, stages: []*Stage{e.Stage}}
@@ -226,7 +229,9 @@ func (e *edge[T]) carry() {
 		}
 		seg.doOften(func(ctx context.Context) { e.out.next.EmitAll(ctx, p.records) })
 		e.hold(-len(p.records))
-		e.arrived(p)
+		if e.arrived(p) {
+			e.reached()
+		}
 	}
 }
 
@@ -250,14 +255,16 @@ func (e *edge[T]) take() (*parcel[T], bool) {
 	}
 }
 
-// arrived makes room.
-func (e *edge[T]) arrived(p *parcel[T]) {
+// arrived makes room, and tells whether a milestone may be reached.
+func (e *edge[T]) arrived(p *parcel[T]) bool {
 	n, bytes := len(p.records), p.bytes
 	clear(p.records)
 	p.records, p.bytes = p.records[:0], 0
 	e.mu.Lock()
 	e.records -= n
 	e.bytes -= bytes
+	e.crossed += uint64(n)
+	marked := len(e.milestones) > 0
 	p.next, e.free = e.free, p
 	wake := e.blocked
 	e.blocked = false
@@ -265,6 +272,7 @@ func (e *edge[T]) arrived(p *parcel[T]) {
 	if wake {
 		signal(e.spare)
 	}
+	return marked
 }
 
 // shut lets nothing onto the edge any more, and hands back what came at the last moment.

@@ -15,7 +15,7 @@ type guard[I any] struct {
 	proc stage.Processor[I]
 	turns[I]
 	down *Segment // where the operator emits: its own segment, or the one below if asynchronous
-	gate gate[lane, stage.Record[I]]
+	gate gate[lane, inLine[I]]
 	ctx  context.Context // what the operator's functions get: the run's, with the stage
 }
 
@@ -57,16 +57,17 @@ func (g *guard[I]) admit(ctx context.Context, r stage.Record[I]) {
 		return
 	}
 	// Rule 8: one value of a key at a time. What finds its key taken waits at the gate.
-	if !g.gate.enter(k.lane(), r) {
+	if !g.gate.enter(k.lane(), inLine[I]{record: r}) {
 		g.hold(1)
 		return
 	}
-	g.enter(ctx, r, k)
+	g.enter(ctx, r, k, trial{})
 }
 
 // enter takes in a record that holds its key. Only now is it clear whether it may go on: until
 // the key was free, an earlier record of it could still be handed back.
-func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef) {
+func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef, t trial) {
+	t.lane = k.lane()
 	switch {
 	case g.run.hard.Load() || k.turnedBack():
 		g.handBack(r.Duty)
@@ -75,10 +76,10 @@ func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef) {
 		// and holds up the new one.
 		g.expire(r.Duty)
 	default:
-		g.try(ctx, r, trial{lane: k.lane()})
+		g.try(ctx, r, t)
 		return
 	}
-	g.leave(k.lane())
+	g.left(t)
 }
 
 // try runs a record through the operator, for the first time or again.
@@ -115,18 +116,40 @@ func (g *guard[I]) ended(ctx context.Context, r stage.Record[I], t trial, err er
 		again: func(again *tries) {
 			g.seg.do(func(ctx context.Context) { g.again(ctx, r, trial{again, t.lane, t.turn}) })
 		},
+		waits:   func() { g.delays(t) },
 		settled: func() { g.freed(t) },
 	}, err)
 }
 
-// cameThrough ends the wait of a record that was tried again, once what came of it has been sent on:
-// with the stretch of work that it was emitted in, which may not have ended.
+// delays counts who stands in line behind a record that waits for another try.
+func (g *guard[I]) delays(t trial) {
+	if t.lane != (lane{}) {
+		g.gate.delays(t.lane)
+	}
+	if t.turn.any {
+		g.turns.gate.delays(t.turn)
+	}
+}
+
+// delayed lets a record that stands in line behind one that has failed be counted with those that wait
+// for another try: it comes as late.
+func (g *guard[I]) delayed(w inLine[I]) inLine[I] {
+	if w.trial.tries == nil {
+		w.trial.tries = &tries{place: g.retrying.join()}
+	}
+	return w
+}
+
+// cameThrough ends the wait of a record that was tried again, or stood in line behind one, once what came
+// of it has been sent on: with the stretch of work that it was emitted in, which may not have ended.
+// Where it has come to an edge, it is counted there from then on.
 func (g *guard[I]) cameThrough(t *tries) {
 	if t == nil || t.place == 0 {
 		return
 	}
 	g.run.after(0, func() {
 		g.down.root().do(func(context.Context) {})
+		g.delayBelow()
 		g.retrying.leave(t.place)
 	})
 }
@@ -134,8 +157,7 @@ func (g *guard[I]) cameThrough(t *tries) {
 // again is the next try of a record that waited for it.
 func (g *guard[I]) again(ctx context.Context, r stage.Record[I], t trial) {
 	if g.refuse(r.Duty, t.tries) {
-		g.freed(t)
-		g.retrying.leave(t.tries.place)
+		g.left(t)
 		return
 	}
 	g.retries.Add(1)
@@ -148,6 +170,14 @@ func (g *guard[I]) freed(t trial) {
 	g.leave(t.lane)
 }
 
+// left ends the way of a record that does not go on.
+func (g *guard[I]) left(t trial) {
+	g.freed(t)
+	if t.tries != nil && t.tries.place > 0 {
+		g.retrying.leave(t.tries.place)
+	}
+}
+
 // leave lets the next record of a key of a source in. It may be called with or without the lock, so the
 // record goes in by a stretch of work of its own.
 func (g *guard[I]) leave(l lane) {
@@ -156,21 +186,22 @@ func (g *guard[I]) leave(l lane) {
 	}
 	if next, ok := g.gate.leave(l); ok {
 		g.run.after(0, func() {
-			g.seg.do(func(ctx context.Context) { g.resume(ctx, next, l) })
+			g.seg.do(func(ctx context.Context) { g.resume(ctx, next.record, l, next.trial) })
 		})
 	}
 }
 
 // resume lets in a record that waited at the gate and now holds its key.
-func (g *guard[I]) resume(ctx context.Context, r stage.Record[I], l lane) {
+func (g *guard[I]) resume(ctx context.Context, r stage.Record[I], l lane, t trial) {
 	defer g.hold(-1)
 	k, ok := keyOf(r.Duty)
 	if !ok { // it was settled while it waited, so nothing of it goes on
 		g.handBack(r.Duty)
-		g.leave(l)
+		t.lane = l
+		g.left(t)
 		return
 	}
-	g.enter(ctx, r, k)
+	g.enter(ctx, r, k, t)
 }
 
 // drain has the operator emit what it holds, until nothing is held and nothing waits. A

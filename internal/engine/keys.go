@@ -157,8 +157,12 @@ func (k keyRef) lane() lane { return lane{k.ledger, k.key} }
 // gate lets one value of a key at a time into a stage; the others wait in line. L is what keys are told
 // apart by.
 type gate[L comparable, X any] struct {
-	mu    sync.Mutex
-	lines map[L][]X // by key that is taken, who waits for it
+	// delay is given, and may change, who waits behind one that waits for another try; nil for none.
+	delay func(X) X
+
+	mu      sync.Mutex
+	lines   map[L][]X      // by key that is taken, who waits for it
+	delayed map[L]struct{} // the lines that one has failed in, as long as they last
 }
 
 // enter takes the key. If it is taken, x waits in line and enter reports false.
@@ -167,6 +171,9 @@ func (g *gate[L, X]) enter(l L, x X) bool {
 	defer g.mu.Unlock()
 	line, taken := g.lines[l]
 	if taken {
+		if _, behind := g.delayed[l]; behind {
+			x = g.delay(x)
+		}
 		g.lines[l] = append(line, x)
 		return false
 	}
@@ -175,6 +182,23 @@ func (g *gate[L, X]) enter(l L, x X) bool {
 	}
 	g.lines[l] = nil
 	return true
+}
+
+// delays notes that who has the key waits for another try, and with it who stands in line, now or later.
+func (g *gate[L, X]) delays(l L) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	line, taken := g.lines[l]
+	if _, known := g.delayed[l]; known || !taken {
+		return
+	}
+	for i, x := range line {
+		line[i] = g.delay(x)
+	}
+	if g.delayed == nil {
+		g.delayed = make(map[L]struct{})
+	}
+	g.delayed[l] = struct{}{}
 }
 
 // pass reports whether the key is free, without taking it. If it is taken, x waits in line.
@@ -202,6 +226,7 @@ func (g *gate[L, X]) leave(l L) (next X, ok bool) {
 	line := g.lines[l]
 	if len(line) == 0 {
 		delete(g.lines, l)
+		delete(g.delayed, l)
 		return next, false
 	}
 	next = line[0]

@@ -29,6 +29,7 @@ func (o *operator[I, O]) base() *Stage { return o.Stage }
 
 func (o *operator[I, O]) start(ctx context.Context) error {
 	o.down = o.out.seg.root()
+	o.gate.delay, o.turns.gate.delay = o.delayed, o.delayed
 	rt := &runtime[I]{g: o.guard, disturb: o.run.cfg.Probe.disturbance(o.Name)}
 	o.ctx = stage.WithScope(o.run.userCtx, o.Stage)
 	err := o.safely(func() (err error) {

@@ -14,6 +14,7 @@ type runtime[I any] struct {
 
 	disturb  Disturbance // nil but in tests
 	disturbs bool        // the operator calls it by itself
+	above    []*Stage    // once it is asked for
 }
 
 var (
@@ -49,7 +50,12 @@ func (r *runtime[I]) End() { r.g.run.end(r.g.Stage) }
 
 func (r *runtime[I]) Upstream() stage.Upstream { return r.g.upstream }
 
-func (r *runtime[I]) Barrier() func() bool { return barrier(r.g.run.above(r.g.Stage)) }
+func (r *runtime[I]) Barrier() func() bool {
+	if r.above == nil {
+		r.above = r.g.run.above(r.g.Stage)
+	}
+	return barrier(r.above)
+}
 
 func (r *runtime[I]) Ended() bool { return r.g.run.inputEnded(r.g.Stage) }
 

@@ -77,5 +77,5 @@ func (g *guard[I]) begins(ctx context.Context, r stage.Record[I], t trial) {
 		g.try(ctx, r, t)
 		return
 	}
-	g.freed(t)
+	g.left(t)
 }

@@ -26,17 +26,21 @@ func (s *Stage) learn(traits stage.SourceTraits, path []*Stage) {
 	}
 }
 
-// above gives the stages that records may pass on their way to one.
+// above gives the stages that records may pass on their way to one, upstream ones first.
 func (r *Run) above(st *Stage) []*Stage {
-	var all []*Stage
+	found := make(map[*Stage]bool)
 	for _, s := range r.sources {
 		s.base().paths(nil, func(path []*Stage) {
 			for _, up := range path[:max(0, slices.Index(path, st))] {
-				if !slices.Contains(all, up) {
-					all = append(all, up)
-				}
+				found[up] = true
 			}
 		})
+	}
+	var all []*Stage
+	for i := len(r.parts) - 1; i >= 0; i-- { // what is below was added first
+		if up := r.parts[i].base(); found[up] {
+			all = append(all, up)
+		}
 	}
 	return all
 }
@@ -63,8 +67,9 @@ func (r *Run) inputEnded(st *Stage) bool {
 	return ended
 }
 
-// retryQueue is the records that wait in a stage for another try, in the order in which they began to.
-// One that fails again keeps its place.
+// retryQueue is the records that wait in a stage for another try, or behind one that does, in the order
+// in which they began to. One that fails again keeps its place. On an edge it is what records have come
+// to that had waited in a stage above.
 type retryQueue struct {
 	mu    sync.Mutex
 	gone  []bool // of the records from first on: those that wait no more
@@ -105,21 +110,4 @@ func (q *retryQueue) passed(place uint64) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.first >= place
-}
-
-// barrier tells when what waits now in any of the stages has gone; nil if nothing does.
-func barrier(stages []*Stage) func() bool {
-	var passed []func() bool
-	for _, st := range stages {
-		if last := st.retrying.last(); last > 0 {
-			passed = append(passed, func() bool { return st.retrying.passed(last) })
-		}
-	}
-	if passed == nil {
-		return nil
-	}
-	return func() bool {
-		passed = slices.DeleteFunc(passed, func(p func() bool) bool { return p() })
-		return len(passed) == 0
-	}
 }
