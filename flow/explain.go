@@ -233,6 +233,9 @@ func (g *graph) operatorFacts(n *node) []string {
 	facts = append(facts, n.facts...)
 	if n.desc.Holds {
 		hold := "holds records until it is full"
+		if n.desc.HoldsAhead {
+			hold = "holds what is ahead"
+		}
 		switch {
 		case n.desc.HoldsFor > 0:
 			hold = fmt.Sprintf("holds records for at most %v", n.desc.HoldsFor)

@@ -1,6 +1,9 @@
 package flow
 
 import (
+	"fmt"
+	"slices"
+
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/internal/engine"
 	"github.com/rocketflow-io/rocketflow/operators"
@@ -15,9 +18,39 @@ type LeftOverError = operators.LeftOverError
 // Zip pairs the values of the stream with those of another by their positions: see [operators.Zip]. P is
 // inferred.
 func (s Stream[T]) Zip[U any, P interface{ Pair[T, U] }](other Stream[U]) Stream[P] {
-	return fanIn(operators.Zip[T, U, P](),
+	zipped := fanIn(operators.Zip[T, U, P](),
 		into(s, func(v T) operators.Either[T, U] { return operators.Either[T, U]{Left: v} }),
 		into(other, func(v U) operators.Either[T, U] { return operators.Either[T, U]{Right: v, IsRight: true} }))
+	if shared := sharedSource(s.n, other.n); shared != nil && zipped.n.problem == nil {
+		zipped.n.problem = fmt.Errorf("both streams come from %s: as soon as one of them drops a value, the other waits for ever: make both values of a pair in one function, or join by a key", shared.label())
+	}
+	return zipped
+}
+
+// sharedSource gives a source that is above both nodes; nil if there is none.
+func sharedSource(a, b *node) *node {
+	of := sourcesAbove(a)
+	for _, src := range sourcesAbove(b) {
+		if i := slices.IndexFunc(of, func(n *node) bool { return n.identity() == src.identity() }); i >= 0 {
+			return of[i]
+		}
+	}
+	return nil
+}
+
+// sourcesAbove gives the sources that a node's values come from.
+func sourcesAbove(n *node) []*node {
+	switch {
+	case n == nil:
+		return nil
+	case n.kind == kindSource:
+		return []*node{n}
+	}
+	var all []*node
+	for _, up := range n.ups {
+		all = append(all, sourcesAbove(up)...)
+	}
+	return all
 }
 
 // inlet is one of several streams that an operator takes, as values of the one type that it takes.

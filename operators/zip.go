@@ -34,7 +34,9 @@ type Either[L, R any] struct {
 //   - Holds: what is ahead of the other stream, at most as many values as come of the records that its
 //     sources may have in the pipeline. The source that is ahead reads no more meanwhile. There is no bound
 //     in time, so a source with a lease may not be above, nor one that orders by key, nor one that
-//     redelivers: what comes again has no position.
+//     redelivers: what comes again has no position. Nor may one source be above both streams: as soon as
+//     one of them dropped a value, the other could wait for ever for what its own values keep from being
+//     read.
 //   - Settles: both values when their pair is, with the same outcome (rule 3).
 //   - Drain: at the end of the input what is left of the longer stream fails with a [*LeftOverError], and is
 //     counted as left_over. When the run is ended before that, it is handed back.
@@ -58,16 +60,12 @@ func (e *LeftOverError) Error() string {
 	return fmt.Sprintf("operators: zip: a value of the %s stream has no partner, since the %s one has ended: see that both have as many values", longer, shorter)
 }
 
-// zipAhead is what Zip declares to hold. It does not widen what sources may have in the pipeline, which is
-// the bound.
-const zipAhead = 4096
-
 type zipping[L, R any, P interface{ Pair[L, R] }] struct{}
 
 var _ stage.Operator[Either[int, string], Pair[int, string]] = zipping[int, string, Pair[int, string]]{}
 
 func (zipping[L, R, P]) Describe() stage.Description {
-	return stage.Description{Name: "zip", Holds: true, HoldsMost: zipAhead, Positional: true}
+	return stage.Description{Name: "zip", Holds: true, HoldsAhead: true, Positional: true}
 }
 
 func (zipping[L, R, P]) Start(rt stage.Runtime, next stage.Emitter[P]) (stage.Processor[Either[L, R]], error) {

@@ -109,6 +109,20 @@ func TestZip_RefusesSourcesThatGiveNoPosition(t *testing.T) {
 	}
 }
 
+// Were both of one source, a value that one side drops would leave the other side's waiting, and the source
+// waiting for them.
+func TestZip_RefusesStreamsOfOneSource(t *testing.T) {
+	both := flow.From(flowtest.NewInput(1, 2)).Broadcast(2)
+	even := func(v int) bool { return v%2 == 0 }
+	p := both[0].Named("all").Zip(both[1].Filter(even)).To(flowtest.NewOutput[flow.Pair[int, int]]())
+	require.ErrorContains(t, p.Validate(), `stage "zip" at zip_test.go`)
+	require.ErrorContains(t, p.Validate(), `both streams come from source "input"`)
+	other := flow.From(flowtest.NewInput(3).Named("other"))
+	split := flow.From(flowtest.NewInput(1, 2)).Split(2, func(v int) int { return v % 2 })
+	p = flow.Merge(split[0], other).Zip(split[1]).To(flowtest.NewOutput[flow.Pair[int, int]]())
+	require.ErrorContains(t, p.Validate(), `both streams come from source "input"`)
+}
+
 func TestZip_IsExplainedWithBothInputs(t *testing.T) {
 	p := zipped(flowtest.NewInput(1).Named("left"), flowtest.NewInput("a").Named("right"), flowtest.NewOutput[pair]())
 	require.Equal(t, `pipeline
@@ -116,7 +130,7 @@ func TestZip_IsExplainedWithBothInputs(t *testing.T) {
   s2 operator    map; from s1; keeps order; fused; on error: nack
   s3 source      right; on error: nack
   s4 operator    slow; from s3; keeps order; on 3 goroutines; on error: nack
-  s5 operator    zip; from s2, s4; keeps order; fused; holds records until it is full; on error: stop
+  s5 operator    zip; from s2, s4; keeps order; fused; holds what is ahead; on error: stop
   s6 sink        output; from s5; fused; settles each value when it is written; on error: stop
 `, p.Explain())
 }

@@ -91,6 +91,9 @@ type Description struct {
 	// HoldsLeft says that the bound in time is what the leases of the sources leave, as
 	// [Upstream.HoldFor] tells; HoldsFor is 0 then.
 	HoldsLeft bool
+	// HoldsAhead says that the operator holds what of one input is ahead of another: HoldsMost is 0, and the
+	// bound is what the sources may have in the pipeline, which is not widened for it.
+	HoldsAhead bool
 	// Recognizes says that the operator knows a record that comes again by its Info.ID, and so cannot
 	// follow one that makes joint records (see [Join]) of a source that redelivers.
 	Recognizes bool
@@ -136,10 +139,11 @@ type Runtime interface {
 	// Upstream tells what the operator has to know about the stages above it. It is the same for the
 	// whole run.
 	Upstream() Upstream
-	// Barrier notes which records wait in a stage above for another try, and returns what tells whether
-	// all of those have come through to this stage, or left on another way; nil if none waits. So an
-	// operator that goes by time can put off a step until what may be late by a retry is here. It does not
-	// count what an asynchronous operator has in work for the first time.
+	// Barrier notes which records wait in a stage above for another try, or behind one of their key that
+	// does, and returns what tells whether all of those have come through to this stage, over edges too,
+	// or left on another way; nil if none waits. So an operator that goes by time can put off a step until
+	// what may be late by a retry is here. It does not count what an asynchronous operator has in work for
+	// the first time.
 	Barrier() (passed func() bool)
 	// Ended tells, within Drain, whether that is for the end of the input: each source above has no
 	// more, or a stage above has ended the run (see End), so that what the operator holds is complete. It

@@ -122,7 +122,7 @@ func held(path []*Stage) int {
 	n := 1
 	for _, st := range path {
 		switch {
-		case !st.holds:
+		case !st.holds || st.Desc.HoldsAhead:
 		case st.holdsMost == 0 || n > math.MaxInt32/st.holdsMost:
 			return math.MaxInt32
 		default:
