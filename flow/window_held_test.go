@@ -198,6 +198,29 @@ func TestWindow_IsLeftAloneByAPanic(t *testing.T) {
 	require.Equal(t, []sum{{"a", -30, 30, 3, 0, false, false}, {"a", 0, 60, 3, 0, false, false}}, short(out.values()))
 }
 
+// A key's function that panics fails its own record, and none of those that were read with it.
+func TestWindow_CountsTheRestOfAReadWhereAKeyPanics(t *testing.T) {
+	for bad := range 40 {
+		var values []reading
+		for i := range 40 {
+			values = append(values, reading{[]string{"a", "b"}[i%2], i / 2, 1})
+		}
+		values[bad].key = "bad"
+		out := &collector[flow.Window[string, int]]{}
+		src := sources.Values(values...)
+		p := flow.From(src).OnError(flow.Skip()).KeyBy(func(r reading) string {
+			if r.key == "bad" {
+				panic("no key")
+			}
+			return r.key
+		}).Window(flow.Tumbling(hour), byEventTime(0)).DropLate().Agg(zero, plus).To(out)
+		require.NoError(t, p.Run(t.Context()))
+		ws := short(out.values())
+		require.Len(t, ws, 2)
+		require.Equal(t, 39, ws[0].v+ws[1].v, "bad %d", bad)
+	}
+}
+
 func TestWindow_IsValidated(t *testing.T) {
 	s := flow.From(sources.Values(reading{}))
 	keyed := s.KeyBy(keyOfReading)

@@ -59,7 +59,7 @@ func (w *windower[K, T, A, O]) correct(ctx context.Context) {
 func (w *windower[K, T, A, O]) onEarly(ctx context.Context) {
 	for i, p := range w.changed {
 		w.changed[i] = nil
-		if p.changed = false; p.into == nil && !p.frame.due {
+		if p.changed = false; !p.absorbed() && !p.frame.due {
 			w.put(ctx, stage.Record[O]{Value: w.resultOf(p, true)})
 		}
 	}
@@ -70,11 +70,10 @@ func (w *windower[K, T, A, O]) onEarly(ctx context.Context) {
 // results gives the results of panes that hold duties; they take those along (rule 3). What holds none
 // has nothing new: its members are on their way with a result, or to come again.
 func (w *windower[K, T, A, O]) results(ctx context.Context, f *frame[K, A], panes []*pane[K, A]) {
-	n, duties := 0, 0
+	n := 0
 	for _, p := range panes {
 		if p.held.n > 0 {
 			n++
-			duties += int(p.held.n)
 		}
 	}
 	if n == 0 {
@@ -85,29 +84,57 @@ func (w *windower[K, T, A, O]) results(ctx context.Context, f *frame[K, A], pane
 		told = f.fate.send(n)
 		defer told.Release()
 	}
-	all := make([]stage.Duty, 0, duties+n)
+	for len(panes) > 0 {
+		group := panes[:min(len(panes), fireMost)]
+		panes = panes[len(group):]
+		w.unburden(group)
+		for _, u := range w.unburdened {
+			duties := u.duties
+			if told != nil {
+				n--
+				duties = append(duties, told.Duty(n))
+			}
+			w.fire(ctx, u.pane, duties)
+		}
+		clear(w.unburdened)
+	}
+}
+
+// unburdened is a pane with the duties that it held.
+type unburdened[K comparable, A any] struct {
+	pane   *pane[K, A]
+	duties []stage.Duty // with room for one more
+}
+
+// unburden takes the duties of panes that hold any, for their results.
+func (w *windower[K, T, A, O]) unburden(panes []*pane[K, A]) {
+	n := 0
+	for _, p := range panes {
+		n += int(p.held.n) + 1
+	}
+	all := make([]stage.Duty, 0, n)
+	w.unburdened = w.unburdened[:0]
 	for _, p := range panes {
 		if p.held.n == 0 {
 			continue
 		}
 		from := len(all)
 		all = w.duties.take(&p.held, all)
-		if told != nil {
-			n--
-			all = append(all, told.Duty(n))
-		}
-		w.fire(ctx, p, all[from:len(all):len(all)])
+		to := len(all)
+		all = all[:to+1]
+		w.unburdened = append(w.unburdened, unburdened[K, A]{p, all[from : to : to+1]})
 	}
 }
 
 // fire gives a result of a pane, and withdraws what it has given results as before: each time, since the
 // last may not have been written.
 func (w *windower[K, T, A, O]) fire(ctx context.Context, p *pane[K, A], duties []stage.Duty) {
-	r := stage.Join(w.resultOf(p, false), duties)
-	r.Retain(len(p.former))
-	for _, old := range p.former {
+	r := w.joiner.Join(w.resultOf(p, false), duties)
+	former := p.former()
+	r.Retain(len(former))
+	for _, old := range former {
 		gone := Window[K, A]{
-			Key: p.key, Start: old.start.time(), End: old.end.time(), Revision: old.results, Withdrawn: true,
+			Key: p.key, Start: old.start.time(), End: old.end.time(), Revision: int(old.results), Withdrawn: true,
 		}
 		w.put(ctx, stage.Record[O]{Value: w.result(gone), Duty: r.Duty})
 	}
@@ -122,7 +149,7 @@ func (w *windower[K, T, A, O]) resultOf(p *pane[K, A], early bool) O {
 	p.results++
 	return w.result(Window[K, A]{
 		Key: p.key, Start: p.frame.start.time(), End: p.frame.end.time(), First: p.frame.first,
-		Value: value, Revision: p.results - 1, Early: early,
+		Value: value, Revision: int(p.results) - 1, Early: early,
 	})
 }
 

@@ -22,13 +22,14 @@ func (w *windower[K, T, A, O]) bound(p *pane[K, A], d stage.Duty) {
 	if p.held.n > 0 || w.up.HoldFor == 0 || !w.up.Redelivers {
 		return
 	}
-	p.number++
+	more := p.detail()
+	more.number++
 	until := w.rt.Now().Add(w.up.HoldFor)
 	// An eighth of the time to hold is a tenth of the lease, if the pane has all that it leaves.
 	if last := d.Expires().Add(-w.up.HoldFor / 8); !d.Expires().IsZero() && last.Before(until) {
 		until = last
 	}
-	w.holds.queue = append(w.holds.queue, holding[K, A]{until, p, p.number})
+	w.holds.queue = append(w.holds.queue, holding[K, A]{until, p, more.number})
 	w.setHold()
 }
 
@@ -44,7 +45,7 @@ func (w *windower[K, T, A, O]) onHold(context.Context) {
 	now := w.rt.Now()
 	q := w.holds.queue
 	for len(q) > 0 && !q[0].until.After(now) {
-		if h := q[0]; h.pane.number == h.number {
+		if h := q[0]; h.pane.more.number == h.number {
 			w.handBack(h.pane.resolve())
 		}
 		q[0] = holding[K, A]{}
@@ -109,7 +110,7 @@ func (w *windower[K, T, A, O]) forget(f *frame[K, A]) {
 		}
 	}
 	for _, p := range f.panes {
-		for _, id := range p.members {
+		for _, id := range p.members() {
 			if k, ok := w.known[id]; ok {
 				if k.forget(p) {
 					w.known[id] = k

@@ -14,30 +14,61 @@ type pane[K comparable, A any] struct {
 	frame *frame[K, A]
 	held  chain // duties that no result has taken along
 
-	begun   bool // it is in its frame
-	results int  // so far
-	changed bool // since the last result, and listed for an early one
-	dirty   bool // listed for a correction
+	results int32 // so far
+	begun   bool  // it is in its frame
+	changed bool  // since the last result, and listed for an early one
+	dirty   bool  // listed for a correction
 
+	more *details[K, A] // nil if there are none
+}
+
+// details is what not every pane needs: of those there may be very many.
+type details[K comparable, A any] struct {
 	number  int         // of the hold; tells a late deadline that there is another
 	members []ident     // whose place in the window is known
 	former  []former    // what the pane has given results as before its start changed
 	into    *pane[K, A] // the session that it has become part of
 }
 
+// detail gives the details of a pane to be changed.
+func (p *pane[K, A]) detail() *details[K, A] {
+	if p.more == nil {
+		p.more = &details[K, A]{}
+	}
+	return p.more
+}
+
+// members gives the records whose place in the pane is known, and former what it has given results as
+// before its start changed.
+func (p *pane[K, A]) members() []ident {
+	if p.more == nil {
+		return nil
+	}
+	return p.more.members
+}
+
+func (p *pane[K, A]) former() []former {
+	if p.more == nil {
+		return nil
+	}
+	return p.more.former
+}
+
 // former is a pane that is no more, of which there have been results.
 type former struct {
 	start, end instant
-	results    int
+	results    int32
 }
 
 // resolve gives the pane that p has become part of.
 func (p *pane[K, A]) resolve() *pane[K, A] {
-	for p.into != nil {
-		p = p.into
+	for p.absorbed() {
+		p = p.more.into
 	}
 	return p
 }
+
+func (p *pane[K, A]) absorbed() bool { return p.more != nil && p.more.into != nil }
 
 // frame is a stretch of time with its panes, which are complete together: those of all keys that have
 // an aligned window there, or a single session or count window.

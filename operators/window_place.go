@@ -8,8 +8,8 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
-// align puts a value into the aligned windows that its time is in.
-func (w *windower[K, T, A, O]) align(v *value[K, T]) {
+// align puts a value into the aligned windows that its time is in. The pane of one of them may be known.
+func (w *windower[K, T, A, O]) align(v *value[K, T], known *pane[K, A]) {
 	w.into = w.into[:0]
 	missed := int64(0)
 	start := w.Windows.lastStart(v.at)
@@ -22,6 +22,8 @@ func (w *windower[K, T, A, O]) align(v *value[K, T]) {
 		}
 		if w.closed(v, end) && (f == nil || v.info.Attempt <= 1) {
 			missed = 1
+		} else if known != nil && known.frame == f {
+			w.into = append(w.into, known)
 		} else {
 			w.into = append(w.into, w.paneOf(v.key, f, start, end))
 		}
@@ -96,7 +98,8 @@ func (w *windower[K, T, A, O]) commit(v *value[K, T]) {
 		}
 		if w.known != nil {
 			w.about.put(p)
-			p.members = append(p.members, v.id)
+			more := p.detail()
+			more.members = append(more.members, v.id)
 		}
 		if w.Early > 0 && !p.changed && !p.frame.due {
 			p.changed = true
@@ -195,25 +198,28 @@ func (w *windower[K, T, A, O]) session(v *value[K, T]) {
 // absorb makes a session part of another of its key.
 func (w *windower[K, T, A, O]) absorb(p, other *pane[K, A]) {
 	f := other.frame
+	more := p.detail()
 	if other.results > 0 {
-		p.former = append(p.former, former{f.start, f.end, other.results})
+		more.former = append(more.former, former{f.start, f.end, other.results})
 	}
-	p.former = append(p.former, other.former...)
-	p.members = append(p.members, other.members...)
+	more.former = append(more.former, other.former()...)
+	more.members = append(more.members, other.members()...)
 	w.duties.join(&p.held, other.held)
 	if f.fate != nil {
 		p.frame.fate.also = append(p.frame.fate.also, f.fate)
 	}
 	w.agenda.remove(f)
 	w.keys[p.key].remove(other)
-	other.into, other.held, other.members, other.former, f.panes = p, chain{}, nil, nil, nil
+	gone := other.detail() // its hold stands: what it held is p's
+	gone.into, gone.members, gone.former, other.held, f.panes = p, nil, nil, chain{}, nil
 }
 
 // stretch gives a session new bounds. One that was complete may be open again by that.
 func (w *windower[K, T, A, O]) stretch(p *pane[K, A], start, end instant) {
 	f := p.frame
 	if start < f.start && p.results > 0 {
-		p.former = append(p.former, former{f.start, f.end, p.results})
+		more := p.detail()
+		more.former = append(more.former, former{f.start, f.end, p.results})
 	}
 	open := !f.due || end > w.now()
 	f.start, f.end, f.until = start, end, end

@@ -23,6 +23,7 @@ type windower[K comparable, T, A, O any] struct {
 	due    []*frame[K, A]           // those that are complete, to be dropped one day
 
 	duties arena
+	joiner stage.Joiner
 	holds  holds[K, A]
 	ids    identities[K]
 	known  map[ident]known[K, A] // nil if nothing comes again
@@ -35,6 +36,10 @@ type windower[K comparable, T, A, O any] struct {
 	into    []*pane[K, A]     // those of the value that is being dealt with,
 	sums    []A               // and what they become by it
 	blank   []pane[K, A]      // see newPane
+
+	ahead      [aheadMost]ahead[K, A] // of the records that are being dealt with
+	met        int                    // panes looked up ahead
+	unburdened []unburdened[K, A]     // of the results that are being given
 }
 
 // value is a record on its way into windows.
@@ -52,6 +57,9 @@ const (
 	correctAfter = 100 * time.Millisecond
 	// emitMost is how many results are emitted at once.
 	emitMost = 256
+	// fireMost is of how many panes the duties are taken together: they lie all over, and a processor
+	// waits for several places in memory at a time.
+	fireMost = 64
 )
 
 func (w windowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.Processor[T], error) {
@@ -81,32 +89,37 @@ func (w windowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (s
 // Process puts a value in its windows. Until it has called all functions of the user it changes
 // nothing: a panic of one leaves the record to be tried again.
 func (w *windower[K, T, A, O]) Process(ctx context.Context, r stage.Record[T]) error {
-	v := value[K, T]{Record: r, key: w.Key(r.Value)}
+	w.take(ctx, &value[K, T]{Record: r, key: w.Key(r.Value)}, nil)
+	return nil
+}
+
+// take is Process for a value with a key, whose pane may be known.
+func (w *windower[K, T, A, O]) take(ctx context.Context, v *value[K, T], p *pane[K, A]) {
 	partition := w.up.Partition
 	if w.up.Redelivers || partition == "" || w.Clock.event && w.Clock.at == nil {
-		v.info = r.Info()
+		v.info = v.Info()
 		partition = v.info.Partition
 	}
 	switch {
 	case !w.Clock.event:
 		v.at = instantOf(w.rt.Now())
 	case w.Clock.at != nil:
-		v.at = instantOf(w.Clock.at(r.Value))
+		v.at = instantOf(w.Clock.at(v.Value))
 	default:
 		v.at = instantOf(v.info.EventTime)
 	}
 	if w.known != nil {
-		w.recognize(&v)
+		w.recognize(v)
 	}
 	switch {
 	case v.again:
-		w.holdAgain(&v)
+		w.holdAgain(v)
 	case w.Windows.kind == aligned:
-		w.align(&v)
+		w.align(v, p)
 	case w.Windows.kind == sessions:
-		w.session(&v)
+		w.session(v)
 	default:
-		w.countUp(ctx, &v)
+		w.countUp(ctx, v)
 	}
 	if w.mark != nil && v.info.Attempt <= 1 && !v.again { // another attempt comes out of order, and from elsewhere
 		w.mark.see(partition, v.at)
@@ -115,7 +128,6 @@ func (w *windower[K, T, A, O]) Process(ctx context.Context, r stage.Record[T]) e
 		w.onTime(ctx)
 	}
 	w.emit(ctx)
-	return nil
 }
 
 // reach gives how far the watermark may be.

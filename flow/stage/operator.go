@@ -42,9 +42,10 @@ type Emitter[O any] interface {
 }
 
 // Chunker is implemented by processors that can work on many records in one call, which costs a
-// fraction of as many calls of Process. It is for synchronous operators that emit at most one
-// record for each and hold none. The two must agree: the engine calls Process instead wherever
-// records have to be dealt with one by one, as when they are tried again or have a key.
+// fraction of as many calls of Process. It is for synchronous operators. The two must agree: the engine
+// calls Process instead wherever records have to be dealt with one by one, as when they are tried again
+// or have a key. An operator that holds records or emits several for one emits as in Process, and leaves
+// Out and Dropped empty.
 type Chunker[I, O any] interface {
 	// ProcessChunk does for each record of c.In, from c.At on, what Process does, in order: it
 	// sets c.At to the record's index, and appends to c.Out instead of emitting. An error is the

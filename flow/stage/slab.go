@@ -107,14 +107,16 @@ func (d Duty) Sequence() uint64 {
 // A slab is opened with a hold of its own, so that it cannot end while records are still being
 // taken from it; Release ends the hold.
 type Slab struct {
-	gen     atomic.Uint32   // the use it is in; a duty of another is stale
-	done    []atomic.Uint64 // a bit for each record that is settled
-	slots   []slot
-	touched atomic.Bool  // a slot of this generation has been written to
-	left    atomic.Int32 // unsettled records, and 1 for the hold
-	told    atomic.Bool  // the owner knows of outcomes that it has not collected
-
+	gen     atomic.Uint32    // the use it is in; a duty of another is stale
+	left    atomic.Int32     // unsettled records, and 1 for the hold
+	touched atomic.Bool      // a slot of this generation has been written to
+	told    atomic.Bool      // the owner knows of outcomes that it has not collected
+	word    [1]atomic.Uint64 // the room of done, if one word is enough
+	done    []atomic.Uint64  // a bit for each record that is settled
 	owner   SlabOwner
+
+	slots   []slot
+	single  [1]slot // the room of slots, if one is enough
 	expires time.Time
 	first   uint64
 	quiet   bool
@@ -163,8 +165,13 @@ type SlabOptions struct {
 // Open makes n unsettled duties. Each duty of an earlier use has been settled.
 func (s *Slab) Open(n int, owner SlabOwner, opts SlabOptions) {
 	if cap(s.slots) < n {
-		s.slots = make([]slot, n)
-		s.done = make([]atomic.Uint64, (n+wordBits-1)/wordBits)
+		s.slots, s.done = s.single[:], s.word[:]
+		if n > 1 {
+			s.slots = make([]slot, n)
+		}
+		if n > wordBits {
+			s.done = make([]atomic.Uint64, (n+wordBits-1)/wordBits)
+		}
 	}
 	if len(s.slots) != n {
 		s.slots = s.slots[:n]
@@ -278,6 +285,13 @@ func (s *Slab) at(ref uint64) (sl *slot, raw, state uint64, ok bool) {
 
 // drop gives one duty up and reports whether it was held.
 func (s *Slab) drop(ref uint64) bool {
+	if !s.touched.Load() { // each record has one duty
+		if s.live(ref) && s.end(int(uint32(ref))) {
+			return true
+		}
+		s.audit()
+		return false
+	}
 	for {
 		sl, raw, state, ok := s.at(ref)
 		switch {

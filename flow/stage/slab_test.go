@@ -204,6 +204,31 @@ func TestJoin_SettlesItsMembersTogether(t *testing.T) {
 		err, _ := s.Outcome(n - 1)
 		require.ErrorIs(t, err, errTest)
 	}
+	var joiner stage.Joiner
+	for _, failed := range []bool{false, true} {
+		s, o, d := opened(100)
+		s.Release()
+		var joint []stage.Record[int]
+		for i := 0; i < len(d); i += 2 {
+			joint = append(joint, joiner.Join(i, d[i:i+2]))
+		}
+		for i, r := range joint {
+			require.Equal(t, 2*i, r.Value)
+			require.Len(t, r.Members(), 2)
+			if failed && i == 1 {
+				require.True(t, r.Fail(errTest))
+				continue
+			}
+			require.True(t, r.Done())
+			require.False(t, r.Done(), "rule 1")
+		}
+		require.EqualValues(t, 1, o.all.Load())
+		for i := range d {
+			err, settled := s.Outcome(i)
+			require.True(t, settled)
+			require.Equal(t, failed && i/2 == 1, err != nil, "member %d", i)
+		}
+	}
 	early, late := time.Unix(1, 0), time.Unix(2, 0)
 	var a, b stage.Slab
 	a.Open(1, &owner{}, stage.SlabOptions{Expires: late})

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -52,7 +53,7 @@ func (r *read[T]) readNumber() uint64 { return r.number }
 
 // records gives the records with their duties. The slice is the read's.
 func (r *read[T]) records() []stage.Record[T] {
-	rs := r.emitted[:0]
+	rs := slices.Grow(r.emitted[:0], len(r.batch.Values))
 	for i, v := range r.batch.Values {
 		rs = append(rs, stage.Record[T]{Value: v, Duty: r.slab.Duty(i)})
 	}
@@ -71,6 +72,7 @@ func (r *read[T]) collect() []stage.Outcome {
 		return r.allDone(len(r.sent))
 	}
 	r.plain = 0
+	r.outcomes = slices.Grow(r.outcomes, r.unsent)
 	for i := range r.sent {
 		if r.sent[i] {
 			continue
@@ -111,7 +113,7 @@ func (r *read[T]) callSettle(ctx context.Context, outcomes []stage.Outcome) (err
 
 // allDone gives n outcomes without an error. Those of an earlier use are still there.
 func (r *read[T]) allDone(n int) []stage.Outcome {
-	r.outcomes = r.outcomes[:r.plain]
+	r.outcomes = slices.Grow(r.outcomes[:r.plain], max(n-r.plain, 0))
 	for i := r.plain; i < n; i++ {
 		r.outcomes = append(r.outcomes, stage.Outcome{Index: i})
 	}
