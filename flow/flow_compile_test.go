@@ -42,6 +42,19 @@ func TestStream_InfersTypesBuiltFromItsOwn(t *testing.T) {
 	require.NoError(t, flow.From(sources.Values(1, 2)).Zip(flow.From(sources.Values("a", "b"))).To(pairs).Run(t.Context()))
 	require.Equal(t, []flow.Pair[int, string]{{Left: 1, Right: "a"}, {Left: 2, Right: "b"}}, pairs.values())
 
+	joined := func() flow.Joined[bool, int, string] {
+		second := func(n int) time.Time { return time.Unix(int64(n), 0) }
+		even := func(v int) bool { return v%2 == 0 }
+		words := flow.From(sources.Values("a", "bb", "cccc")).KeyBy(func(s string) bool { return even(len(s)) })
+		return flow.From(sources.Values(1, 2, 3)).KeyBy(even).Join(words, flow.Within(0, time.Second),
+			flow.EventTime(second, 0), flow.EventTime(func(s string) time.Time { return second(len(s)) }, 0)).DropLate()
+	}
+	lens := &collector[int]{}
+	require.NoError(t, joined().Inner(func(n int, s string) int { return 10*n + len(s) }).To(lens).Run(t.Context()))
+	require.ElementsMatch(t, []int{11, 22}, lens.values())
+	require.NoError(t, joined().Left(func(n int, s *string) int { return n }).To(&collector[int]{}).Run(t.Context()))
+	require.NoError(t, joined().Outer(func(n *int, s *string) bool { return n == nil || s == nil }).To(&collector[bool]{}).Run(t.Context()))
+
 	flat := &collector[int]{}
 	require.NoError(t, flow.Flatten(batches).To(flat).Run(t.Context()))
 	require.Equal(t, []int{1, 2, 3}, flat.values())

@@ -74,13 +74,16 @@ func fanIn[I, R any](op stage.Operator[I, R], inlets ...inlet[I]) Stream[R] {
 	n := newNode(kindOperator, "", ups...)
 	n.desc = op.Describe()
 	n.name, n.problem = n.desc.Name, n.desc.Problem
-	return Stream[R]{n, func(c *compiler, n *node, out engine.Outlet[R]) {
-		in := engine.AddOperator(c.plan, c.spec(n), op, out)
-		below := c.below
-		c.below = nil // a policy further down is none of the streams above
-		for _, i := range inlets {
-			i.follow(c, n, in)
-		}
-		c.below = below
-	}}
+	return Stream[R]{n, func(c *compiler, n *node, out engine.Outlet[R]) { addFanIn(c, n, op, inlets, out) }}
+}
+
+// addFanIn adds an operator that takes several streams to a plan.
+func addFanIn[I, R any](c *compiler, n *node, op stage.Operator[I, R], inlets []inlet[I], out engine.Outlet[R]) {
+	in := engine.AddOperator(c.plan, c.spec(n), op, out)
+	below := c.below
+	c.below = nil // a policy further down is none of the streams above
+	for _, i := range inlets {
+		i.follow(c, n, in)
+	}
+	c.below = below
 }

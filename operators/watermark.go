@@ -60,9 +60,10 @@ type watermark struct {
 	now   instant // the watermark
 	high  instant // what it is to be as soon as no record waits
 	parts []*partition
-	named map[string]*partition
-	last  *partition // of the last record
-	least *partition // that high goes by
+	named [2]map[string]*partition // of each stream
+	last  [2]*partition            // of the last record
+	first [2]*partition            // see await
+	least *partition               // that high goes by
 
 	putOff  []putOff // in order; each higher than the one before
 	polling bool
@@ -93,20 +94,22 @@ const (
 func newWatermark(rt stage.Runtime, outOfOrder, idle time.Duration, moved func(context.Context)) *watermark {
 	return &watermark{
 		rt: rt, outOfOrder: outOfOrder, idle: idle, moved: moved,
-		now: never, high: never, named: make(map[string]*partition),
+		now: never, high: never, named: [2]map[string]*partition{make(map[string]*partition), nil},
 	}
 }
 
 // see takes note of a record. It moves high, which costs little; advance then moves the watermark.
-func (w *watermark) see(name string, at instant) {
-	p := w.last
+func (w *watermark) see(name string, at instant) { w.seeOf(0, name, at) }
+
+// seeOf is see for an operator of two streams, 0 and 1.
+func (w *watermark) seeOf(stream int, name string, at instant) {
+	p := w.last[stream]
 	if p == nil || p.name != name {
-		p = w.partition(name)
+		p = w.partition(stream, name)
 	}
 	p.seen = true
-	if !w.ticking && w.idle > 0 {
-		w.ticking = true
-		w.rt.After(w.idle/quietTicks, w.tick)
+	if !w.ticking {
+		w.tickSoon()
 	}
 	if at > p.max || p.quiet >= quietTicks {
 		p.max, p.quiet = max(p.max, at), 0
@@ -116,14 +119,28 @@ func (w *watermark) see(name string, at instant) {
 	}
 }
 
-func (w *watermark) partition(name string) *partition {
-	p, ok := w.named[name]
-	if !ok {
-		p = &partition{name: name, max: never}
-		w.parts, w.named[name] = append(w.parts, p), p
-		w.least = p
+// await lets both streams count from now on, before a record of them has come.
+func (w *watermark) await() {
+	for i := range w.first {
+		w.named[i] = make(map[string]*partition)
+		w.first[i] = &partition{max: never}
+		w.parts = append(w.parts, w.first[i])
 	}
-	w.last = p
+	w.least = w.first[0]
+	w.tickSoon()
+}
+
+func (w *watermark) partition(stream int, name string) *partition {
+	p, ok := w.named[stream][name]
+	if !ok {
+		if p = w.first[stream]; p == nil {
+			p = &partition{max: never}
+			w.parts = append(w.parts, p)
+			w.least = p
+		}
+		w.first[stream], p.name, w.named[stream][name] = nil, name, p
+	}
+	w.last[stream] = p
 	return p
 }
 
@@ -193,4 +210,11 @@ func (w *watermark) tick(ctx context.Context) {
 		w.rt.After(w.idle/quietTicks, w.tick)
 	}
 	w.moved(ctx)
+}
+
+func (w *watermark) tickSoon() {
+	if w.idle > 0 {
+		w.ticking = true
+		w.rt.After(w.idle/quietTicks, w.tick)
+	}
 }

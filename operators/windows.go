@@ -140,6 +140,15 @@ func (c Clock[T]) String() string {
 	return fmt.Sprintf("event time, %v out of order", c.outOfOrder)
 }
 
+// timeOf gives the time of a value; nil if the source or the clock tells.
+func (c Clock[T]) timeOf(v T) *time.Time {
+	if c.at == nil {
+		return nil
+	}
+	at := c.at(v)
+	return &at
+}
+
 func (c Clock[T]) problem() error {
 	if c.outOfOrder < 0 || c.idle < 0 {
 		return fmt.Errorf("operators: window: %v, partitions idle after %v: neither may be negative", c, c.idle)
