@@ -227,6 +227,9 @@ func TestJoin_IsRightWhateverComesAgain(t *testing.T) {
 				right.WithLease(3 * time.Minute)
 			}
 			out := &collector[couple]{before: func(context.Context, []couple) error {
+				if slow && tr.one(20) {
+					time.Sleep(time.Duration(tr.below(150)) * time.Second)
+				}
 				if tr.one(4) {
 					return errTest
 				}
@@ -286,9 +289,62 @@ func TestJoin_IsRightWhateverComesAgain(t *testing.T) {
 			}
 		})
 	}
-	for _, name := range []string{"again", "handed_back", "premature"} {
-		require.Greater(t, counted[name], int64(100), name)
+	require.Greater(t, counted["again"], int64(300))
+	require.Greater(t, counted["handed_back"], int64(300))
+	require.Greater(t, counted["premature"], int64(5))
+}
+
+// A process that dies at any moment leaves nothing that the next would take for without a partner, and no
+// pair is lost.
+func TestJoin_IsRightOverACrash(t *testing.T) {
+	again := 0
+	for seed := range uint64(200) {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMeeting(seed, false)
+			m.kind = operators.LeftJoin + operators.JoinKind(seed%2)
+			r := rand.New(rand.NewPCG(seed, 3))
+			lefts, rights := make(chan event), make(chan answer)
+			left := sources.Channel(lefts).Partition(func(e event) string { return e.part }).Redeliver(0, nil)
+			right := sources.Channel(rights).Partition(func(a answer) string { return a.part }).Redeliver(0, nil)
+			out := &collector[couple]{}
+			events := m.events
+			for crashed := false; !crashed; {
+				ctx, crash := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() {
+					p := m.results(m.build(flow.From(left), flow.From(right)).DropLate()).To(out)
+					ended <- p.Run(ctx, flow.WithDrainTimeout(0))
+				}()
+				n := min(1+r.IntN(60), len(events))
+				for _, e := range events[:n] {
+					if e.IsRight {
+						rights <- e.Right
+					} else {
+						lefts <- e.Left
+					}
+					synctest.Wait()
+				}
+				if events = events[n:]; len(events) == 0 {
+					close(lefts)
+					close(rights)
+					crashed = true
+				} else {
+					crash()
+				}
+				<-ended
+				crash()
+			}
+			for _, o := range left.Outcomes() {
+				require.True(t, o.Done, "seed %d: %+v", seed, o)
+				again += o.HandedBack
+			}
+			for _, o := range right.Outcomes() {
+				require.True(t, o.Done, "seed %d: %+v", seed, o)
+			}
+			require.Equal(t, m.expected(m.events), slices.Compact(sorted(out.values())), "seed %d", seed)
+		})
 	}
+	require.Greater(t, again, 1000)
 }
 
 var _ stage.Operator[eitherEvent, couple] = operators.Join(meeting{}.joining(), joinedOuter)

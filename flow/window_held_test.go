@@ -49,7 +49,7 @@ func give(c chan<- reading, rs ...reading) {
 	synctest.Wait()
 }
 
-func outcomes(m *sources.Memory[reading]) (done []bool) {
+func outcomes[T any](m *sources.Memory[T]) (done []bool) {
 	for _, o := range m.Outcomes() {
 		done = append(done, o.Done)
 	}

@@ -134,6 +134,9 @@ func membersOrigins(d stage.Duty) []any {
 	case *passage:
 		return membersOrigins(owner.duty)
 	}
+	if inner, ok := d.StandsFor(); ok {
+		return membersOrigins(inner)
+	}
 	var all []any
 	for _, m := range d.Members() {
 		if inner := membersOrigins(m); inner != nil {
