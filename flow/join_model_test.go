@@ -331,7 +331,9 @@ func TestJoin_IsRightOverACrash(t *testing.T) {
 				} else {
 					crash()
 				}
-				<-ended
+				if err := <-ended; err != nil {
+					require.ErrorAs(t, err, new(*flow.DrainError), "seed %d", seed)
+				}
 				crash()
 			}
 			for _, o := range left.Outcomes() {

@@ -19,7 +19,6 @@ type joinee[K comparable, L, R any] struct {
 	until   instant // when its turn is
 	over    bool    // end has come,
 	free    bool    // and release
-	place   int     // in the agenda
 	id      ident
 	number  int // of the value in its record, from 0
 	matches []*match[K, L, R]
