@@ -208,6 +208,26 @@ func (m meeting) results(j flow.Joined[string, event, answer]) flow.Stream[coupl
 	return j.Inner(joinedInner)
 }
 
+// writesCouples gives what a sink does before it writes: for some couples it takes long, for some it fails,
+// the first time or two.
+func writesCouples(tr trouble, slow bool) func(context.Context, []couple) error {
+	tries := make(map[couple]int)
+	return func(_ context.Context, all []couple) error {
+		var err error
+		for _, c := range all {
+			tries[c]++
+			n := tries[c]
+			if slow && n == 1 && tr.one(20, fmt.Sprint("slow", c), n) {
+				time.Sleep(100 * time.Second)
+			}
+			if n <= 2 && tr.one(3, fmt.Sprint(c), n) {
+				err = errTest
+			}
+		}
+		return err
+	}
+}
+
 // Whatever fails and comes again: nothing is late by that, each pair is written once, what has no partner
 // is what has none, and each record is done.
 func TestJoin_IsRightWhateverComesAgain(t *testing.T) {
@@ -215,7 +235,7 @@ func TestJoin_IsRightWhateverComesAgain(t *testing.T) {
 	for seed := range uint64(300) {
 		synctest.Test(t, func(t *testing.T) {
 			m := newMeeting(seed, false)
-			tr := &trouble{r: rand.New(rand.NewPCG(seed, 2))}
+			tr, pause := trouble{seed}, rand.New(rand.NewPCG(seed, 2))
 			slow, above := seed%2 == 0, seed%3 == 0
 			lefts, rights := make(chan event), make(chan answer)
 			left := sources.Channel(lefts).Partition(func(e event) string { return e.part }).
@@ -226,19 +246,11 @@ func TestJoin_IsRightWhateverComesAgain(t *testing.T) {
 				left.WithLease(2 * time.Minute)
 				right.WithLease(3 * time.Minute)
 			}
-			out := &collector[couple]{before: func(context.Context, []couple) error {
-				if slow && tr.one(20) {
-					time.Sleep(time.Duration(tr.below(150)) * time.Second)
-				}
-				if tr.one(4) {
-					return errTest
-				}
-				return nil
-			}}
+			out := &collector[couple]{before: writesCouples(tr, slow)}
 			from, to := flow.From(left), flow.From(right)
 			if above { // each event is delivered again at most once by that
-				from = from.TryMap(tr.once(6)).OnError(flow.Retry(1, seconds(20))).TryMap(tr.once(6)).OnError(flow.Nack())
-				fails := tr.once(6)
+				from = from.TryMap(tr.once(6, "retried")).OnError(flow.Retry(1, seconds(20))).TryMap(tr.once(6, "handed back")).OnError(flow.Nack())
+				fails := tr.once(6, "on the right")
 				to = to.TryMap(func(ctx context.Context, a answer) (answer, error) {
 					_, err := fails(ctx, a.event)
 					return a, err
@@ -260,7 +272,7 @@ func TestJoin_IsRightWhateverComesAgain(t *testing.T) {
 					lefts <- e.Left
 				}
 				if slow {
-					time.Sleep(time.Duration(tr.below(8)) * time.Second)
+					time.Sleep(time.Duration(pause.IntN(8)) * time.Second)
 				}
 			}
 			close(lefts)
