@@ -37,7 +37,7 @@ type Job struct {
 // of each carrier, counted in the store.
 func (j Job) Pipeline() *flow.Pipeline {
 	store := dwelling{j.Store, j.Dwell}
-	rows := rows{j.Pool, j.Dwell}
+	rows := rows{j.Pool, 5 * j.Dwell} // so that one which nobody waited for would be missed
 	totals := newTotals(store)
 	flights := flow.From(sources.RocketMQ(j.Client, j.Topic, j.Group, sources.WithInvisible(Lease))).
 		TryTap(j.Journal.note).
