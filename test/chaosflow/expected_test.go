@@ -63,6 +63,15 @@ func compute(flights []Flight) results {
 	return r
 }
 
+func TestDiffering_TellsWhatIsMissingAndWhatIsNot(t *testing.T) {
+	want := map[string]int{"same": 1, "other": 2, "missing": 0}
+	got := map[string]int{"same": 1, "other": 3, "new": 0}
+	require.ElementsMatch(t, []string{
+		"other: want 2 (true), have 3 (true)", "missing: want 0 (true), have 0 (false)", "new: want 0 (false), have 0 (true)",
+	}, differing(want, got))
+	require.Empty(t, differing(want, want))
+}
+
 func TestCompute_HasAllOfJanuary(t *testing.T) {
 	r := compute(readFlights(t))
 	require.Len(t, r.rows, 27004)
