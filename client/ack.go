@@ -172,14 +172,14 @@ func (c *consumer) tryAck(ctx context.Context, r *ackRequest) []error {
 	errs := make([]error, len(r.deliveries))
 	if len(a.GetEntries()) == 0 && (err != nil || a.GetStatus().GetCode() == v2.Code_OK) {
 		for i := range errs {
-			errs[i] = err // one for all
+			errs[i] = gone(err) // one for all
 		}
 		return errs
 	}
 	match(r, a.GetEntries(), func(i int, e *v2.AckMessageResultEntry) {
 		switch {
 		case e != nil:
-			errs[i] = x.statusError(e.GetStatus())
+			errs[i] = gone(x.statusError(e.GetStatus()))
 		case a.GetStatus().GetCode() == v2.Code_OK:
 		default:
 			errs[i] = x.missing()

@@ -45,6 +45,8 @@ var (
 
 	// ErrTopicNotFound says that there is no such topic.
 	ErrTopicNotFound = errors.New("topic not found")
+	// errTopicGone is the same of a topic that has been there.
+	errTopicGone = fmt.Errorf("%w any more", ErrTopicNotFound)
 	// ErrGroupNotFound says that there is no such consumer group.
 	ErrGroupNotFound = errors.New("consumer group not found")
 	// ErrMessageNotFound says that the message is not there, or no longer.
@@ -133,6 +135,15 @@ func (e *StatusError) as(kind error, advice string) error {
 	known := *e
 	known.kind, known.advice = kind, advice
 	return &known
+}
+
+// gone returns the error of a request about a topic whose route is known. A server that does not find such
+// a topic may have lost sight of its broker: the name servers forget the topics of one that is down.
+func gone(err error) error {
+	if refused, ok := errors.AsType[*StatusError](err); ok && errors.Is(refused.kind, ErrTopicNotFound) {
+		return refused.as(errTopicGone, "see that its broker is up, or create the topic again")
+	}
+	return err
 }
 
 // quoted bounds what [StatusError.Error] repeats of the server's words, in bytes.

@@ -105,7 +105,7 @@ func (c *consumer) tryChange(ctx context.Context, d *Delivery, handle string, to
 	what := call{"change the invisible duration of a message of", d.origin.topic}
 	a, _, err := invoke(ctx, &c.member.identity, d.conn, what, v2.MessagingServiceClient.ChangeInvisibleDuration, q)
 	if err != nil {
-		return err
+		return gone(err)
 	}
 	d.renew(a.GetReceiptHandle(), before.Add(to.after))
 	return nil

@@ -261,7 +261,7 @@ func (c *consumer) pollFailed(ctx context.Context, q *queue, err error) error {
 	if errors.Is(err, ErrUnauthorized) {
 		c.member.forget()
 	}
-	return err
+	return gone(err)
 }
 
 // handBack returns messages that nobody waits for any more, so that they are redelivered at once. It

@@ -155,6 +155,8 @@ func (t *routeTable) fly(ctx context.Context, r *topicRoute, f *flight) {
 	if f.err == nil {
 		before = r.current.Swap(f.route)
 		r.stale.Store(false)
+	} else if r.current.Load() != nil {
+		f.err = gone(f.err)
 	}
 	r.mu.Lock()
 	r.flight = nil

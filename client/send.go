@@ -167,6 +167,7 @@ func (p *Producer) attempt(ctx context.Context, s *shipment, q *queue) ([]Receip
 	}
 	what := call{"send", s.publication.resource.GetName()}
 	a, x, err := invoke(ctx, &p.member.identity, q.conn, what, v2.MessagingServiceClient.SendMessage, request)
+	err = gone(err)
 	p.client.observer.attempted(ctx, p.member, what.target, now, err)
 	p.learn(s, q, err)
 	return s.receipts(a, x, err)
