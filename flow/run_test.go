@@ -181,7 +181,7 @@ func TestSnapshot_MayBeTakenAtAnyTime(t *testing.T) {
 		names = append(names, st.Name)
 	}
 	require.Equal(t, []string{"slice", "double", "parallel map", "out"}, names, "upstream first")
-	require.Equal(t, &flow.SourceStats{Done: 20000}, s.Stages[0].Source)
+	require.Equal(t, &flow.SourceStats{MaxInFlight: 8192, Done: 20000}, s.Stages[0].Source)
 	require.EqualValues(t, []int64{20000, 1, 19999}, []int64{s.Stages[2].In, s.Stages[2].Skipped, s.Stages[3].Written})
 	_, ok := s.Stage("none")
 	require.False(t, ok)

@@ -76,6 +76,9 @@ func (m parMapping[I, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.
 // value does not idle the others at once.
 const windowFactor = 4
 
+// roomGauge is how many records a parallel map has room for now; Snapshot shows how many wait in it.
+const roomGauge = "room"
+
 // worker calls the function.
 type worker[I, O any] struct {
 	f       func(context.Context, I) (O, error)

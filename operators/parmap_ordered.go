@@ -68,6 +68,7 @@ func startOrdered[I, O any](n int, rt stage.Runtime, next stage.Emitter[O], work
 	m := &orderedMapper[I, O]{worker: work, rt: rt, next: next, n: n, jobs: make([]orderedJob[I, O], size)}
 	m.work.L, m.room.L = &m.mu, &m.mu
 	m.limit.Store(int64(windowFactor * n))
+	stage.Gauge(rt, roomGauge, m.limit.Load)
 	for range n {
 		rt.Go(m.run)
 	}

@@ -21,6 +21,7 @@ type unorderedMapper[I, O any] struct {
 
 func startUnordered[I, O any](n int, rt stage.Runtime, next stage.Emitter[O], work worker[I, O]) stage.Processor[I] {
 	window := windowFactor * n
+	stage.Gauge(rt, roomGauge, func() int64 { return int64(window) })
 	m := &unorderedMapper[I, O]{
 		worker: work, rt: rt, next: next,
 		slots: make(chan struct{}, window), jobs: make(chan stage.Record[I], window),

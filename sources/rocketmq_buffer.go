@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/rocketflow-io/rocketflow/client"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
 // buffer is what polls have brought and the pipeline has not taken, with the room that polls under
@@ -110,4 +111,11 @@ func (b *buffer) rest() []*client.Delivery {
 	got := b.waiting
 	b.waiting, b.bytes = nil, 0
 	return got
+}
+
+// stock tells what waits.
+func (b *buffer) stock() stage.Stock {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return stage.Stock{Records: len(b.waiting), MaxRecords: b.maxRecords, Bytes: b.bytes, MaxBytes: b.maxBytes}
 }

@@ -27,8 +27,10 @@ type rocketMQReader struct {
 }
 
 var (
-	_ stage.Reader[*client.Message] = (*rocketMQReader)(nil)
-	_ stage.SourceDescriber         = (*rocketMQReader)(nil)
+	_ stage.Reader[*client.Message]  = (*rocketMQReader)(nil)
+	_ stage.SourceDescriber          = (*rocketMQReader)(nil)
+	_ stage.Weigher[*client.Message] = (*rocketMQReader)(nil)
+	_ stage.Stocker                  = (*rocketMQReader)(nil)
 )
 
 // start starts the pollers; they end with Close.
@@ -59,6 +61,18 @@ func (r *rocketMQReader) SourceTraits() stage.SourceTraits {
 	t.Redelivery += t.Lease
 	return t
 }
+
+// Weigh gives the size of a message's body.
+func (r *rocketMQReader) Weigh(m *client.Message) int {
+	if m == nil {
+		return 0
+	}
+	return len(m.Body)
+}
+
+// Stock tells what was fetched and waits to be read, but for messages of a FIFO group that wait for their
+// backoff.
+func (r *rocketMQReader) Stock() stage.Stock { return r.buffer.stock() }
 
 // poll fills the buffer until no poll may begin any more, or the topic cannot be polled for good.
 func (r *rocketMQReader) poll(beginning, polling context.Context, first bool) {

@@ -66,3 +66,22 @@ type SourceTraits struct {
 type SourceDescriber interface {
 	SourceTraits() SourceTraits
 }
+
+// Weigher is implemented by readers whose values have a size that counts, such as that of a message's
+// body. The engine asks once for each value, and reads no more while what is in the pipeline weighs too
+// much; Snapshot shows both.
+type Weigher[T any] interface {
+	// Weigh gives the bytes of a value, which may be the zero value of a record that could not be
+	// decoded. It may be called from any goroutine.
+	Weigh(value T) int
+}
+
+// Stocker is implemented by readers that fetch ahead, so that Snapshot shows what waits in them to be
+// read. It may be asked at any time, from any goroutine.
+type Stocker interface{ Stock() Stock }
+
+// Stock is records that wait, and what there is room for; a bound of 0 is none.
+type Stock struct {
+	Records, MaxRecords int
+	Bytes, MaxBytes     int
+}

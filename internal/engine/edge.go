@@ -25,7 +25,7 @@ type EdgeOptions[T any] struct {
 	Size  func(T) int
 }
 
-// EdgeStats is what is on an edge, and what there is room for.
+// EdgeStats is what is on an edge, or what a source has fetched, and what there is room for.
 type EdgeStats struct {
 	Records, MaxRecords int
 	Bytes, MaxBytes     int // 0 if bytes are not bounded

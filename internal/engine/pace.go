@@ -9,6 +9,8 @@ import (
 const (
 	// maxInFlight is the most records of a source in the pipeline at once, unless stages hold more.
 	maxInFlight = 8192
+	// maxWeight is the most bytes of a source in the pipeline at once, where its values are weighed.
+	maxWeight = 256 << 20
 	// minInFlight is what a source may always have in the pipeline, however slow that is.
 	minInFlight = 32
 )
@@ -18,6 +20,8 @@ type pace struct {
 	lease  time.Duration // 0 if records may be held for ever
 	most   int           // records in flight
 	holder bool          // a stage holds any number, so the number in flight tells nothing
+	held   int           // the most that stages may hold and wait for more
+	weighs bool          // the source knows the size of its values
 
 	mu    sync.Mutex
 	since time.Time // when work last began, or was last measured; zero while nothing is in flight
@@ -29,6 +33,7 @@ func (p *pace) open(lease time.Duration) { p.lease, p.most = lease, maxInFlight 
 
 // widen makes room for what stages hold, beside what is on its way to them.
 func (p *pace) widen(held int) {
+	p.held = max(p.held, held)
 	p.most = max(p.most, min(held, math.MaxInt32/2)*2)
 	p.holder = p.holder || held == math.MaxInt32
 }
@@ -76,6 +81,24 @@ func (p *pace) settled(n int, left bool) {
 	if !left {
 		p.since = time.Time{}
 	}
+}
+
+// maxBytes is the bound on what is in flight, in bytes; 0 if there is none.
+func (p *pace) maxBytes() int {
+	if !p.weighs || p.holder {
+		return 0
+	}
+	return maxWeight
+}
+
+// room tells whether to read on. Bytes do not keep a stage from what it waits for: of records, as many
+// are let in as for a source that does not know their size.
+func (p *pace) room(inflight, bytes int) bool {
+	if inflight >= p.limit() {
+		return false
+	}
+	most := p.maxBytes()
+	return most == 0 || bytes < most || inflight < 2*p.held
 }
 
 // limit is how many records may be in flight: what the measured rate finishes in half a lease.

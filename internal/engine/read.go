@@ -17,6 +17,7 @@ type read[T any] struct {
 	number   uint64
 	sent     []bool // outcomes given back; written by who delivers
 	unsent   int
+	weights  []int // of the values, in bytes; nil if they are not known
 	outcomes []stage.Outcome
 	plain    int               // how many outcomes, from the first, are still those of allDone
 	emitted  []stage.Record[T] // for records, to be used again
@@ -122,6 +123,8 @@ func (r *read[T]) allDone(n int) []stage.Outcome {
 }
 
 func (r *read[T]) size() int { return len(r.sent) }
+
+func (r *read[T]) weight(i int) int { return r.weights[i] }
 
 func (r *read[T]) rearm() { r.slab.Rearm(len(r.sent) - r.unsent) }
 

@@ -52,6 +52,7 @@ type reading interface {
 	loop(ctx context.Context)
 	declared() stage.SourceTraits
 	foresee(held int, mayWait bool)
+	sourceStats() SourceStats
 	settlement() *settler
 	atEnd() bool
 	ending() error

@@ -41,6 +41,7 @@ type settler struct {
 	partial  []deliverable // to be delivered after the linger
 	awaited  bool          // someone waits for room
 	inflight int           // records whose outcome was not delivered
+	bytes    int           // what they weigh
 	failed   bool          // an outcome was a failure, since the last takeFailed
 	helpers  int
 	report   settleReport
@@ -64,6 +65,7 @@ type deliverable interface {
 	settle(ctx context.Context, outcomes []stage.Outcome) error
 	rearm()
 	size() int
+	weight(i int) int
 	info(i int) stage.Info
 	abandon(err error) int
 	recycle() // called under the settler's lock
@@ -98,6 +100,11 @@ func (s *settler) add(d deliverable) {
 	d.progress().place = len(s.reads)
 	s.reads = append(s.reads, d)
 	s.inflight += d.size()
+	if s.pace.weighs {
+		for i := range d.size() {
+			s.bytes += d.weight(i)
+		}
+	}
 	s.mu.Unlock()
 	s.pace.began()
 }
@@ -303,6 +310,9 @@ func (s *settler) countLocked(d deliverable, outcomes []stage.Outcome, err error
 	s.inflight -= len(outcomes)
 	s.pace.settled(len(outcomes), s.inflight > 0)
 	for _, o := range outcomes {
+		if s.pace.weighs {
+			s.bytes -= d.weight(o.Index)
+		}
 		switch {
 		case o.Err == nil:
 			s.report.done++
@@ -340,9 +350,9 @@ func (s *settler) countLostLocked(size int, outcomes []stage.Outcome, err error)
 	s.stage.log.Warn("outcomes may be lost, the records may come again", "records", lost, "error", err)
 }
 
-// untilRoom waits until fewer records are in flight than limit allows; false if ctx ends first.
-func (s *settler) untilRoom(ctx context.Context, limit func() int) bool {
-	return s.until(ctx, func() bool { return s.inflight < limit() })
+// untilRoom waits until the pace allows for more in flight; false if ctx ends first.
+func (s *settler) untilRoom(ctx context.Context) bool {
+	return s.until(ctx, func() bool { return s.pace.room(s.inflight, s.bytes) })
 }
 
 // untilQuiet waits until every outcome has been delivered; false if ctx ends first.

@@ -46,8 +46,14 @@ type StageStats struct {
 
 // SourceStats is how the records of a source have ended.
 type SourceStats struct {
-	// InFlight is how many records have no outcome that was given back to the source.
-	InFlight int
+	// InFlight is how many records have no outcome that was given back to the source: all that came of
+	// them is in the pipeline. While they are MaxInFlight or more, nothing is read.
+	InFlight, MaxInFlight int
+	// Bytes is what they weigh, and MaxBytes the bound on that: both 0 if the source does not know. The
+	// bound gives way to what stages hold until they have enough, such as a batch.
+	Bytes, MaxBytes int
+	// Ahead is what the source has fetched and was not read; nil if it does not tell.
+	Ahead *EdgeStats
 	// Done, Failed and HandedBack are the outcomes that were given back; of those done, the ones that
 	// the source took.
 	Done, Failed, HandedBack int
@@ -66,7 +72,7 @@ func (r *Run) Snapshot() Snapshot {
 		s.Stages = append(s.Stages, r.parts[i].base().stats())
 	}
 	for _, src := range r.sources {
-		stats := src.settlement().stats()
+		stats := src.sourceStats()
 		for i := range s.Stages {
 			if s.Stages[i].Name == src.base().Name {
 				s.Stages[i].Source = &stats
@@ -101,5 +107,6 @@ func (s *settler) stats() SourceStats {
 	return SourceStats{
 		InFlight: s.inflight, Done: s.report.done, Failed: s.report.failed,
 		HandedBack: s.report.handedBack, Lost: s.report.lost,
+		Bytes: s.bytes,
 	}
 }

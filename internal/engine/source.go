@@ -22,11 +22,14 @@ type source[T any] struct {
 	traits stage.SourceTraits
 	reader stage.Reader[T]
 	ledger *ledger                 // nil if the source is not keyed
+	weigh  func(T) int             // nil if the size of values is unknown
+	stock  func() stage.Stock      // nil if the reader does not tell what it has fetched
 	gate   gate[lane, incoming[T]] // of keys with a faulty record that is being dealt with
 	pace   pace
 	acks   settler
 	slow   bool        // a push may take long, so outcomes are not to wait for its end
 	dry    atomic.Bool // the last read gave io.EOF
+	begun  atomic.Bool // reading has
 
 	seq     uint64 // of the last record read; the reading goroutine's
 	readErr error  // what ended reading, if not io.EOF; read after the goroutine has ended
@@ -47,6 +50,12 @@ func (s *source[T]) start(ctx context.Context) error {
 	if d, ok := s.reader.(stage.SourceDescriber); ok {
 		s.traits = d.SourceTraits()
 	}
+	if w, ok := s.reader.(stage.Weigher[T]); ok {
+		s.weigh = w.Weigh
+	}
+	if st, ok := s.reader.(stage.Stocker); ok {
+		s.stock = st.Stock
+	}
 	if disturb := s.run.cfg.Probe.disturbance(s.Name); disturb != nil {
 		s.reader = disturbedReader[T]{s.reader, disturb}
 	}
@@ -54,6 +63,7 @@ func (s *source[T]) start(ctx context.Context) error {
 		s.ledger = &ledger{}
 	}
 	s.pace.open(s.traits.Lease)
+	s.pace.weighs = s.weigh != nil
 	s.acks.open(s.Stage, s.ledger, &s.pace)
 	s.acks.inline = s.traits.Immediate
 	return nil
@@ -69,6 +79,19 @@ func (s *source[T]) declared() stage.SourceTraits { return s.traits }
 func (s *source[T]) foresee(held int, mayWait bool) {
 	s.pace.widen(held)
 	s.slow = s.slow || mayWait
+}
+
+func (s *source[T]) sourceStats() SourceStats {
+	st := s.acks.stats()
+	if !s.begun.Load() {
+		return st // it is being set up
+	}
+	st.MaxInFlight, st.MaxBytes = s.pace.limit(), s.pace.maxBytes()
+	if s.stock != nil {
+		ahead := EdgeStats(s.stock())
+		st.Ahead = &ahead
+	}
+	return st
 }
 
 func (s *source[T]) settlement() *settler { return &s.acks }
@@ -89,8 +112,9 @@ func (s *source[T]) drain(context.Context) error {
 
 // loop reads until the source has no more, or reading is to end.
 func (s *source[T]) loop(ctx context.Context) {
+	s.begun.Store(true)
 	var retry *backoff.ExponentialBackOff
-	for s.acks.untilRoom(ctx, s.pace.limit) {
+	for s.acks.untilRoom(ctx) {
 		var number uint64
 		if s.ledger != nil {
 			number = s.ledger.startRead()
@@ -168,10 +192,28 @@ func (s *source[T]) newRead(b stage.Batch[T], number uint64) *read[T] {
 	r.batch, r.number = b, number
 	r.sent = append(r.sent[:0], make([]bool, len(b.Values))...)
 	r.unsent = len(b.Values)
+	if s.weigh != nil {
+		s.weighAll(r)
+	}
 	opts := stage.SlabOptions{Quiet: !s.slow, Expires: s.pace.lastStart(b.Expires), First: s.seq + 1}
 	s.seq += uint64(len(b.Values))
 	r.slab.Open(len(b.Values), r, opts)
 	return r
+}
+
+// weighAll weighs the values of a read. What cannot be weighed weighs nothing: the records bound it still.
+func (s *source[T]) weighAll(r *read[T]) {
+	r.weights = append(r.weights[:0], make([]int, len(r.batch.Values))...)
+	err := s.safely(func() error {
+		for i, v := range r.batch.Values {
+			r.weights[i] = max(s.weigh(v), 0)
+		}
+		return nil
+	})
+	if err != nil {
+		s.errors.Add(1)
+		s.log.Error("the size of a value is unknown", "error", err)
+	}
 }
 
 func (s *source[T]) spare() *read[T] {
