@@ -13,14 +13,16 @@ func newIdentities[K comparable]() identities[K] {
 	return identities[K]{maphash.MakeSeed(), maphash.MakeSeed()}
 }
 
-// of gives the ident for a key, an id, and the event time, by which values of one record may differ.
-func (s identities[K]) of(key K, id string, at instant) ident {
+// of gives the ident for a key, an id, or else the place of a record that has none, and the event time,
+// by which values of one record may differ.
+func (s identities[K]) of(key K, id string, place uint64, at instant) ident {
 	type all struct {
-		key K
-		id  string
-		at  instant
+		key   K
+		id    string
+		place uint64
+		at    instant
 	}
-	k := all{key, id, at}
+	k := all{key, id, place, at}
 	return ident{maphash.Comparable(s.a, k), maphash.Comparable(s.b, k)}
 }
 
@@ -85,11 +87,14 @@ func (w *windower[K, T, A, O]) recognize(v *value[K, T]) {
 	if !w.Clock.event || w.Identify != nil {
 		at = 0
 	}
-	id := v.info.ID
-	if w.Identify != nil {
+	id, place := v.info.ID, uint64(0)
+	switch {
+	case w.Identify != nil:
 		id = w.Identify(v.Value)
+	case id == "": // nobody can tell whether it comes again: it is another than all others
+		place = v.Sequence()
 	}
-	v.id = w.ids.of(v.key, id, at)
+	v.id = w.ids.of(v.key, id, place, at)
 	k, ok := w.known[v.id]
 	if delivery := v.Sequence(); !ok || k.delivery != delivery && w.Identify == nil {
 		k.delivery, k.came = delivery, 0
