@@ -193,7 +193,11 @@ func (j *joiner[K, L, R, O]) recognize(a *arrival[K, L, R], id string) {
 	if j.mark == nil || j.IdentifyLeft != nil {
 		at = 0
 	}
-	a.id = j.ids[a.side].of(a.key, id, at)
+	place := uint64(0)
+	if id == "" && j.IdentifyLeft == nil { // nobody can tell whether it comes again: it is another than all others
+		place = a.Sequence()
+	}
+	a.id = j.ids[a.side].of(a.key, id, place, at)
 	n := j.known[a.side][a.id]
 	if n == nil {
 		return
