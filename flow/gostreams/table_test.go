@@ -118,6 +118,7 @@ func TestFlows_BehaveTheSameOnBothSidesOfTheBridge(t *testing.T) {
 
 // testInside has each input settled as done.
 func (b behaviour) testInside(t *testing.T, add transform) {
+	t.Helper()
 	src := sources.Channel(feed(b.in)).Recorded()
 	out := &journal[any]{}
 	require.NoError(t, add(flow.From(src)).To(out).Run(t.Context()))
@@ -127,6 +128,7 @@ func (b behaviour) testInside(t *testing.T, add transform) {
 
 // testDeliveries has each input settled by what came of it.
 func (b behaviour) testDeliveries(t *testing.T) {
+	t.Helper()
 	src := sources.Channel(feed(b.in)).Recorded()
 	given := gostreams.SourceOf(t.Context(), src)
 	out := &journal[any]{}
