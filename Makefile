@@ -27,7 +27,7 @@ demo: ## run the main job: 27,004 flights through the embedded broker
 
 .PHONY: examples
 examples: ## run the jobs on the embedded broker, and compare what they print with what they should
-	examples/compare.sh flights orders alerts
+	examples/compare.sh flights orders alerts weather-join
 
 .PHONY: test
 test: ## run all tests that need nothing but Go

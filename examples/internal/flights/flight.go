@@ -43,12 +43,17 @@ type Flight struct {
 	ScheduledHour time.Time `csv:"time_hour" json:"time_hour"`
 }
 
+// Scheduled gives when the flight was to leave.
+func (f Flight) Scheduled() time.Time {
+	return f.ScheduledHour.Add(time.Duration(f.Minute.Value) * time.Minute)
+}
+
 // Departed tells whether the flight has left: a cancelled one has not.
 func (f Flight) Departed() bool { return f.DepDelay.Known }
 
 // Departure gives when the flight left, if it has.
 func (f Flight) Departure() time.Time {
-	return f.ScheduledHour.Add(time.Duration(f.Minute.Value+f.DepDelay.Value) * time.Minute)
+	return f.Scheduled().Add(time.Duration(f.DepDelay.Value) * time.Minute)
 }
 
 // Arrived tells whether the flight has an arrival delay: a cancelled or diverted one has none.

@@ -129,8 +129,9 @@ func load(ctx context.Context, c *client.Client) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	return n, flow.From(sources.CSVFrom[flights.Flight](file, sources.WithName(data.FlightsName))).
+	err = flow.From(sources.CSVFrom[flights.Flight](file, sources.WithName(data.FlightsName))).
 		Map(func(f flights.Flight) flights.Flight { n++; f.Row = n; return f }).
 		To(sinks.RocketMQOf(c, flightsTopic, flights.Message), flow.Batched(64, 10*time.Millisecond)).
 		Run(ctx)
+	return n, err
 }

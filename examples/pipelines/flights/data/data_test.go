@@ -1,6 +1,7 @@
 package data
 
 import (
+	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,12 +14,14 @@ func TestNames_KnowsAirlinesAndAirports(t *testing.T) {
 	require.Empty(t, names.Airline("XX"))
 }
 
-func TestFlights_IsGzip(t *testing.T) {
-	f, err := Flights()
-	require.NoError(t, err)
-	defer func() { require.NoError(t, f.Close()) }()
-	magic := make([]byte, 2)
-	_, err = f.Read(magic)
-	require.NoError(t, err)
-	require.Equal(t, []byte{0x1f, 0x8b}, magic)
+func TestFiles_AreGzip(t *testing.T) {
+	for _, open := range []func() (io.ReadCloser, error){Flights, Weather} {
+		f, err := open()
+		require.NoError(t, err)
+		magic := make([]byte, 2)
+		_, err = io.ReadFull(f, magic)
+		require.NoError(t, err)
+		require.Equal(t, []byte{0x1f, 0x8b}, magic)
+		require.NoError(t, f.Close())
+	}
 }
