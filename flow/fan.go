@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/rocketflow-io/rocketflow/internal/engine"
+	"github.com/rocketflow-io/rocketflow/operators"
 )
 
 // Broadcast gives n streams, each of which has every value. A record is settled when each of
@@ -137,4 +138,16 @@ func Merge[T any](streams ...Stream[T]) Stream[T] {
 			follow(c, n, s, engine.AddInput(c.plan, out))
 		}
 	}}
+}
+
+// MergeOrdered makes one stream of several that are each roughly in the order of event time: see
+// [operators.MergeOrdered]. Without streams the pipeline does not validate.
+func MergeOrdered[T any](clock Clock[T], streams ...Stream[T]) Stream[T] {
+	inlets := make([]inlet[operators.Nth[T]], len(streams))
+	for i, s := range streams {
+		inlets[i] = into(s, func(v T) operators.Nth[T] { return operators.Nth[T]{Stream: i, Value: v} })
+	}
+	merged := fanIn(operators.MergeOrdered(len(streams), clock), inlets...)
+	merged.n.facts = []string{fmt.Sprintf("in the order of %v", clock)}
+	return merged
 }

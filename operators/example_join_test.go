@@ -84,3 +84,18 @@ func ExampleWithin() {
 	// JFK -15 <nil>
 	// EWR 5 <nil>
 }
+
+func ExampleMergeOrdered() {
+	clock := operators.EventTime(trip.when, 10*time.Minute)
+	jfk := flow.FromSeq(slices.Values([]trip{{"JFK", 5}, {"JFK", 20}, {"JFK", 12}}))
+	ewr := flow.FromSeq(slices.Values([]trip{{"EWR", 8}, {"EWR", 15}}))
+	for t, err := range flow.MergeOrdered(clock, jfk, ewr).All(context.Background()) {
+		fmt.Println(t.from, t.at, err)
+	}
+	// Output:
+	// JFK 5 <nil>
+	// EWR 8 <nil>
+	// JFK 12 <nil>
+	// EWR 15 <nil>
+	// JFK 20 <nil>
+}

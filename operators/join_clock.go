@@ -25,7 +25,7 @@ func (j joining[K, L, R, O]) newMark(rt stage.Runtime, moved func(context.Contex
 		idle = 0
 	}
 	w := newWatermark(rt, 0, idle, moved)
-	w.await()
+	w.await(2)
 	return w
 }
 

@@ -3,6 +3,7 @@ package operators
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -60,10 +61,10 @@ type watermark struct {
 	now   instant // the watermark
 	high  instant // what it is to be as soon as no record waits
 	parts []*partition
-	named [2]map[string]*partition // of each stream
-	last  [2]*partition            // of the last record
-	first [2]*partition            // see await
-	least *partition               // that high goes by
+	named []map[string]*partition // of each stream
+	last  []*partition            // of the last record
+	first []*partition            // see await
+	least *partition              // that high goes by
 
 	putOff  []putOff // in order; each higher than the one before
 	polling bool
@@ -93,15 +94,15 @@ const (
 
 func newWatermark(rt stage.Runtime, outOfOrder, idle time.Duration, moved func(context.Context)) *watermark {
 	return &watermark{
-		rt: rt, outOfOrder: outOfOrder, idle: idle, moved: moved,
-		now: never, high: never, named: [2]map[string]*partition{make(map[string]*partition), nil},
+		rt: rt, outOfOrder: outOfOrder, idle: idle, moved: moved, now: never, high: never,
+		named: []map[string]*partition{make(map[string]*partition)}, last: make([]*partition, 1), first: make([]*partition, 1),
 	}
 }
 
 // see takes note of a record. It moves high, which costs little; advance then moves the watermark.
 func (w *watermark) see(name string, at instant) { w.seeOf(0, name, at) }
 
-// seeOf is see for an operator of two streams, 0 and 1.
+// seeOf is see for an operator of several streams.
 func (w *watermark) seeOf(stream int, name string, at instant) {
 	p := w.last[stream]
 	if p == nil || p.name != name {
@@ -119,15 +120,29 @@ func (w *watermark) seeOf(stream int, name string, at instant) {
 	}
 }
 
-// await lets both streams count from now on, before a record of them has come.
-func (w *watermark) await() {
-	for i := range w.first {
+// await makes it a watermark of n streams, which count from now on, before a record of them has come.
+func (w *watermark) await(n int) {
+	w.named, w.last, w.first = make([]map[string]*partition, n), make([]*partition, n), make([]*partition, n)
+	for i := range n {
 		w.named[i] = make(map[string]*partition)
 		w.first[i] = &partition{max: never}
-		w.parts = append(w.parts, w.first[i])
 	}
+	w.parts = slices.Clone(w.first)
 	w.least = w.first[0]
 	w.tickSoon()
+}
+
+// quiet tells whether no partition of a stream counts.
+func (w *watermark) quiet(stream int) bool {
+	if p := w.first[stream]; p != nil && p.quiet < quietTicks {
+		return false
+	}
+	for _, p := range w.named[stream] {
+		if p.quiet < quietTicks {
+			return false
+		}
+	}
+	return true
 }
 
 func (w *watermark) partition(stream int, name string) *partition {

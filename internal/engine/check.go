@@ -80,7 +80,7 @@ func checkIdentity(traits stage.SourceTraits, path []*Stage) error {
 		switch {
 		case traits.Redelivers && st.Desc.Recognizes && joins >= 0:
 			return fmt.Errorf("flow: stage %q knows a record that comes again by its id, but stage %q above it makes one record of several: put %q first, or tell it what to know values by", st.Name, path[joins].Name, st.Name)
-		case joins < 0 && st.holds && st.holdsMost != 1:
+		case joins < 0 && st.holds && st.holdsMost != 1 && !st.Desc.HoldsAhead:
 			joins = i
 		}
 	}
@@ -113,6 +113,9 @@ func (r *Run) tell(s reading) {
 			}
 		}
 		s.foresee(held(bound), slices.ContainsFunc(bound, (*Stage).mayWait))
+		if slices.ContainsFunc(bound, func(st *Stage) bool { return st.Desc.HoldsAhead && st.Desc.HoldsLeft }) {
+			s.unpace()
+		}
 	})
 }
 

@@ -19,7 +19,7 @@ const (
 type pace struct {
 	lease  time.Duration // 0 if records may be held for ever
 	most   int           // records in flight
-	holder bool          // a stage holds any number, so the number in flight tells nothing
+	holder bool          // a stage holds any number, or what is ahead: the number in flight tells nothing
 	held   int           // the most that stages may hold and wait for more
 	weighs bool          // the source knows the size of its values
 

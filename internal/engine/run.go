@@ -53,6 +53,7 @@ type reading interface {
 	declared() stage.SourceTraits
 	foresee(held int, mayWait bool)
 	sourceStats() SourceStats
+	unpace()
 	settlement() *settler
 	atEnd() bool
 	ending() error

@@ -94,6 +94,9 @@ func (s *source[T]) sourceStats() SourceStats {
 	return st
 }
 
+// unpace lets the source have as much in the pipeline as without a lease.
+func (s *source[T]) unpace() { s.pace.holder = true }
+
 func (s *source[T]) settlement() *settler { return &s.acks }
 
 // ending gives what ended reading, if not the end of the source; to be called after loop.
