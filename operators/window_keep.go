@@ -126,6 +126,8 @@ func (w *windower[K, T, A, O]) forget(f *frame[K, A]) {
 			}
 		}
 	}
+	// Panes share memory with those of other frames: what is over leads to nothing more.
+	f.panes, f.index = nil, nil
 }
 
 // past is where the watermark was a while ago: as long ago as records may take to come again.
