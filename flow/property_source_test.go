@@ -215,7 +215,7 @@ func (h *lent) batch(now time.Time) stage.Batch[randpipe.Item] {
 	b := stage.Batch[randpipe.Item]{
 		Values: h.items, Settler: h,
 		Info: func(i int) stage.Info {
-			return stage.Info{ID: "r" + string(rune('A'+h.items[i].Src%1000)), Key: h.items[i].Key, Attempt: h.items[i].Delivery}
+			return stage.Info{ID: "r" + string(rune('A'+h.items[i].Src)), Key: h.items[i].Key, Attempt: h.items[i].Delivery}
 		},
 	}
 	if h.source.traits.Lease > 0 {

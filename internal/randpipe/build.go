@@ -55,12 +55,20 @@ func (b builder) build(s stream, c chain) []*flow.Pipeline {
 
 func (b builder) groups(s stream, all []group) stream {
 	for _, g := range all {
-		for _, o := range g.ops {
+		for i, o := range g.ops {
+			if o.forks() && i > 0 {
+				s = s.OnError(b.policy(g.policy)) // the one behind it is not for what is above
+			}
 			s = o.add(b.equipped(o), s)
 		}
 		s = s.OnError(b.policy(g.policy))
 	}
 	return s
+}
+
+// forks tells whether several streams meet or part at the operator.
+func (o *op) forks() bool {
+	return o.fansIn || o.window != nil && o.window.event && o.window.lates != nil
 }
 
 // equipped gives an operator with what the test has for it.

@@ -7,12 +7,13 @@ import (
 
 // Options say what may be drawn.
 type Options struct {
-	Keyed   bool // the source orders by key: no operator may hold records
-	Leased  bool // the source has leases: what holds records needs a bound in time
-	Endless bool // the source has no end
-	Topics  bool // some sinks are topics
-	Mild    bool // no function fails for ever
-	Stalls  bool // some functions take longer than the lease
+	Keyed     bool // the source orders by key: no operator may hold records
+	Leased    bool // the source has leases: what holds records needs a bound in time
+	Endless   bool // the source has no end
+	Topics    bool // some sinks are topics
+	Mild      bool // no function fails for ever
+	Stalls    bool // some functions take longer than the lease
+	Positions bool // no source redelivers: what comes has a position
 }
 
 // Design is a random pipeline as a description, from behind its sources on.
@@ -105,12 +106,13 @@ const (
 // artist draws a pipeline.
 type artist struct {
 	Dice
-	env    Env
-	opts   Options
-	design *Design
-	kinds  []kind
-	names  int
-	width  int // the most values that an input is here
+	env     Env
+	opts    Options
+	design  *Design
+	kinds   []kind
+	names   int
+	width   int // the most values that an input is here
+	unbound int // operators so far that hold any number of values
 }
 
 func (a *artist) name(what string) string {
@@ -159,6 +161,10 @@ func (a *artist) op() *op {
 	if k.many {
 		a.width *= maxChildren
 	}
+	if k.gathers {
+		a.width = max(a.width, 2)
+		a.unbound++
+	}
 	a.design.Ends = a.design.Ends || k.ends
 	a.design.Joint = a.design.Joint || k.joint
 	return o
@@ -181,11 +187,11 @@ func (a *artist) chain(depth int) chain {
 		c.sink = a.sink()
 		return c
 	}
-	width, sum := a.width, 0
+	width, sum, unbound := a.width, 0, 0
 	c.fan = &fan{salt: a.Uint64(), split: a.Chance(40)}
 	merged := a.Chance(30)
 	for range 1 + a.IntN(3) {
-		a.width = width
+		a.width, unbound = width, a.unbound
 		if merged {
 			c.fan.branches = append(c.fan.branches, chain{groups: a.groups()})
 		} else {
@@ -193,7 +199,8 @@ func (a *artist) chain(depth int) chain {
 		}
 		sum += a.width
 	}
-	if !merged && !c.fan.split && !a.opts.Keyed && a.opts.Leased && a.Chance(30) { // with leases nothing holds without a bound
+	// With leases nothing but windows holds without a bound.
+	if !merged && !c.fan.split && !a.opts.Keyed && a.opts.Leased && a.unbound == unbound && a.Chance(30) {
 		c.fan.optional = len(c.fan.branches) - 1
 	}
 	if merged {

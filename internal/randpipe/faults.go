@@ -36,6 +36,8 @@ type Env interface {
 	Failed(stage string, kind Fault, items []Item)
 	// Dropped notes that an operator may drop a value.
 	Dropped(at Place)
+	// Repeated notes that an operator gives a value once more, as it may.
+	Repeated(at Place)
 	// Wrong notes that an operator does not do what it promises.
 	Wrong(format string, args ...any)
 }

@@ -45,16 +45,18 @@ type hop struct {
 
 // Failures is what a test knows of failures and drops, by which an effect may be missing.
 type Failures struct {
-	failed  map[Place]int
-	final   map[Place]bool // no retry mends it
-	dead    map[Place]bool
-	dropped map[Place]bool
+	failed   map[Place]int
+	final    map[Place]bool // no retry mends it
+	dead     map[Place]bool
+	dropped  map[Place]bool
+	repeated map[Place]int
 }
 
 // NewFailures knows of none.
 func NewFailures() *Failures {
 	return &Failures{
 		failed: make(map[Place]int), final: make(map[Place]bool), dead: make(map[Place]bool), dropped: make(map[Place]bool),
+		repeated: make(map[Place]int),
 	}
 }
 
@@ -74,6 +76,17 @@ func (f *Failures) Buried(at Place) bool {
 
 // Dropped notes that an operator was free to drop a value.
 func (f *Failures) Dropped(at Place) { f.dropped[at] = true }
+
+// Repeated notes that an operator gives a value once more.
+func (f *Failures) Repeated(at Place) { f.repeated[at]++ }
+
+// Repeats tells how often an effect of a delivery may be there besides the first time.
+func (f *Failures) Repeats(src, delivery int, e Effect) (n int) {
+	for _, h := range e.hops {
+		n += f.repeated[Place{h.stage, src, delivery, h.id}]
+	}
+	return n
+}
 
 // Excuse tells whether a stage on the way may have ended the effect in a delivery.
 func (f *Failures) Excuse(src, delivery int, e Effect) bool {

@@ -14,13 +14,15 @@ type stream = flow.Stream[Item]
 
 // kind is a kind of operator.
 type kind struct {
-	name   string
-	fits   func(Options) bool // nil for all
-	single bool               // only where an input is at most one value
-	many   bool               // makes more than one value of one
-	ends   bool               // ends the run
-	joint  bool               // joins duties
-	once   bool               // lets a value pass that was not there before
+	name    string
+	fits    func(Options) bool // nil for all
+	single  bool               // only where an input is at most one value
+	many    bool               // makes more than one value of one
+	ends    bool               // ends the run
+	joint   bool               // joins duties
+	once    bool               // lets a value pass that was not there before, or answers for it in a later result
+	fansIn  bool               // takes another stream as well
+	gathers bool               // gives a value again with others
 
 	draw  func(*artist, *op)                // its arguments; nil for none
 	add   func(*op, stream) stream          // adds it; the stage that can fail gets the name of the op
@@ -38,15 +40,19 @@ type op struct {
 	keys   int     // of a batch by key, at once
 	rate   float64 // of a throttle
 	age    time.Duration
-	bytes  bool        // batch by bytes too
-	store  state.Store // outlives processes
+	bytes  bool          // batch by bytes too
+	store  state.Store   // outlives processes
+	window *windowing    // of windows
+	opens  int           // failures in a row, of a circuit breaker
+	trials int           // likewise: calls while it is half open
+	pause  time.Duration // likewise
 	faults *Faults
 }
 
 // kinds lists the operators that are drawn.
 func kinds() []kind {
 	holds := func(o Options) bool { return !o.Keyed }
-	return []kind{
+	kinds := []kind{
 		{name: "Map", gives: mapped, add: func(o *op, s stream) stream {
 			return s.Map(func(it Item) Item { o.faults.panics(it); return o.mapped(it) }).Named(o.name)
 		}},
@@ -142,7 +148,10 @@ func kinds() []kind {
 		{name: "TakeWhile", ends: true, gives: same, add: func(o *op, s stream) stream {
 			return s.TakeWhile(func(it Item) bool { return Mix(o.salt, it.ID)%100 >= 3 || !o.faults.first(it.ID) }).Named(o.name)
 		}},
+		breakerKind(),
+		zipKind(),
 	}
+	return append(kinds, windowKinds()...)
 }
 
 // Arguments.

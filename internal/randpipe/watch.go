@@ -104,10 +104,6 @@ func (o *op) latest(s stream, quiet time.Duration, through func(stream, time.Dur
 
 // scan is Scan of how many values there were, held to that.
 func (o *op) scan(s stream) stream {
-	type numbered struct {
-		Item
-		n int
-	}
 	gathered, left := 0, 0
 	return s.Scan(func() numbered {
 		gathered, left = 0, 0

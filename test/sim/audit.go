@@ -58,7 +58,7 @@ func (l *ledger) readTopicLocked(topic string) map[int]map[uint64]int {
 			continue
 		}
 		at := m.At(topic)
-		if counts[at]++; counts[at] == in.times(topic, m.ID)+l.unclear[at]+1 {
+		if counts[at]++; counts[at] == l.mostLocked(at, in)+1 {
 			l.violatedLocked(Duplicate, "topic %s has %x of input %d %d times of one delivery", topic, m.ID, m.Src, counts[at])
 		}
 		if found[m.Src] == nil {

@@ -54,6 +54,12 @@ func (w *world) Dropped(at randpipe.Place) {
 	w.ledger.dropped(at)
 }
 
+// Repeated notes that an operator gives a value once more.
+func (w *world) Repeated(at randpipe.Place) {
+	w.note("%s gives %x of delivery %d again", at.Stage, at.ID, at.Delivery)
+	w.ledger.repeated(at)
+}
+
 // Wrong notes that an operator does not do what it promises.
 func (w *world) Wrong(format string, args ...any) { w.ledger.violated(Promise, format, args...) }
 

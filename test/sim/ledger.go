@@ -166,6 +166,13 @@ func (l *ledger) dropped(at randpipe.Place) {
 	l.failures.Dropped(at)
 }
 
+// repeated notes that an operator gives a value once more.
+func (l *ledger) repeated(at randpipe.Place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures.Repeated(at)
+}
+
 // buried notes a dead letter.
 func (l *ledger) buried(at randpipe.Place) {
 	l.mu.Lock()
@@ -193,7 +200,7 @@ func (l *ledger) arrives(sink string, it randpipe.Item) {
 	}
 	l.inOrderLocked(sink, it, in)
 	at := it.At(sink)
-	if l.seen[at]++; l.seen[at] > in.times(sink, it.ID)+l.unclear[at] {
+	if l.seen[at]++; l.seen[at] > l.mostLocked(at, in) {
 		l.violatedLocked(Duplicate, "sink %s got %x of input %d %d times in one delivery", sink, it.ID, it.Src, l.seen[at])
 	}
 	in.arrived[arrival{sink, it.ID, it.Lane}]++
@@ -210,6 +217,17 @@ func (in *input) times(sink string, id uint64) int {
 		}
 	}
 	return n
+}
+
+// mostLocked is how often a value may be in a sink by one delivery.
+func (l *ledger) mostLocked(at randpipe.Place, in *input) int {
+	most := l.unclear[at]
+	for _, e := range in.wanted {
+		if e.Sink == at.Stage && e.ID == at.ID {
+			most += 1 + l.failures.Repeats(at.Src, at.Delivery, e)
+		}
+	}
+	return most
 }
 
 // inOrderLocked holds an arrival against the earlier inputs of its key.
