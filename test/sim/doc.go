@@ -20,6 +20,21 @@
 //   - Promise: an operator that drops, gathers or counts does so as it says.
 //   - Ending: runs end with errors they may end with, in time, and report what they handed back.
 //
+// # Faults
+//
+// There are 40 kinds ([Kind]), and a run of 200 seeds or more fails if one of them has not occurred:
+//
+//   - of calls: requests lost, slow, late and twice; answers lost and slow; refused as unavailable, failed
+//     after they were done, throttled, an internal error; polls lost and cut; a damaged body
+//   - of connections: telemetry streams cut, all connections cut, a process cut off from the broker
+//   - of the broker: frozen, frozen for longer than requests wait, restarted, killed, crashed with the loss
+//     of what was not synced
+//   - of processes: crashed, drained, drained with too little time, cut in a drain, joined
+//   - of functions: slower than the lease, failed, failed for good, panicked, slow
+//   - of sinks: writes failed, unclear, failed in part, failed for good, panicked, slow; not opened; burials
+//     failed
+//   - of producers: an input stored twice
+//
 // # Replay
 //
 // No gRPC transport runs (see broker.Broker.Connect), the sources of randomness are seeded, one processor
