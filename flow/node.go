@@ -45,6 +45,7 @@ type node struct {
 	most     int                // of optional branches: records at once
 	first    *node              // what a renamed node is a copy of
 	sides    []end              // that ride along with the stream
+	kept     *keeping           // of windows in a store
 }
 
 // identity is the node itself, whatever its name.
@@ -110,6 +111,7 @@ type compiler struct {
 	fans     map[*node]any   // *branching[T] of broadcasts and splits
 	below    *Policy         // the next policy downstream, while attaching upwards
 	policies map[*Policy]*engine.Policy
+	keeps    []*node // with windows in a store
 }
 
 func newCompiler(cfg engine.Config) *compiler {
@@ -148,6 +150,7 @@ func follow[T any](c *compiler, n *node, up Stream[T], out engine.Outlet[T]) {
 }
 
 func (c *compiler) check(n *node) {
+	c.checkKept(n)
 	if n.problem != nil {
 		c.problems = append(c.problems, fmt.Errorf("flow: %s at %s: %w", n.label(), n.made, n.problem))
 	}

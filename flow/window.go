@@ -50,6 +50,7 @@ type Windowed[K comparable, T any] struct {
 	name string
 	drop bool
 	late func(Stream[T]) *Pipeline
+	kept *keeping
 }
 
 // Window puts values into windows, by key and by the time that the clock gives.
@@ -125,16 +126,32 @@ func (w Windowed[K, T]) Collect[R interface{ Window[K, []T] }]() Stream[R] {
 
 // windowed adds the operator, with a way beside if late values have one.
 func windowed[K comparable, T, A any, R interface{ Window[K, A] }](w Windowed[K, T], agg operators.Aggregation[T, A]) Stream[R] {
+	facts := w.facts()
 	if w.late == nil {
-		s := w.s.Via(operators.Aggregate[K, T, A, R](w.w, agg)).Named(w.name)
-		s.n.windowed(w.w.Facts(), w.drop, w.w.CanBeLate())
+		op := operators.Aggregate[K, T, A, R](w.w, agg)
+		var problem error
+		if w.kept != nil {
+			var kept operators.Kept[K, A]
+			kept, problem = keptBy[K, A](w.kept)
+			op = operators.AggregateKept[K, T, A, R](w.w, agg, kept)
+		}
+		s := w.s.Via(op).Named(w.name)
+		s.n.kept = w.kept
+		s.n.problem = errors.Join(s.n.problem, problem)
+		s.n.windowed(facts, w.drop, w.w.CanBeLate())
 		return s
 	}
 	op := operators.AggregateOrLate[K, T, A, operators.Result[K, T, A]](w.w, agg)
+	var problem error
+	if w.kept != nil {
+		var kept operators.Kept[K, A]
+		kept, problem = keptBy[K, A](w.kept)
+		op = operators.AggregateKeptOrLate[K, T, A, operators.Result[K, T, A]](w.w, agg, kept)
+	}
 	n := newNode(kindOperator, w.name, w.s.n)
 	n.desc = op.Describe()
-	n.problem, n.branches = n.desc.Problem, 2
-	n.windowed(append(w.w.Facts(), "late values have a stream of their own"), true, true)
+	n.problem, n.branches, n.kept = errors.Join(n.desc.Problem, problem), 2, w.kept
+	n.windowed(append(facts, "late values have a stream of their own"), true, true)
 	if w.drop {
 		n.problem = errors.Join(n.problem, errors.New("late values are both dropped and given a stream: say one of DropLate and Late"))
 	}
@@ -152,6 +169,7 @@ func windowed[K comparable, T, A any, R interface{ Window[K, A] }](w Windowed[K,
 		}
 		b.ways[at] = way
 		if b.known++; b.known == len(b.ways) {
+			c.checkKept(n)
 			out := engine.AddSwitch(func(r operators.Result[K, T, A]) int {
 				if r.Late != nil {
 					return 1
@@ -176,6 +194,14 @@ func windowed[K comparable, T, A any, R interface{ Window[K, A] }](w Windowed[K,
 type windowWays[K comparable, T, A any] struct {
 	ways  [2]engine.Way[operators.Result[K, T, A]]
 	known int
+}
+
+// facts says in words how values are put into windows, and when their acknowledgements go.
+func (w Windowed[K, T]) facts() []string {
+	if w.kept != nil {
+		return append(w.w.Facts(), "acknowledges a record when its windows are committed", fmt.Sprintf("keeps windows in the tables %s.* of a store", w.kept.name))
+	}
+	return append(w.w.Facts(), "acknowledges a record when the result of each of its windows is safe", "keeps windows in this process")
 }
 
 // windowed notes what there is to tell of a stage of windows, and whether it is said what becomes of

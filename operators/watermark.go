@@ -175,6 +175,9 @@ func (w *watermark) rise() {
 // reach moves high to a time, whatever the records say.
 func (w *watermark) reach(at instant) { w.high = max(w.high, at) }
 
+// idling tells whether no partition has records.
+func (w *watermark) idling() bool { return w.least == nil || w.idle > 0 && w.least.quiet >= quietTicks }
+
 // advance moves the watermark as far as it may go, and gives it.
 func (w *watermark) advance() instant {
 	for len(w.putOff) > 0 && w.putOff[0].passed() {

@@ -158,7 +158,7 @@ func (w windowing[K, T, A, O]) problem() error {
 // CanBeLate tells whether a value can be late for all its windows.
 func (w Windowing[K, T]) CanBeLate() bool { return w.Clock.event && w.Windows.kind != counted }
 
-// Facts says in words how values are put into windows, and when their acknowledgements go.
+// Facts says in words how values are put into windows.
 func (w Windowing[K, T]) Facts() []string {
 	facts := []string{fmt.Sprintf("%v by %v", w.Windows, w.Clock)}
 	if w.Windows.kind == counted {
@@ -170,5 +170,5 @@ func (w Windowing[K, T]) Facts() []string {
 	if w.Early > 0 {
 		facts = append(facts, fmt.Sprintf("early results every %v", w.Early))
 	}
-	return append(facts, "acknowledges a record when the result of each of its windows is safe", "keeps windows in this process")
+	return facts
 }

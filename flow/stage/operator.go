@@ -73,6 +73,10 @@ type Keyer[I any] interface {
 	KeyOf(value I) uint64
 }
 
+// Unfinished is implemented by processors that give again what failed below, where no record stands for
+// it any more. At the end of a run the engine calls Drain again as long as something is left to give.
+type Unfinished interface{ Unfinished() bool }
+
 // Description is what an operator declares about itself.
 type Description struct {
 	// Name is what the operator does, in a word: "map".
@@ -107,6 +111,10 @@ type Description struct {
 	// After under that of the stages below; so they may run at the same time, and the operator guards
 	// what they share. Drain runs under neither.
 	Async bool
+	// Answers says that records are done when the operator's state has them (rule 6), and that what it
+	// emits has duties of its own: what fails below it gives again by itself (see [Unfinished]), under the
+	// same Info.ID. Of the stages below their source knows nothing.
+	Answers bool
 	// Parallel is how many records are worked on at once; 0 means 1.
 	Parallel int
 	// Problem is why the operator cannot be used, such as an argument out of range; the pipeline

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -17,7 +18,7 @@ func (r *Run) check() error {
 		traits, from := s.declared(), s.base()
 		from.paths(nil, func(path []*Stage) {
 			bound := answering(path)
-			errs = append(errs, checkKeyed(traits, bound), checkLease(traits, bound), checkIdentity(traits, path), checkPositions(traits, path), checkRoom(path[len(bound)-1:]))
+			errs = append(errs, checkKeyed(traits, bound), checkLease(traits, bound), checkIdentity(traits, path), checkPositions(traits, path), checkRoom(path))
 		})
 	}
 	return errors.Join(errs...)
@@ -49,9 +50,10 @@ func answering(path []*Stage) []*Stage {
 // checkRoom sees to it that an optional branch has room for what its stages hold: else they could wait
 // for ever for what is not let in.
 func checkRoom(path []*Stage) error {
-	most := path[0].frees
-	if n := held(path); most > 0 && n > most {
-		return fmt.Errorf("flow: stage %q lets at most %d records into its branch, but the stages there may hold %s: let in more, or hold fewer", path[0].Name, most, count(n))
+	for i, st := range path {
+		if n := held(path[i:]); st.frees > 0 && n > st.frees {
+			return fmt.Errorf("flow: stage %q lets at most %d records into its branch, but the stages there may hold %s: let in more, or hold fewer", st.Name, st.frees, count(n))
+		}
 	}
 	return nil
 }
@@ -80,6 +82,8 @@ func checkIdentity(traits stage.SourceTraits, path []*Stage) error {
 		switch {
 		case traits.Redelivers && st.Desc.Recognizes && joins >= 0:
 			return fmt.Errorf("flow: stage %q knows a record that comes again by its id, but stage %q above it makes one record of several: put %q first, or tell it what to know values by", st.Name, path[joins].Name, st.Name)
+		case st.Desc.Answers:
+			joins = -1 // its records have ids of their own
 		case joins < 0 && st.holds && st.holdsMost != 1 && !st.Desc.HoldsAhead:
 			joins = i
 		}
@@ -106,6 +110,9 @@ func (r *Run) tell(s reading) {
 				traits.Redelivery = max(traits.Redelivery, traits.Lease)
 				traits.Keyed, traits.Lease = false, 0
 			}
+			if i > 0 && path[i-1].Desc.Answers { // what fails below it comes again
+				traits.Redelivers, traits.Redelivery = true, max(traits.Redelivery, givesAgainAfter)
+			}
 			st.expect(traits)
 			st.learn(traits, path[:max(i+1, len(bound))])
 			if dl, ok := r.buriers[st.policy.DeadLetter]; ok {
@@ -118,6 +125,9 @@ func (r *Run) tell(s reading) {
 		}
 	})
 }
+
+// givesAgainAfter is how long a stage that answers for its records takes at most to give again what failed.
+const givesAgainAfter = time.Minute
 
 // held gives how many records the stages of a path may hold together: each of a batch's members
 // may itself be a batch.

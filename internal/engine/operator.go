@@ -67,6 +67,11 @@ func (o *operator[I, O]) drain(context.Context) error {
 	return err
 }
 
+func (o *operator[I, O]) unfinished() bool {
+	u, ok := o.proc.(stage.Unfinished)
+	return ok && u.Unfinished()
+}
+
 func (o *operator[I, O]) close(context.Context) error {
 	if e, ok := o.proc.(interface{ end() }); ok {
 		e.end()

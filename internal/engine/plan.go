@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"slices"
 	"time"
 
@@ -131,6 +132,9 @@ func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out
 	g := &guard[I]{Stage: p.newStage(spec, KindOperator, seg), down: out.seg}
 	g.Desc, g.next = desc, out.stages
 	g.holds, g.holdsFor, g.holdsMost = desc.Holds, desc.HoldsFor, desc.HoldsMost
+	if desc.Answers {
+		g.frees = math.MaxInt32
+	}
 	o := &operator[I, O]{guard: g, op: op, out: out}
 	p.add(o)
 	return Outlet[I]{next: traced(p, g.Stage, o), seg: seg, stages: []*Stage{g.Stage}}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -235,8 +236,18 @@ func (r *Run) flow() {
 		r.tide.whileLow(floods, r.reclaim)
 	}
 	loops.Wait()
-	r.drain()
+	for r.drain(); r.unfinished(); {
+		r.drain()
+	}
 	r.reclaim()
+}
+
+// unfinished tells whether an operator has something to give again, for which no record stands.
+func (r *Run) unfinished() bool {
+	return slices.ContainsFunc(r.parts, func(p part) bool {
+		u, ok := p.(interface{ unfinished() bool })
+		return ok && u.unfinished()
+	})
 }
 
 // reclaim hands back what is not settled although no stage has it: an operator dropped it. It is

@@ -1,0 +1,309 @@
+package operators
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/state"
+)
+
+// keptTurn is what one commit is to change. Each try of it is a turn of its own: with a number, which
+// the commit writes to the process's entry among the members. So it can be found out which try was made
+// when an answer is lost, and no two of them are.
+type keptTurn[K comparable, T, A any] struct {
+	number uint64
+	keys   map[string]*keptKey[K, A]
+	order  []*keptKey[K, A]
+	values []*keptValue[K, T]
+	became []keptBecame // of values, by index
+	inPart int64        // values that were late for some of their windows
+	raises bool         // windows are closed or results given by the watermark: the store has to know it
+	writes []keptWrite[K, A]
+}
+
+// keptBecame is what became of a value in a turn.
+type keptBecame struct {
+	keptOutcome
+	err error
+}
+
+// keptWrite is what a write of a commit is about.
+type keptWrite[K comparable, A any] struct {
+	key   *keptKey[K, A] // a row
+	value int            // an id; -1 if it is none
+	seat  bool
+	floor bool
+}
+
+// keptWant is a key that a turn needs.
+type keptWant[K comparable] struct {
+	key     K
+	encoded string
+	past    bool // with its closed panes
+}
+
+const (
+	// keptConflicts is how often a turn is begun anew after a conflict.
+	keptConflicts = 100
+	// keptLost is how often a turn is begun anew when the outcome of a try is unknown, and how often
+	// it is tried to find that out.
+	keptLost = 4
+)
+
+// commit has a plan made of what the store has of keys, and commits it: again, with what the store has
+// then, as long as others were quicker. It gives the turn that was made. After an error that is not
+// unmade it may be made or not.
+func (p *keeper[K, T, A, O]) commit(ctx context.Context, wants []keptWant[K], plan func(t *keptTurn[K, T, A])) (*keptTurn[K, T, A], error) {
+	var open []*keptTurn[K, T, A] // tries whose outcome is unknown
+	lost := 0
+	for try := 0; ; try++ {
+		if err := p.seated(ctx); err != nil {
+			return nil, err
+		}
+		if t := p.landed(open); t != nil {
+			return t, nil
+		}
+		t, err := p.load(ctx, wants)
+		if err != nil {
+			return nil, err
+		}
+		plan(t)
+		c := p.changes(t)
+		version, err := p.kept.Store.Commit(ctx, c)
+		if err == nil {
+			p.seat = keptSeat{version: version, number: t.number, known: true, told: p.rt.Now()}
+			p.made(t, version)
+			return t, nil
+		}
+		conflict, ok := errors.AsType[*state.ConflictError](err)
+		switch {
+		case ok && try < keptConflicts:
+			p.rt.Count("conflicts", 1)
+			p.yield(t, conflict)
+		case ok || errors.Is(err, state.ErrInvalid) || errors.Is(err, state.ErrClosed):
+			return nil, err
+		default:
+			p.forget(t)
+			open = append(open, t)
+			if lost++; lost >= keptLost {
+				return nil, err
+			}
+			p.rt.Logger().Warn("the outcome of a commit is unknown", "windows", p.kept.Name, "error", err)
+		}
+		if try > 1 && !pause(ctx, time.Duration(min(try, 50))*(time.Millisecond+rand.N(10*time.Millisecond))) {
+			return nil, err
+		}
+	}
+}
+
+// landed gives the try that the store has made although its answer was lost.
+func (p *keeper[K, T, A, O]) landed(open []*keptTurn[K, T, A]) *keptTurn[K, T, A] {
+	for _, t := range open {
+		if t.number == p.seat.number {
+			p.made(t, p.seat.version)
+			return t
+		}
+	}
+	return nil
+}
+
+// load begins a turn with what the store has of keys.
+func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*keptTurn[K, T, A], error) {
+	p.number++
+	t := &keptTurn[K, T, A]{number: p.number, keys: make(map[string]*keptKey[K, A], len(wants))}
+	var asked []*keptKey[K, A]
+	var ask [][]byte
+	for _, want := range wants {
+		k := t.keys[want.encoded]
+		if k == nil {
+			k = &keptKey[K, A]{key: want.key, encoded: want.encoded}
+			t.keys[want.encoded] = k
+			t.order = append(t.order, k)
+			if c, ok := p.cache[want.encoded]; ok {
+				k.read, k.version = c.row, c.version
+			} else {
+				asked, ask = append(asked, k), append(ask, []byte(want.encoded))
+			}
+		}
+		k.asksPast = k.asksPast || want.past
+	}
+	if len(ask) > 0 {
+		entries, err := p.kept.Store.Get(ctx, p.kept.Name+keptRows, ask...)
+		if err != nil {
+			return nil, err
+		}
+		for i, e := range entries {
+			asked[i].version = e.Version
+			asked[i].read = keptRow[A]{closed: never, due: nothingDue}
+			if e.Found() {
+				if asked[i].read, err = decodeRow(e.Value, p.kept.Values); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	for _, k := range t.order {
+		k.row = k.read.clone()
+		if !k.asksPast {
+			continue
+		}
+		for e, err := range p.kept.Store.Scan(ctx, p.kept.Name+keptPast, state.Prefix(pastPrefix(nil, k.encoded))) {
+			if err != nil {
+				return nil, err
+			}
+			pane, err := decodePane(&keptReader{b: e.Value}, p.kept.Values)
+			if err != nil {
+				return nil, err
+			}
+			k.past = append(k.past, pane)
+		}
+	}
+	return t, nil
+}
+
+// changes gives the writes of a turn. Rows come first: values of one that cannot be written fail.
+func (p *keeper[K, T, A, O]) changes(t *keptTurn[K, T, A]) *state.Changes {
+	c, now := &p.draft, p.rt.Now()
+	c.Reset()
+	t.writes = t.writes[:0]
+	put := func(table string, key, value []byte, version state.Version, expires time.Time, w keptWrite[K, A]) {
+		c.Writes = append(c.Writes, state.Write{Table: p.kept.Name + table, Key: key, Value: value, If: version, Expires: expires})
+		t.writes = append(t.writes, w)
+	}
+	drop := func(table string, key []byte) {
+		c.Writes = append(c.Writes, state.Write{Table: p.kept.Name + table, Key: key, Delete: true})
+		t.writes = append(t.writes, keptWrite[K, A]{value: -1})
+	}
+	none := keptWrite[K, A]{value: -1}
+	for _, k := range t.order {
+		if !k.touched {
+			continue
+		}
+		if next := p.nextOf(&k.row); k.settled || next == nothingDue || next < k.row.due || k.row.due == nothingDue {
+			k.row.due = next
+		}
+		value, err := appendRow(nil, &k.row, p.kept.Values)
+		if err == nil && len(value) > state.MaxValue {
+			err = fmt.Errorf("operators: window: the windows of key %v have %d bytes: a store takes %d", k.key, len(value), state.MaxValue)
+		}
+		if err != nil {
+			k.err = stage.Permanent(err)
+			continue
+		}
+		var expires time.Time
+		if len(k.row.panes) == 0 && k.row.begun == 0 {
+			expires = now.Add(p.kept.staleness())
+		}
+		put(keptRows, []byte(k.encoded), value, k.version, expires, keptWrite[K, A]{key: k, value: -1})
+		if k.row.due != k.read.due {
+			if k.read.due != nothingDue {
+				drop(keptDue, dueKey(nil, k.read.due, k.encoded))
+			}
+			if k.row.due != nothingDue {
+				put(keptDue, dueKey(nil, k.row.due, k.encoded), nil, state.Any, time.Time{}, none)
+			}
+		}
+		for _, start := range k.unpast {
+			drop(keptPast, appendTime(pastPrefix(nil, k.encoded), start))
+		}
+		for i := range k.toPast {
+			pane, err := appendPane(nil, &k.toPast[i], p.kept.Values)
+			if err == nil { // it was encoded before
+				put(keptPast, appendTime(pastPrefix(nil, k.encoded), k.toPast[i].start), pane, state.Any, now.Add(p.pastFor), none)
+			}
+		}
+	}
+	for i, v := range t.values {
+		if t.became[i].keptOutcome != keptCounted {
+			continue
+		}
+		if err := t.keys[v.encoded].err; err != nil {
+			t.became[i] = keptBecame{keptFailed, err}
+		} else if v.known {
+			put(keptIDs, v.id[:], nil, state.Absent, now.Add(p.kept.Remember), keptWrite[K, A]{value: i})
+		}
+	}
+	put(keptMembers, []byte(p.self), p.ownSeat(t.number), p.seat.version, now.Add(p.kept.Heartbeat), keptWrite[K, A]{value: -1, seat: true})
+	if t.raises && p.high > p.floor.mark {
+		put(keptMembers, floorKey, p.risenFloor(), p.floor.version, time.Time{}, keptWrite[K, A]{value: -1, floor: true})
+	}
+	return c
+}
+
+// made takes note of what the store has since a turn was made.
+func (p *keeper[K, T, A, O]) made(t *keptTurn[K, T, A], version state.Version) {
+	for _, w := range t.writes {
+		switch {
+		case w.floor:
+			p.past.note(p.rt, p.high)
+			p.floor.mark, p.floor.version = p.high, version
+		case w.key == nil:
+		case len(w.key.row.panes) > 0 && len(p.others) == 0:
+			p.remember(w.key.encoded, w.key.row, version)
+		default:
+			delete(p.cache, w.key.encoded)
+		}
+		if w.key != nil && w.key.row.due > p.high {
+			p.nextDue = min(p.nextDue, w.key.row.due)
+		}
+	}
+}
+
+// remember keeps a row in memory. When there are too many, any others go.
+func (p *keeper[K, T, A, O]) remember(key string, row keptRow[A], version state.Version) {
+	if len(p.cache) >= keptCached {
+		n := keptCached / 16
+		for other := range p.cache {
+			delete(p.cache, other)
+			if n--; n == 0 {
+				break
+			}
+		}
+	}
+	p.cache[key] = keptInMemory[A]{row, version}
+}
+
+// keptCached is how many rows are kept in memory, so that they need not be read.
+const keptCached = 1 << 16
+
+// keptInMemory is a row as the store has it, unless another process has changed it: then a commit tells.
+type keptInMemory[A any] struct {
+	row     keptRow[A]
+	version state.Version
+}
+
+// yield gives up what a turn went by that others have changed.
+func (p *keeper[K, T, A, O]) yield(t *keptTurn[K, T, A], conflict *state.ConflictError) {
+	for _, i := range conflict.Writes {
+		switch w := t.writes[i]; {
+		case w.seat:
+			p.seat.known = false
+		case w.floor:
+			p.floor.known = false
+		case w.value >= 0:
+			t.values[w.value].again = true
+		case w.key != nil:
+			delete(p.cache, w.key.encoded)
+		}
+	}
+}
+
+// forget gives up all that a turn went by, since it may have been made.
+func (p *keeper[K, T, A, O]) forget(t *keptTurn[K, T, A]) {
+	for key := range t.keys {
+		delete(p.cache, key)
+	}
+	p.seat.known, p.floor.known = false, false
+}
+
+// encodeSeat gives the entry of a process among the members.
+func encodeSeat(number uint64, mark instant, at keptAt) []byte {
+	b := binary.AppendUvarint(nil, number)
+	b = binary.AppendVarint(b, int64(mark))
+	return append(b, byte(at))
+}
