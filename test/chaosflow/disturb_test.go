@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -63,10 +64,17 @@ func (d *disturber) toWorkers(_ context.Context, s step) error {
 			return err
 		}
 	}
-	if s.what == "kill" {
+	switch s.what {
+	case "kill":
 		return d.crew.kill(s.worker)
+	case "start":
+		return d.crew.start(s.worker)
+	case "freeze":
+		d.crew.frozen++
+		return d.crew.members[s.worker].cmd.Process.Signal(syscall.SIGSTOP)
+	default:
+		return d.crew.members[s.worker].cmd.Process.Signal(syscall.SIGCONT)
 	}
-	return d.crew.start(s.worker)
 }
 
 func (d *disturber) toServer(ctx context.Context, s step) error {

@@ -15,7 +15,7 @@ func dwell(ctx context.Context, most time.Duration) {
 	}
 }
 
-// dwelling is a store that stays for a moment before and after each commit. So others come in between
+// dwelling is a store that stays for a moment before and after each commit that is made. So others come in between
 // what a process has read and what it writes, and a kill between that and what it does next.
 type dwelling struct {
 	state.Store
@@ -26,6 +26,8 @@ type dwelling struct {
 func (d dwelling) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
 	dwell(ctx, d.most)
 	v, err := d.Store.Commit(ctx, c)
-	dwell(ctx, d.most)
+	if err == nil {
+		dwell(ctx, d.most)
+	}
 	return v, err
 }

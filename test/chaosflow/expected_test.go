@@ -47,22 +47,6 @@ func readFlights(t *testing.T) []Flight {
 	return flights
 }
 
-// results is what the job comes to.
-type results struct {
-	rows   map[int]Flight
-	totals map[string]int // of each carrier
-}
-
-// compute gives what the job has to come to.
-func compute(flights []Flight) results {
-	r := results{rows: make(map[int]Flight), totals: make(map[string]int)}
-	for _, f := range flights {
-		r.rows[f.ID] = f
-		r.totals[f.Carrier]++
-	}
-	return r
-}
-
 func TestDiffering_TellsWhatIsMissingAndWhatIsNot(t *testing.T) {
 	want := map[string]int{"same": 1, "other": 2, "missing": 0}
 	got := map[string]int{"same": 1, "other": 3, "new": 0}

@@ -2,6 +2,7 @@ package chaosflow
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -56,13 +57,14 @@ func patiently() flow.Policy {
 	return flow.Retry(3, func() backoff.BackOff { return backoff.NewConstantBackOff(100 * time.Millisecond) })
 }
 
-// Run works until ctx ends, and then drains. It begins anew when the server is out of reach at the
-// start; any other error ends it.
+// Run works until ctx ends, and then drains. It begins anew when the server is out of reach at the start,
+// or finds neither topic nor group since the broker is down; any other error ends it.
 func (j Job) Run(ctx context.Context, opts ...flow.RunOption) error {
 	p := j.Pipeline()
 	for {
 		err := p.Run(ctx, opts...)
-		if err == nil || ctx.Err() != nil || !client.Temporary(err) {
+		missing := errors.Is(err, client.ErrTopicNotFound) || errors.Is(err, client.ErrGroupNotFound)
+		if err == nil || ctx.Err() != nil || !missing && !client.Temporary(err) {
 			return err
 		}
 		if !pause(ctx, time.Second) {

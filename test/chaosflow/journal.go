@@ -40,10 +40,16 @@ func (j *Journal) note(_ context.Context, m *client.Message) error {
 
 // Deliveries is what journals tell.
 type Deliveries struct {
-	Total   int
+	Total   int // of flights
 	Flights int // that were delivered
 	Again   int // deliveries by an attempt after the first
 	Attempt int // the highest
+}
+
+// String gives the figures in words.
+func (d Deliveries) String() string {
+	return fmt.Sprintf("%d deliveries of %d flights, %d of them by an attempt after the first, up to the %d.",
+		d.Total, d.Flights, d.Again, d.Attempt)
 }
 
 // ReadJournals reads those of a folder. The last line of a process that was killed may be torn.

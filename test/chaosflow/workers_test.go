@@ -19,6 +19,7 @@ type crew struct {
 	dir     string // of logs and journals
 	members [workers]*worker
 	kills   int
+	frozen  int
 }
 
 // worker is a process.
