@@ -62,6 +62,8 @@ func TestCompute_HasAllOfJanuary(t *testing.T) {
 	require.Len(t, r.totals, 16)
 	require.Equal(t, 4637, r.totals["UA"])
 	require.Equal(t, 1, r.totals["OO"])
+	require.Len(t, r.hours, 5133)
+	require.Equal(t, Tally{Flights: 10, Delay: 701}, r.hours[hour{"B6", "2013-01-31 22:00"}])
 	require.Equal(t, Flight{
 		ID: 3, Carrier: "AA", Scheduled: time.Date(2013, 1, 1, 10, 40, 0, 0, time.UTC), Delay: 33,
 	}, r.rows[3])

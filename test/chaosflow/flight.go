@@ -10,9 +10,10 @@ import (
 	"github.com/rocketflow-io/rocketflow/client"
 )
 
-// Flight is a row of the file, as far as the job works on it.
+// Flight is a row of the file, as far as the job works on it. One without a carrier is none: it only tells
+// how far time has come, since windows wait for what comes next, and after the last flight nothing does.
 type Flight struct {
-	// ID is the number of the row, from 1: no column tells one flight from another.
+	// ID is the number of the row, from 1: no column tells one flight from another. It is 0 if it is none.
 	ID        int       `json:"id"`
 	Carrier   string    `json:"carrier"`
 	Scheduled time.Time `json:"scheduled"` // departure
@@ -21,6 +22,8 @@ type Flight struct {
 
 // Key names the flight.
 func (f Flight) Key() string { return strconv.Itoa(f.ID) }
+
+func (f Flight) isOne() bool { return f.Carrier != "" }
 
 // Message makes the message that carries a flight.
 func Message(f Flight) (*client.Message, error) {

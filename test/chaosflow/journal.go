@@ -44,12 +44,13 @@ type Deliveries struct {
 	Flights int // that were delivered
 	Again   int // deliveries by an attempt after the first
 	Attempt int // the highest
+	Others  int // deliveries of what is no flight
 }
 
 // String gives the figures in words.
 func (d Deliveries) String() string {
-	return fmt.Sprintf("%d deliveries of %d flights, %d of them by an attempt after the first, up to the %d.",
-		d.Total, d.Flights, d.Again, d.Attempt)
+	return fmt.Sprintf("%d deliveries of %d flights, %d of them by an attempt after the first, up to the %d.; %d others",
+		d.Total, d.Flights, d.Again, d.Attempt, d.Others)
 }
 
 // ReadJournals reads those of a folder. The last line of a process that was killed may be torn.
@@ -82,6 +83,10 @@ func (d *Deliveries) read(path string, flights map[int]bool) error {
 		var flight, attempt int
 		if _, err := fmt.Sscanf(lines.Text(), "%d %d", &flight, &attempt); err != nil {
 			return fmt.Errorf("%s: %q: %w", path, lines.Text(), err)
+		}
+		if flight == 0 {
+			d.Others++
+			continue
 		}
 		flights[flight] = true
 		d.Total++

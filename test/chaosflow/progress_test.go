@@ -14,14 +14,16 @@ import (
 type progress struct {
 	rows    int // written
 	counted int // flights that are in the totals
+	inHours int // flights that are in results of windows
+	late    int
 	backlog int64
 	seen    Deliveries
 	silent  time.Duration // nothing was delivered for so long, and there was no backlog
 }
 
 func (p progress) String() string {
-	return fmt.Sprintf("%d rows, %d counted; backlog %d, silence for %v; %v",
-		p.rows, p.counted, p.backlog, p.silent.Round(time.Second), p.seen)
+	return fmt.Sprintf("%d rows, %d counted, %d in hours, %d late; backlog %d, silence for %v; %v",
+		p.rows, p.counted, p.inHours, p.late, p.backlog, p.silent.Round(time.Second), p.seen)
 }
 
 // await waits until the run has come so far.
@@ -55,8 +57,8 @@ func (r *run) progress(ctx context.Context) (p progress, err error) {
 			return p, err
 		}
 	}
-	row := r.pool.QueryRow(ctx, "SELECT count(*) FROM flights")
-	if err := row.Scan(&p.rows); err != nil {
+	row := r.pool.QueryRow(ctx, "SELECT (SELECT count(*) FROM flights), (SELECT coalesce(sum(flights), 0) FROM ("+lastRevisions+") AS panes), (SELECT count(*) FROM late)")
+	if err := row.Scan(&p.rows, &p.inHours, &p.late); err != nil {
 		return p, err
 	}
 	totals, err := r.totals(ctx)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -15,17 +16,27 @@ import (
 type results struct {
 	rows   map[int]Flight
 	totals map[string]int // of each carrier
+	hours  map[hour]Tally
 }
+
+type hour struct{ carrier, begins string }
+
+const beginFormat = "2006-01-02 15:04"
 
 // compute gives what the job has to come to.
 func compute(flights []Flight) results {
-	r := results{rows: make(map[int]Flight), totals: make(map[string]int)}
+	r := results{rows: make(map[int]Flight), totals: make(map[string]int), hours: make(map[hour]Tally)}
 	for _, f := range flights {
 		r.rows[f.ID] = f
 		r.totals[f.Carrier]++
+		h := hour{f.Carrier, f.Scheduled.Truncate(time.Hour).Format(beginFormat)}
+		r.hours[h] = Tally{r.hours[h].Flights + 1, r.hours[h].Delay + f.Delay}
 	}
 	return r
 }
+
+// lastRevisions asks for the result of each pane that counts.
+const lastRevisions = "SELECT DISTINCT ON (pane) carrier, hour, flights, delay FROM hours ORDER BY pane, revision DESC"
 
 // results reads what the job has come to.
 func (r *run) results() results {
@@ -33,10 +44,20 @@ func (r *run) results() results {
 	flights := collect[Flight](r, "SELECT id, carrier, scheduled, delay FROM flights")
 	totals, err := r.totals(r.Context())
 	require.NoError(r, err)
-	res := results{rows: make(map[int]Flight), totals: totals}
+	res := results{rows: make(map[int]Flight), totals: totals, hours: make(map[hour]Tally)}
 	for _, f := range flights {
 		f.Scheduled = f.Scheduled.UTC()
 		res.rows[f.ID] = f
+	}
+	type pane struct {
+		Carrier        string
+		Hour           time.Time
+		Flights, Delay int
+	}
+	for _, p := range collect[pane](r, lastRevisions) {
+		h := hour{p.Carrier, p.Hour.UTC().Format(beginFormat)}
+		require.NotContains(r, res.hours, h, "an hour with two panes")
+		res.hours[h] = Tally{p.Flights, p.Delay}
 	}
 	return res
 }
@@ -64,6 +85,10 @@ func (r *run) requireResults() {
 	want, got := r.want, r.results()
 	require.Empty(r, differing(want.rows, got.rows), "rows that are missing, or not as they should be")
 	require.Empty(r, differing(want.totals, got.totals), "totals that are missing, or not as they should be")
+	require.Empty(r, differing(want.hours, got.hours), "hours that are missing, or not as they should be")
+	require.Zero(r, r.number("SELECT count(*) FROM late"), "late flights")
+	require.Zero(r, r.number(`SELECT count(*) FROM (SELECT FROM hours GROUP BY pane, revision
+		HAVING count(DISTINCT (flights, delay)) > 1) AS revisions`), "revisions with two values")
 	r.requireNoDeadLetters()
 }
 
@@ -103,6 +128,8 @@ func (r *run) told() string {
 	require.NoError(r, err)
 	sent, err := r.Stored(r.Context(), r.topic)
 	require.NoError(r, err)
-	return fmt.Sprintf("%d messages stored; %v; %d rows written once more",
-		sent, seen, r.number("SELECT sum(writes - 1) FROM flights"))
+	return fmt.Sprintf("%d messages stored; %v; %d rows written once more; %d results of %d hours, revisions up to %d, %d of them given again",
+		sent, seen, r.number("SELECT sum(writes - 1) FROM flights"), r.number("SELECT count(*) FROM hours"),
+		r.number("SELECT count(DISTINCT pane) FROM hours"), r.number("SELECT max(revision) FROM hours"),
+		r.number("SELECT count(*) - count(DISTINCT (pane, revision)) FROM hours"))
 }

@@ -14,7 +14,10 @@ import (
 // Schema makes the tables of a run, in the first schema of the search path.
 const Schema = `
 CREATE TABLE flights (id int PRIMARY KEY, carrier text NOT NULL, scheduled timestamptz NOT NULL, delay int NOT NULL,
-	writes int NOT NULL DEFAULT 1);`
+	writes int NOT NULL DEFAULT 1);
+CREATE TABLE hours (pane text NOT NULL, revision int NOT NULL, carrier text NOT NULL, hour timestamptz NOT NULL,
+	flights int NOT NULL, delay int NOT NULL);
+CREATE TABLE late (id int NOT NULL);`
 
 // rows writes a row for each flight, and counts how often it was written.
 type rows struct {

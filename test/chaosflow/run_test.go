@@ -80,6 +80,37 @@ func (r *run) finish() {
 	r.Helper()
 	flights := len(r.want.rows)
 	r.await("all rows written and counted", func(p progress) bool { return p.rows >= flights && p.counted >= flights })
+	telling, told := context.WithCancel(r.Context())
+	defer told()
+	sent := make(chan error, 1)
+	go func() { sent <- r.tellOfJune(telling) }()
+	r.await("a result of each hour", func(p progress) bool { return p.inHours >= flights })
+	told()
+	require.NoError(r, <-sent)
 	r.await("silence", func(p progress) bool { return p.backlog == 0 && p.silent > silence })
 	r.crew.drain(r.T)
+}
+
+// tellOfJune sends, until ctx ends, what lets each worker hear from each queue that January is over.
+func (r *run) tellOfJune(ctx context.Context) (err error) {
+	m, err := Message(Flight{Scheduled: time.Date(2013, 6, 1, 0, 0, 0, 0, time.UTC)})
+	if err != nil {
+		return err
+	}
+	m.Topic = r.topic
+	c, err := client.New(r.Endpoint(), client.WithPlaintext())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, c.Close()) }()
+	p, err := c.NewProducer()
+	if err != nil {
+		return err
+	}
+	for pause(ctx, 50*time.Millisecond) {
+		if _, err := p.Send(ctx, m); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	return nil
 }
