@@ -117,6 +117,7 @@ func (p *keeper[K, T, A, O]) shut(t *keptTurn[K, T, A], k *keptKey[K, A]) {
 		k.row.closed = max(k.row.closed, p.high)
 		if p.pastFor > 0 && p.CanBeLate() {
 			k.toPast = append(k.toPast, pane)
+			k.past = append(k.past, pane) // what comes again in the same turn may open it
 		}
 	}
 	clear(k.row.panes[len(kept):])

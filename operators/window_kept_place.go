@@ -151,6 +151,7 @@ func (p *placing[K, T, A, O]) put(k *keptKey[K, A], pane keptPane[A], from []ins
 		if at := slices.IndexFunc(k.past, func(q keptPane[A]) bool { return q.start == start }); at >= 0 {
 			k.past = slices.Delete(k.past, at, at+1)
 			k.unpast = append(k.unpast, start)
+			k.toPast = slices.DeleteFunc(k.toPast, func(q keptPane[A]) bool { return q.start == start })
 		}
 	}
 	k.touched = true
