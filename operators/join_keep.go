@@ -188,16 +188,12 @@ type names[K comparable, L, R any] struct {
 
 // recognize finds out whether a value came before. What it finds is kept when the value has found its
 // place, and not sooner: it may be tried again.
-func (j *joiner[K, L, R, O]) recognize(a *arrival[K, L, R], id string) {
+func (j *joiner[K, L, R, O]) recognize(a *arrival[K, L, R], by name) {
 	at := a.at
 	if j.mark == nil || j.IdentifyLeft != nil {
 		at = 0
 	}
-	place := uint64(0)
-	if id == "" && j.IdentifyLeft == nil { // nobody can tell whether it comes again: it is another than all others
-		place = a.Sequence()
-	}
-	a.id = j.ids[a.side].of(a.key, id, place, at)
+	a.id = j.ids[a.side].of(a.key, by, at)
 	n := j.known[a.side][a.id]
 	if n == nil {
 		return

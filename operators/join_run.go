@@ -126,10 +126,11 @@ func (j *joiner[K, L, R, O]) arrive(r stage.Record[Either[L, R]]) arrival[K, L, 
 		a.at = instantOf(a.info.EventTime)
 	}
 	if j.known[a.side] != nil {
+		n := name{id: id}
 		if j.IdentifyLeft == nil {
-			id = a.info.ID
+			n = nameOf(a.info, a.Duty)
 		}
-		j.recognize(&a, id)
+		j.recognize(&a, n)
 	}
 	return a
 }

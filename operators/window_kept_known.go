@@ -72,10 +72,11 @@ func (p *keptPlaces) giveBack(at keptPlace) {
 
 // idOf gives what a value is known by, within its key, by a text and the time, by which values of one
 // record may differ.
-func idOf(key, text string, at instant) keptID {
+func idOf(key, source, text string, at instant) keptID {
 	b := make([]byte, 0, 128)
 	b = appendText(b, key)
 	b = binary.AppendVarint(b, int64(at))
+	b = appendText(b, source)
 	b = append(b, text...)
 	sum := sha256.Sum256(b)
 	return keptID(sum[:16])

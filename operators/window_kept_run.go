@@ -180,16 +180,17 @@ func (p *keeper[K, T, A, O]) value(r stage.Record[T]) (v *keptValue[K, T], parti
 		v.at = instantOf(v.info.EventTime)
 	}
 	if p.knows {
+		source := v.info.Source
 		v.name, v.known = v.info.ID, v.info.ID != ""
 		at := v.at
 		if !p.Clock.event || p.Identify != nil {
 			at = 0
 		}
 		if p.Identify != nil {
-			v.name, v.known = p.Identify(r.Value), true
+			source, v.name, v.known = "", p.Identify(r.Value), true
 		}
 		if v.known {
-			v.id = idOf(v.encoded, v.name, at)
+			v.id = idOf(v.encoded, source, v.name, at)
 		}
 	}
 	if partition = p.part; partition == "" {

@@ -1,6 +1,10 @@
 package operators
 
-import "hash/maphash"
+import (
+	"hash/maphash"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+)
 
 // ident is what a record, or a value with an identity, is known by within a key: 128 bits of hash, so
 // that two do not meet by chance.
@@ -13,17 +17,31 @@ func newIdentities[K comparable]() identities[K] {
 	return identities[K]{maphash.MakeSeed(), maphash.MakeSeed()}
 }
 
-// of gives the ident for a key, an id, or else the place of a record that has none, and the event time,
-// by which values of one record may differ.
-func (s identities[K]) of(key K, id string, place uint64, at instant) ident {
+// name is what a value is known by: the id of its record, or else its place, and the source if they are
+// unique there alone; or an identity.
+type name struct {
+	source, id string
+	place      uint64
+}
+
+// of gives the ident for a key, a name, and the event time, by which values of one record may differ.
+func (s identities[K]) of(key K, n name, at instant) ident {
 	type all struct {
-		key   K
-		id    string
-		place uint64
-		at    instant
+		key  K
+		name name
+		at   instant
 	}
-	k := all{key, id, place, at}
+	k := all{key, n, at}
 	return ident{maphash.Comparable(s.a, k), maphash.Comparable(s.b, k)}
+}
+
+// nameOf gives what a record is known by. Of one without an id nobody can tell whether it comes again: it
+// is another than all others.
+func nameOf(info stage.Info, d stage.Duty) name {
+	if info.ID == "" {
+		return name{source: info.Source, place: d.Sequence()}
+	}
+	return name{source: info.Source, id: info.ID}
 }
 
 // known is what is remembered of a record. Several values may come of one record, and be of one key:
@@ -87,14 +105,13 @@ func (w *windower[K, T, A, O]) recognize(v *value[K, T]) {
 	if !w.Clock.event || w.Identify != nil {
 		at = 0
 	}
-	id, place := v.info.ID, uint64(0)
-	switch {
-	case w.Identify != nil:
-		id = w.Identify(v.Value)
-	case id == "": // nobody can tell whether it comes again: it is another than all others
-		place = v.Sequence()
+	var n name
+	if w.Identify != nil {
+		n.id = w.Identify(v.Value)
+	} else {
+		n = nameOf(v.info, v.Duty)
 	}
-	v.id = w.ids.of(v.key, id, place, at)
+	v.id = w.ids.of(v.key, n, at)
 	k, ok := w.known[v.id]
 	if delivery := v.Sequence(); !ok || k.delivery != delivery && w.Identify == nil {
 		k.delivery, k.came = delivery, 0

@@ -140,7 +140,7 @@ func (c *rocketMQConfig) validate() error {
 // failures, are not.
 func (s *RocketMQSource) SourceTraits() stage.SourceTraits {
 	return stage.SourceTraits{
-		Name: "rocketmq " + s.topic, Lease: s.cfg.invisible, Redelivers: true, Partitioned: true,
+		Name: "rocketmq " + s.topic, Lease: s.cfg.invisible, Redelivers: true, UniqueIDs: true, Partitioned: true,
 	}
 }
 

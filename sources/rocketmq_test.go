@@ -103,7 +103,7 @@ func TestRocketMQ_ReceivesAndAcknowledges(t *testing.T) {
 		src := RocketMQ(r.client, "in", "G")
 		reader := open(r.T, src)
 		require.Equal(r, stage.SourceTraits{
-			Name: "rocketmq in", Lease: DefaultInvisible, Redelivers: true, Partitioned: true,
+			Name: "rocketmq in", Lease: DefaultInvisible, Redelivers: true, UniqueIDs: true, Partitioned: true,
 			Redelivery: DefaultInvisible + time.Hour, // the wait after the last of 16 attempts that may fail
 		}, reader.(stage.SourceDescriber).SourceTraits())
 		got := r.gather(reader, 100)

@@ -43,6 +43,9 @@ func (b Batch[T]) At(i int) Info {
 type Info struct {
 	// ID names the record at its source, such as a message id. A redelivery has the same ID.
 	ID string
+	// Source is the name of the source's stage, put in by the engine, where an ID is unique in its source
+	// alone; empty where it is so everywhere (see [SourceTraits.UniqueIDs]).
+	Source string
 	// Key orders: records of one key, such as a message group, keep their order (rule 8).
 	Key string
 	// Attempt counts deliveries, from 1; 0 if the source does not count.

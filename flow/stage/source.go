@@ -57,6 +57,9 @@ type SourceTraits struct {
 	// again: what is left of its lease, or the longest wait after a failure, whichever is longer. 0 stands
 	// for the lease.
 	Redelivery time.Duration
+	// UniqueIDs says that no other source gives its records an ID of this one's, as message ids of a
+	// broker are. Records of other sources are told apart by source and ID.
+	UniqueIDs bool
 	// Partitioned says that Info.Partition is filled in.
 	Partitioned bool
 }

@@ -38,6 +38,9 @@ func (r *read[T]) Info(i int) stage.Info {
 	if info.Partition == "" {
 		info.Partition = r.src.Name
 	}
+	if !r.src.traits.UniqueIDs {
+		info.Source = r.src.Name
+	}
 	return info
 }
 
