@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector has a heap of its own.
+
 package flow_test
 
 import (

@@ -55,8 +55,8 @@ func TestInput_GivesWhatASourceKnows(t *testing.T) {
 	p, out := seen(in)
 	require.NoError(t, flowtest.Run(t, p).Err)
 	require.Equal(t, []stage.Info{
-		{ID: "orders[0]", Position: "orders[0]", Attempt: 1, Partition: "orders"},
-		{ID: "id", Position: "orders[1]", Attempt: 3, Key: "k", EventTime: at, Partition: "orders"},
+		{ID: "orders[0]", Position: "orders[0]", Attempt: 1, Source: "orders", Partition: "orders"},
+		{ID: "id", Position: "orders[1]", Attempt: 3, Key: "k", EventTime: at, Source: "orders", Partition: "orders"},
 	}, out.Writes()[0].Infos)
 }
 

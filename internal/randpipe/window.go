@@ -223,12 +223,13 @@ func (r *windowRun) enter(it Item) {
 func (r *windowRun) mayBeLateLocked(it Item, all bool) bool {
 	w := r.o.window
 	end := r.o.happened(it).Add(w.size) // of a session of its own
-	switch starts := []time.Time(nil); {
-	case w.every > 0 && all:
-		starts = r.o.starts(it)
-		end = starts[len(starts)-1].Add(w.size)
+	switch {
 	case w.every > 0:
-		end = r.o.starts(it)[0].Add(w.size)
+		starts := r.o.starts(it)
+		if !all {
+			starts = starts[:1]
+		}
+		end = starts[len(starts)-1].Add(w.size)
 	case w.windows == flow.Tumbling(w.size):
 		end = aligned(r.o.happened(it), w.size).Add(w.size)
 	}
