@@ -67,7 +67,7 @@ func TestMergeOrdered_EqualsSorting(t *testing.T) {
 // Whatever fails and comes again: nothing is lost, and what is out of order is counted.
 func TestMergeOrdered_LosesNothingThatFails(t *testing.T) {
 	late := int64(0)
-	for seed := range uint64(40) {
+	for seed := range seedsOf(100) {
 		synctest.Test(t, func(t *testing.T) {
 			tr, r := trouble{seed}, rand.New(rand.NewPCG(seed, 1))
 			outOfOrder := r.IntN(20)

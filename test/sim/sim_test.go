@@ -196,7 +196,7 @@ func TestSimulation_Replays(t *testing.T) {
 		require.Equal(t, seeds**replays, same)
 	}
 	// On the runtime as it is, maps and selects choose at random, so that about a fifth go another way.
-	require.Greater(t, float64(same), 0.5*float64(seeds**replays))
+	require.Greater(t, float64(same), 0.7*float64(seeds**replays))
 }
 
 func TestSimulation_DiffersBySeed(t *testing.T) {
