@@ -8,6 +8,7 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/sources"
+	"github.com/rocketflow-io/rocketflow/state"
 )
 
 // TestStream_InfersTypesBuiltFromItsOwn has one call of each method whose result is a stream of a
@@ -37,6 +38,10 @@ func TestStream_InfersTypesBuiltFromItsOwn(t *testing.T) {
 	tumbling := flow.From(sources.Values(1, 2, 3)).KeyBy(func(v int) bool { return v%2 == 0 }).
 		Window(flow.Tumbling(time.Hour), flow.ProcessingTime[int]())
 	require.NoError(t, tumbling.Agg(func() int { return 0 }, add).To(sums).Run(t.Context()))
+
+	kept := &collector[flow.Window[bool, []int]]{}
+	require.NoError(t, windows().KeptIn(state.NewMemory(), "lists").Collect().To(kept).Run(t.Context()))
+	require.ElementsMatch(t, lists.values(), kept.values())
 
 	pairs := &collector[flow.Pair[int, string]]{}
 	require.NoError(t, flow.From(sources.Values(1, 2)).Zip(flow.From(sources.Values("a", "b"))).To(pairs).Run(t.Context()))

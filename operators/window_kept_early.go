@@ -2,7 +2,6 @@ package operators
 
 import (
 	"context"
-	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
@@ -78,67 +77,4 @@ func (p *keeper[K, T, A, O]) countEarly(k *keptKey[K, A]) {
 		k.touched = true
 		k.early = append(k.early, i)
 	}
-}
-
-// end gives what the end of the input leaves, unless other processes are at it: of those that end, the
-// last has all that is left to give. One that is silent may have died: it is waited for until that is known.
-func (p *keeper[K, T, A, O]) end(ctx context.Context) {
-	p.at = keptEnded
-	silent := make(map[string]keptMember)
-	for first := true; ctx.Err() == nil; first = false {
-		err := p.tell(ctx)
-		if err == nil {
-			err = p.sync(ctx)
-		}
-		if first {
-			for name, m := range p.others {
-				silent[name] = m
-			}
-		}
-		waits, blocked := false, false
-		for name, m := range p.others {
-			blocked = blocked || m.at != keptEnded
-			waits = waits || m.at != keptEnded && m.version == silent[name].version
-		}
-		if err == nil && !waits {
-			if err = p.endUpTo(ctx, blocked); err == nil {
-				p.rested(nil)
-				return
-			}
-		}
-		wait := p.kept.Heartbeat / 10
-		if err != nil {
-			p.rested(err)
-			wait = p.restFor
-		}
-		pause(ctx, wait)
-	}
-}
-
-// endUpTo gives all that is left or, if others are at it, what is complete. What waits to be given again
-// has its time first.
-func (p *keeper[K, T, A, O]) endUpTo(ctx context.Context, blocked bool) error {
-	horizon := always
-	if blocked {
-		horizon = p.high
-	}
-	var last time.Time
-	for _, t := range p.todo {
-		if t.at.After(last) {
-			last = t.at
-		}
-	}
-	if wait := last.Sub(p.rt.Now()); !last.IsZero() && wait > 0 {
-		pause(ctx, min(wait, p.kept.Heartbeat/3))
-		if wait > p.kept.Heartbeat/3 {
-			return nil
-		}
-	}
-	if err := p.due(ctx, never, horizon); err != nil {
-		return err
-	}
-	p.nextDue, p.reached = soon, never // what is complete now may be again
-	err := p.doTodo(ctx, horizon)
-	p.publish()
-	return err
 }

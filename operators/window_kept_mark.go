@@ -106,6 +106,13 @@ func (p *keeper[K, T, A, O]) ownSeat(number uint64) []byte {
 	return encodeSeat(number, p.own, p.at)
 }
 
+// encodeSeat gives the entry of a process among the members.
+func encodeSeat(number uint64, mark instant, at keptAt) []byte {
+	b := binary.AppendUvarint(nil, number)
+	b = binary.AppendVarint(b, int64(mark))
+	return append(b, byte(at))
+}
+
 // sync learns how far the others are, and moves the watermark to the least. What is idle does not count;
 // while nothing else is, the watermark stays.
 func (p *keeper[K, T, A, O]) sync(ctx context.Context) error {

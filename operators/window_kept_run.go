@@ -3,7 +3,6 @@ package operators
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -112,150 +111,6 @@ func (w keptWindowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]
 	return p, nil
 }
 
-// guarded is a Runtime whose timers hold a lock.
-type guarded struct {
-	stage.Runtime
-	mu *sync.Mutex
-}
-
-// After runs f under the lock.
-func (g guarded) After(d time.Duration, f func(ctx context.Context)) (stop func() bool) {
-	return g.Runtime.After(d, func(ctx context.Context) {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		f(ctx)
-	})
-}
-
-// stir has the goroutine look at what has changed.
-func (p *keeper[K, T, A, O]) stir() {
-	select {
-	case p.wake <- struct{}{}:
-	default: // it is to wake up already
-	}
-}
-
-// Process waits for a slot; that is the backpressure. When ctx ends meanwhile, the record is handed back.
-func (p *keeper[K, T, A, O]) Process(ctx context.Context, r stage.Record[T]) error {
-	v, partition, err := p.value(r)
-	if err != nil {
-		return err
-	}
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return stage.ErrHandedBack
-	}
-	p.mu.Lock()
-	closed := p.closed
-	if !closed {
-		p.take(v, partition)
-	}
-	p.mu.Unlock()
-	if closed {
-		<-p.slots
-		return stage.ErrHandedBack
-	}
-	p.stir()
-	return nil
-}
-
-// value works out what has to be known of a record.
-func (p *keeper[K, T, A, O]) value(r stage.Record[T]) (v *keptValue[K, T], partition string, err error) {
-	v = &keptValue[K, T]{Record: r, key: p.Key(r.Value), info: r.Info()}
-	encoded, err := p.kept.Keys.Append(nil, v.key)
-	if err == nil && len(encoded) > maxKept {
-		err = fmt.Errorf("%d bytes: at most %d are possible", len(encoded), maxKept)
-	}
-	if err != nil {
-		return nil, "", stage.Permanent(fmt.Errorf("operators: window: encode key %v: %w", v.key, err))
-	}
-	v.encoded = string(encoded)
-	switch {
-	case !p.Clock.event:
-		v.at = instantOf(p.rt.Now())
-	case p.Clock.at != nil:
-		v.at = instantOf(p.Clock.at(r.Value))
-	default:
-		v.at = instantOf(v.info.EventTime)
-	}
-	if p.knows {
-		source := v.info.Source
-		v.name, v.known = v.info.ID, v.info.ID != ""
-		at := v.at
-		if !p.Clock.event || p.Identify != nil {
-			at = 0
-		}
-		if p.Identify != nil {
-			source, v.name, v.known = "", p.Identify(r.Value), true
-		}
-		if v.known {
-			v.id = idOf(v.encoded, source, v.name, at)
-		}
-	}
-	if partition = p.part; partition == "" {
-		partition = v.info.Partition
-	}
-	return v, partition, nil
-}
-
-// take adds a value to those to be committed. The lock is held.
-func (p *keeper[K, T, A, O]) take(v *keptValue[K, T], partition string) {
-	if v.known && p.Identify == nil {
-		v.place = p.places.take(v.id, v.Sequence())
-		v.id = v.id.numbered(v.place.number)
-		if v.place.number > 0 {
-			v.name = fmt.Sprintf("%s/%d", v.name, v.place.number)
-		}
-	}
-	if _, excused := p.excused[v.Sequence()]; excused && p.past.grace > 0 {
-		v.info.Attempt = max(v.info.Attempt, 2)
-	}
-	p.come = append(p.come, v)
-	if p.mark != nil && v.info.Attempt <= 1 { // another attempt comes out of order, and from elsewhere
-		p.mark.see(partition, v.at)
-	}
-}
-
-// Drain waits until each record is committed: it takes all slots, and gives them back. At the end of the
-// input it has what is incomplete given as well.
-func (p *keeper[K, T, A, O]) Drain(ctx context.Context) error {
-	for range cap(p.slots) {
-		p.slots <- struct{}{}
-	}
-	for range cap(p.slots) {
-		<-p.slots
-	}
-	if !p.rt.Ended() {
-		return nil
-	}
-	asked := make(chan struct{})
-	p.mu.Lock()
-	closed := p.closed
-	if !closed {
-		p.asked = asked
-	}
-	p.mu.Unlock()
-	if closed {
-		return nil
-	}
-	p.stir()
-	<-asked // the goroutine closes it also when it ends
-	return nil
-}
-
-// Unfinished tells whether results are to be given again, or corrected, although there is no more input.
-func (p *keeper[K, T, A, O]) Unfinished() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.pending > 0 && !p.closed && p.rt.Ended()
-}
-
-var (
-	_ stage.Processor[int] = (*keeper[int, int, int, int])(nil)
-	_ stage.Unfinished     = (*keeper[int, int, int, int])(nil)
-)
-
 // keptWork is what the goroutine finds to do.
 type keptWork[K comparable, T, A any] struct {
 	values []*keptValue[K, T]
@@ -263,27 +118,6 @@ type keptWork[K comparable, T, A any] struct {
 	own    instant
 	at     keptAt
 	asked  chan struct{}
-}
-
-// find takes what has come, and the watermark as it is with that.
-func (p *keeper[K, T, A, O]) find() (w keptWork[K, T, A]) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	w.values, p.come = p.come, nil
-	w.over, p.over = p.over, nil
-	w.asked, p.asked = p.asked, nil
-	switch {
-	case p.mark != nil:
-		w.own, w.at = p.mark.advance(), keptWorks
-		if p.mark.idling() {
-			w.at = keptIdle
-		}
-	case p.Windows.kind != counted:
-		w.own, w.at = instantOf(p.rt.Now()), keptWorks
-	default:
-		w.own, w.at = never, keptIdle
-	}
-	return w
 }
 
 // run is the goroutine.
@@ -308,6 +142,27 @@ func (p *keeper[K, T, A, O]) run(ctx context.Context) {
 		}
 		timer.Reset(p.rest())
 	}
+}
+
+// find takes what has come, and the watermark as it is with that.
+func (p *keeper[K, T, A, O]) find() (w keptWork[K, T, A]) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.values, p.come = p.come, nil
+	w.over, p.over = p.over, nil
+	w.asked, p.asked = p.asked, nil
+	switch {
+	case p.mark != nil:
+		w.own, w.at = p.mark.advance(), keptWorks
+		if p.mark.idling() {
+			w.at = keptIdle
+		}
+	case p.Windows.kind != counted:
+		w.own, w.at = instantOf(p.rt.Now()), keptWorks
+	default:
+		w.own, w.at = never, keptIdle
+	}
+	return w
 }
 
 // work commits what has come, and gives the results that are due.
@@ -340,67 +195,7 @@ func (p *keeper[K, T, A, O]) publish() {
 	p.mu.Unlock()
 }
 
-// rested takes note of whether the store works.
-func (p *keeper[K, T, A, O]) rested(err error) {
-	if err == nil {
-		p.restAt, p.restFor = time.Time{}, 0
-		return
-	}
-	p.restFor = min(keptRest, max(2*p.restFor, 50*time.Millisecond))
-	p.restAt = p.rt.Now().Add(p.restFor)
-	if !errors.Is(err, context.Canceled) {
-		p.rt.Logger().Warn("the store of windows fails", "windows", p.kept.Name, "error", err)
-		p.rt.Count("store_errors", 1)
-	}
-}
-
-// rest is how long there is nothing to do.
-func (p *keeper[K, T, A, O]) rest() time.Duration {
-	now := p.rt.Now()
-	at := p.seat.told.Add(p.kept.Heartbeat / 3)
-	sooner := func(t time.Time) {
-		if !t.IsZero() && t.Before(at) {
-			at = t
-		}
-	}
-	if len(p.others) > 0 {
-		sooner(p.synced.Add(keptSyncEvery))
-	}
-	if p.mark == nil && p.nextDue > soon && p.nextDue < always {
-		sooner(p.nextDue.time())
-	}
-	for _, t := range p.todo {
-		sooner(t.at)
-	}
-	if len(p.changed) > 0 {
-		sooner(p.earlyAt)
-	}
-	if at.Before(p.restAt) {
-		at = p.restAt
-	}
-	return max(at.Sub(now), time.Millisecond)
-}
-
-// close hands back what was not committed. The process leaves the others, who may take over at once.
-func (p *keeper[K, T, A, O]) close(ctx context.Context) {
-	p.mu.Lock()
-	p.closed = true
-	values, over, asked := p.come, p.over, p.asked
-	p.come, p.over, p.asked = nil, nil, nil
-	p.mu.Unlock()
-	for _, v := range values {
-		p.failed(ctx, v, stage.ErrHandedBack)
-	}
-	for range over {
-		p.noted(ctx)
-	}
-	if asked != nil {
-		close(asked)
-	}
-	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), keptRest)
-	defer cancel()
-	c := &state.Changes{Writes: []state.Write{{Table: p.kept.Name + keptMembers, Key: []byte(p.self), Delete: true}}}
-	if _, err := p.kept.Store.Commit(leave, c); err != nil {
-		p.rt.Logger().Warn("the others are not told that this process has left", "windows", p.kept.Name, "error", err)
-	}
-}
+var (
+	_ stage.Processor[int] = (*keeper[int, int, int, int])(nil)
+	_ stage.Unfinished     = (*keeper[int, int, int, int])(nil)
+)

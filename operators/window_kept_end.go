@@ -1,0 +1,130 @@
+package operators
+
+import (
+	"context"
+	"time"
+
+	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/state"
+)
+
+// Drain waits until each record is committed: it takes all slots, and gives them back. At the end of the
+// input it has what is incomplete given as well.
+func (p *keeper[K, T, A, O]) Drain(ctx context.Context) error {
+	for range cap(p.slots) {
+		p.slots <- struct{}{}
+	}
+	for range cap(p.slots) {
+		<-p.slots
+	}
+	if !p.rt.Ended() {
+		return nil
+	}
+	asked := make(chan struct{})
+	p.mu.Lock()
+	closed := p.closed
+	if !closed {
+		p.asked = asked
+	}
+	p.mu.Unlock()
+	if closed {
+		return nil
+	}
+	p.stir()
+	<-asked // the goroutine closes it also when it ends
+	return nil
+}
+
+// Unfinished tells whether results are to be given again, or corrected, although there is no more input.
+func (p *keeper[K, T, A, O]) Unfinished() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pending > 0 && !p.closed && p.rt.Ended()
+}
+
+// end gives what the end of the input leaves, unless other processes are at it: of those that end, the
+// last has all that is left to give. One that is silent may have died: it is waited for until that is known.
+func (p *keeper[K, T, A, O]) end(ctx context.Context) {
+	p.at = keptEnded
+	silent := make(map[string]keptMember)
+	for first := true; ctx.Err() == nil; first = false {
+		err := p.tell(ctx)
+		if err == nil {
+			err = p.sync(ctx)
+		}
+		if first {
+			for name, m := range p.others {
+				silent[name] = m
+			}
+		}
+		waits, blocked := false, false
+		for name, m := range p.others {
+			blocked = blocked || m.at != keptEnded
+			waits = waits || m.at != keptEnded && m.version == silent[name].version
+		}
+		if err == nil && !waits {
+			if err = p.endUpTo(ctx, blocked); err == nil {
+				p.rested(nil)
+				return
+			}
+		}
+		wait := p.kept.Heartbeat / 10
+		if err != nil {
+			p.rested(err)
+			wait = p.restFor
+		}
+		pause(ctx, wait)
+	}
+}
+
+// endUpTo gives all that is left or, if others are at it, what is complete. What waits to be given again
+// has its time first.
+func (p *keeper[K, T, A, O]) endUpTo(ctx context.Context, blocked bool) error {
+	horizon := always
+	if blocked {
+		horizon = p.high
+	}
+	var last time.Time
+	for _, t := range p.todo {
+		if t.at.After(last) {
+			last = t.at
+		}
+	}
+	if wait := last.Sub(p.rt.Now()); !last.IsZero() && wait > 0 {
+		pause(ctx, min(wait, p.kept.Heartbeat/3))
+		if wait > p.kept.Heartbeat/3 {
+			return nil
+		}
+	}
+	if err := p.due(ctx, never, horizon); err != nil {
+		return err
+	}
+	p.nextDue, p.reached = soon, never // what is complete now may be again
+	err := p.doTodo(ctx, horizon)
+	p.publish()
+	return err
+}
+
+// close hands back what was not committed. The process leaves the others, who may take over at once.
+func (p *keeper[K, T, A, O]) close(ctx context.Context) {
+	p.mu.Lock()
+	p.closed = true
+	values, over, asked := p.come, p.over, p.asked
+	p.come, p.over, p.asked = nil, nil, nil
+	p.mu.Unlock()
+	for _, v := range values {
+		p.failed(ctx, v, stage.ErrHandedBack)
+	}
+	for range over {
+		p.noted(ctx)
+	}
+	if asked != nil {
+		close(asked)
+	}
+	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), keptRest)
+	defer cancel()
+	c := &state.Changes{Writes: []state.Write{{Table: p.kept.Name + keptMembers, Key: []byte(p.self), Delete: true}}}
+	if _, err := p.kept.Store.Commit(leave, c); err != nil {
+		p.rt.Logger().Warn("the others are not told that this process has left", "windows", p.kept.Name, "error", err)
+	}
+}
