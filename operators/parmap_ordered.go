@@ -2,6 +2,7 @@ package operators
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,8 +139,17 @@ func (m *orderedMapper[I, O]) run(ctx context.Context) {
 		now = time.Since(start)
 		if m.widen(p.called(now - begun)); p.due() {
 			m.emitDue()
+			m.giveWay()
 			now = time.Since(start)
 		}
+	}
+}
+
+// giveWay lets Process go on that waits for room and has some. Where each processor has a goroutine that
+// calls the function, it would else have to wait until one finds nothing to do, and the others soon after.
+func (m *orderedMapper[I, O]) giveWay() {
+	if m.waiting.Load() > 0 && m.held() <= m.limit.Load()*3/4 {
+		runtime.Gosched()
 	}
 }
 
