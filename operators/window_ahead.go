@@ -48,7 +48,7 @@ func (w *windower[K, T, A, O]) lookAhead(rs []stage.Record[T]) (found int) {
 		return found
 	}
 	for i := range rs {
-		w.ahead[i].pane = f.index[w.ahead[i].key]
+		w.ahead[i].pane = f.paneOf(w.ahead[i].key)
 	}
 	for i := range rs {
 		if p := w.ahead[i].pane; p != nil && p.begun {

@@ -80,14 +80,15 @@ func (w *windower[K, T, A, O]) results(ctx context.Context, f *frame[K, A], pane
 		return
 	}
 	var told *stage.Slab
+	more := 0 // duties of a result besides those of its members
 	if f.fate != nil {
-		told = f.fate.send(n)
+		told, more = f.fate.send(n), 1
 		defer told.Release()
 	}
 	for len(panes) > 0 {
 		group := panes[:min(len(panes), fireMost)]
 		panes = panes[len(group):]
-		w.unburden(group)
+		w.unburden(group, more)
 		for _, u := range w.unburdened {
 			duties := u.duties
 			if told != nil {
@@ -103,14 +104,14 @@ func (w *windower[K, T, A, O]) results(ctx context.Context, f *frame[K, A], pane
 // unburdened is a pane with the duties that it held.
 type unburdened[K comparable, A any] struct {
 	pane   *pane[K, A]
-	duties []stage.Duty // with room for one more
+	duties []stage.Duty
 }
 
-// unburden takes the duties of panes that hold any, for their results.
-func (w *windower[K, T, A, O]) unburden(panes []*pane[K, A]) {
+// unburden takes the duties of panes that hold any, for their results, with room for more of each.
+func (w *windower[K, T, A, O]) unburden(panes []*pane[K, A], more int) {
 	n := 0
 	for _, p := range panes {
-		n += int(p.held.n) + 1
+		n += int(p.held.n) + more
 	}
 	all := make([]stage.Duty, 0, n)
 	w.unburdened = w.unburdened[:0]
@@ -121,8 +122,8 @@ func (w *windower[K, T, A, O]) unburden(panes []*pane[K, A]) {
 		from := len(all)
 		all = w.duties.take(&p.held, all)
 		to := len(all)
-		all = all[:to+1]
-		w.unburdened = append(w.unburdened, unburdened[K, A]{p, all[from : to : to+1]})
+		all = all[:to+more]
+		w.unburdened = append(w.unburdened, unburdened[K, A]{p, all[from : to : to+more]})
 	}
 }
 

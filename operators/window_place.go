@@ -44,7 +44,7 @@ func (w *windower[K, T, A, O]) align(v *value[K, T], known *pane[K, A]) {
 // among the others, until the value is committed.
 func (w *windower[K, T, A, O]) paneOf(key K, f *frame[K, A], start, end instant) *pane[K, A] {
 	if f != nil {
-		if p, ok := f.index[key]; ok {
+		if p := f.paneOf(key); p != nil {
 			return p
 		}
 	} else {
@@ -53,7 +53,7 @@ func (w *windower[K, T, A, O]) paneOf(key K, f *frame[K, A], start, end instant)
 		if w.latest != nil {
 			most = len(w.latest.panes)
 		}
-		f.index = make(map[K]*pane[K, A], most)
+		f.index = make(map[K]uint32, most)
 	}
 	return w.newPane(key, f)
 }
@@ -120,9 +120,12 @@ func (w *windower[K, T, A, O]) commit(v *value[K, T]) {
 func (w *windower[K, T, A, O]) begin(p *pane[K, A]) {
 	p.begun = true
 	f := p.frame
+	if len(f.panes) == cap(f.panes) {
+		f.panes = slices.Grow(f.panes, max(len(f.panes), 1)) // by less at a time, very many would be copied often
+	}
 	f.panes = append(f.panes, p)
 	if w.Windows.kind == aligned {
-		f.index[p.key] = p
+		f.index[p.key] = uint32(len(f.panes) - 1)
 	} else {
 		s := w.keys[p.key]
 		if s == nil {

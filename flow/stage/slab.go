@@ -115,8 +115,9 @@ type Slab struct {
 	done    []atomic.Uint64  // a bit for each record that is settled
 	owner   SlabOwner
 
-	slots   []slot
-	single  [1]slot // the room of slots, if one is enough
+	n       int
+	slots   atomic.Pointer[[]slot] // nil until a record is touched; at least n of them
+	single  slot                   // takes their place if n is 1
 	expires time.Time
 	first   uint64
 	quiet   bool
@@ -164,29 +165,35 @@ type SlabOptions struct {
 
 // Open makes n unsettled duties. Each duty of an earlier use has been settled.
 func (s *Slab) Open(n int, owner SlabOwner, opts SlabOptions) {
-	if cap(s.slots) < n {
-		s.slots, s.done = s.single[:], s.word[:]
-		if n > 1 {
-			s.slots = make([]slot, n)
-		}
-		if n > wordBits {
-			s.done = make([]atomic.Uint64, (n+wordBits-1)/wordBits)
-		}
+	if s.n != n { // of a duty that was settled before, it may be asked at this moment
+		s.n = n
 	}
-	if len(s.slots) != n {
-		s.slots = s.slots[:n]
+	if s.done == nil {
+		s.done = s.word[:]
 	}
+	if words := (n + wordBits - 1) / wordBits; words > len(s.done) {
+		s.done = make([]atomic.Uint64, words)
+	}
+	if p := s.slots.Load(); p != nil && len(*p) < n {
+		s.slots.Store(nil)
+	}
+	// Storing costs more than looking whether there is need to.
 	for i := range s.done {
-		s.done[i].Store(0)
+		if s.done[i].Load() != 0 {
+			s.done[i].Store(0)
+		}
 	}
-	if s.owner != owner { // of a duty that was settled before, Owner may be asked at this moment
+	if s.owner != owner { // likewise
 		s.owner = owner
 	}
 	s.expires, s.first = opts.Expires, opts.First
-	s.touched.Store(false)
+	if s.touched.Load() {
+		s.touched.Store(false)
+	}
 	s.left.Store(int32(n) + 1)
-	s.quiet = opts.Quiet
-	s.told.Store(opts.Quiet)
+	if s.quiet = opts.Quiet; s.told.Load() != opts.Quiet {
+		s.told.Store(opts.Quiet)
+	}
 	s.gen.Add(1)
 }
 
@@ -196,7 +203,25 @@ func (s *Slab) Duty(i int) Duty {
 }
 
 // Len gives the number of duties.
-func (s *Slab) Len() int { return len(s.slots) }
+func (s *Slab) Len() int { return s.n }
+
+// slot gives the slot of a record. Most records are done by their one duty and need none: they are made
+// for the first that does.
+func (s *Slab) slot(i int) *slot {
+	if s.n == 1 {
+		return &s.single
+	}
+	p := s.slots.Load()
+	for p == nil {
+		made := make([]slot, s.n)
+		if s.slots.CompareAndSwap(nil, &made) {
+			p = &made
+		} else {
+			p = s.slots.Load()
+		}
+	}
+	return &(*p)[i]
+}
 
 // Release ends the hold of Open. From then on the slab belongs to its duties: it may be settled,
 // and opened again, before Release returns.
@@ -231,7 +256,7 @@ func (s *Slab) Outcome(i int) (err error, settled bool) {
 	if !s.touched.Load() {
 		return nil, true
 	}
-	sl := &s.slots[i]
+	sl := s.slot(i)
 	if state := sl.state.Load(); state>>32 != uint64(s.gen.Load()) || state&failedBit == 0 {
 		return nil, true
 	}
@@ -251,7 +276,7 @@ func (s *Slab) AllDone() bool {
 // Abandon fails what is not settled, whoever holds it, and returns how many records that was.
 func (s *Slab) Abandon(err error) int {
 	n := 0
-	for i := range s.slots {
+	for i := range s.n {
 		ref := s.Duty(i).ref
 		if s.live(ref) {
 			s.markFailed(ref, err)
@@ -275,7 +300,7 @@ func (s *Slab) at(ref uint64) (sl *slot, raw, state uint64, ok bool) {
 	if !s.live(ref) {
 		return nil, 0, 0, false
 	}
-	sl = &s.slots[uint32(ref)]
+	sl = s.slot(int(uint32(ref)))
 	raw = sl.state.Load()
 	if raw>>32 != ref>>32 {
 		return sl, raw, ref>>32<<32 | 1, true

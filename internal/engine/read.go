@@ -11,16 +11,13 @@ import (
 // slab of their duties.
 type read[T any] struct {
 	delivery
-	src      *source[T]
-	batch    stage.Batch[T]
-	slab     stage.Slab
-	number   uint64
-	sent     []bool // outcomes given back; written by who delivers
-	unsent   int
-	weights  []int // of the values, in bytes; nil if they are not known
-	outcomes []stage.Outcome
-	plain    int               // how many outcomes, from the first, are still those of allDone
-	emitted  []stage.Record[T] // for records, to be used again
+	src     *source[T]
+	batch   stage.Batch[T]
+	slab    stage.Slab
+	number  uint64
+	sent    []bool // outcomes given back; written by who delivers
+	unsent  int
+	weights []int // of the values, in bytes; nil if they are not known
 }
 
 var (
@@ -55,39 +52,37 @@ func (r *read[T]) progress() *delivery { return &r.delivery }
 
 func (r *read[T]) readNumber() uint64 { return r.number }
 
-// records gives the records with their duties. The slice is the read's.
-func (r *read[T]) records() []stage.Record[T] {
-	rs := slices.Grow(r.emitted[:0], len(r.batch.Values))
+// records adds the records, with their duties, to a slice.
+func (r *read[T]) records(to []stage.Record[T]) []stage.Record[T] {
+	to = slices.Grow(to, len(r.batch.Values))
 	for i, v := range r.batch.Values {
-		rs = append(rs, stage.Record[T]{Value: v, Duty: r.slab.Duty(i)})
+		to = append(to, stage.Record[T]{Value: v, Duty: r.slab.Duty(i)})
 	}
-	r.emitted = rs
-	return rs
+	return to
 }
 
 // collect gathers the outcomes that were not given back yet.
-func (r *read[T]) collect() []stage.Outcome {
-	r.outcomes = r.outcomes[:0]
+func (r *read[T]) collect(found *outcomes) []stage.Outcome {
 	if r.unsent == 0 {
-		return r.outcomes // the settler was told of some while it collected all
+		return nil // the settler was told of some while it collected all
 	}
 	if r.unsent == len(r.sent) && r.slab.AllDone() {
 		r.unsent = 0
-		return r.allDone(len(r.sent))
+		return found.allDone(len(r.sent))
 	}
-	r.plain = 0
-	r.outcomes = slices.Grow(r.outcomes, r.unsent)
+	list := found.begin(r.unsent)
 	for i := range r.sent {
 		if r.sent[i] {
 			continue
 		}
 		if err, ok := r.slab.Outcome(i); ok {
 			r.sent[i] = true
-			r.outcomes = append(r.outcomes, stage.Outcome{Index: i, Err: err})
+			list = append(list, stage.Outcome{Index: i, Err: err})
 		}
 	}
-	r.unsent -= len(r.outcomes)
-	return r.outcomes
+	r.unsent -= len(list)
+	found.list = list
+	return list
 }
 
 // settle tells the source, and then the ledger that the source was told.
@@ -115,16 +110,6 @@ func (r *read[T]) callSettle(ctx context.Context, outcomes []stage.Outcome) (err
 	return r.batch.Settler.Settle(ctx, outcomes)
 }
 
-// allDone gives n outcomes without an error. Those of an earlier use are still there.
-func (r *read[T]) allDone(n int) []stage.Outcome {
-	r.outcomes = slices.Grow(r.outcomes[:r.plain], max(n-r.plain, 0))
-	for i := r.plain; i < n; i++ {
-		r.outcomes = append(r.outcomes, stage.Outcome{Index: i})
-	}
-	r.plain = len(r.outcomes)
-	return r.outcomes[:n]
-}
-
 func (r *read[T]) size() int { return len(r.sent) }
 
 func (r *read[T]) weight(i int) int { return r.weights[i] }
@@ -139,6 +124,5 @@ func (r *read[T]) abandon(err error) int { return r.slab.Abandon(err) }
 // recycle keeps the read for the source's next. No duty of it is alive.
 func (r *read[T]) recycle() {
 	r.batch = stage.Batch[T]{}
-	clear(r.emitted)
 	r.src.free = append(r.src.free, r)
 }

@@ -25,13 +25,13 @@ func TestRead_GivesEachOutcomeOnce(t *testing.T) {
 	for i := range 3 {
 		r.slab.Duty(i).Done()
 	}
-	require.Len(t, r.collect(), 3)
-	require.Empty(t, r.collect())
+	require.Len(t, r.collect(&outcomes{}), 3)
+	require.Empty(t, r.collect(&outcomes{}))
 
 	r = &read[int]{sent: make([]bool, 3), unsent: 3}
 	r.slab.Open(3, deaf{}, stage.SlabOptions{})
 	r.slab.Duty(1).Fail(stage.ErrHandedBack)
-	require.Equal(t, []stage.Outcome{{Index: 1, Err: stage.ErrHandedBack}}, r.collect())
+	require.Equal(t, []stage.Outcome{{Index: 1, Err: stage.ErrHandedBack}}, r.collect(&outcomes{}))
 	r.slab.Duty(0).Done()
-	require.Equal(t, []stage.Outcome{{Index: 0}}, r.collect())
+	require.Equal(t, []stage.Outcome{{Index: 0}}, r.collect(&outcomes{}))
 }

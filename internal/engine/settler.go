@@ -43,6 +43,7 @@ type settler struct {
 	inflight int           // records whose outcome was not delivered
 	bytes    int           // what they weigh
 	failed   bool          // an outcome was a failure, since the last takeFailed
+	spare    []*outcomes   // those that no call uses
 	helpers  int
 	report   settleReport
 	looked   time.Duration // time taken to look for outcomes, since lingers last was asked
@@ -61,7 +62,7 @@ type settleReport struct {
 type deliverable interface {
 	progress() *delivery
 	readNumber() uint64
-	collect() []stage.Outcome
+	collect(found *outcomes) []stage.Outcome
 	settle(ctx context.Context, outcomes []stage.Outcome) error
 	rearm()
 	size() int
@@ -116,8 +117,9 @@ func (s *settler) ready(d deliverable, all bool) {
 	p.all = p.all || all
 	if s.inline && p.all && p.state != busy {
 		p.state = busy
+		room := s.outcomesLocked()
 		s.mu.Unlock()
-		s.deliver(d)
+		s.deliver(d, room)
 		return
 	}
 	if p.state == busy {
@@ -230,22 +232,34 @@ func (s *settler) work() {
 		s.queue[last] = nil
 		s.queue = s.queue[:last]
 		p := d.progress()
-		skip := p.state != queued // delivered meanwhile, where that is done inline
-		if !skip {
+		var room *outcomes
+		if p.state == queued { // else delivered meanwhile, where that is done inline
 			p.state = busy
+			room = s.outcomesLocked()
 		}
 		s.mu.Unlock()
-		if !skip {
-			s.deliver(d)
+		if room != nil {
+			s.deliver(d, room)
 		}
 	}
 }
 
+// outcomesLocked gives room for the outcomes of a call.
+func (s *settler) outcomesLocked() *outcomes {
+	last := len(s.spare) - 1
+	if last < 0 {
+		return &outcomes{}
+	}
+	o := s.spare[last]
+	s.spare = s.spare[:last]
+	return o
+}
+
 // deliver gives back what has settled of a read, and lets the read go when that was the last.
 // While it is busy no one else touches the read.
-func (s *settler) deliver(d deliverable) {
+func (s *settler) deliver(d deliverable, room *outcomes) {
 	began := time.Now()
-	outcomes := d.collect()
+	outcomes := d.collect(room)
 	looked := time.Since(began)
 	var err error
 	if len(outcomes) > 0 {
@@ -253,6 +267,7 @@ func (s *settler) deliver(d deliverable) {
 	}
 	s.mu.Lock()
 	s.countLocked(d, outcomes, err)
+	s.spare = append(s.spare, room)
 	s.looked += looked
 	p := d.progress()
 	all := p.all

@@ -31,8 +31,9 @@ type source[T any] struct {
 	dry    atomic.Bool // the last read gave io.EOF
 	begun  atomic.Bool // reading has
 
-	seq     uint64 // of the last record read; the reading goroutine's
-	readErr error  // what ended reading, if not io.EOF; read after the goroutine has ended
+	seq     uint64            // of the last record read; the reading goroutine's
+	emitted []stage.Record[T] // to be used again; likewise
+	readErr error             // what ended reading, if not io.EOF; read after the goroutine has ended
 
 	free []*read[T] // to be used again; under the settler's lock
 }
@@ -175,7 +176,9 @@ func (s *source[T]) push(b stage.Batch[T], number uint64) {
 	if s.needsCare(r) {
 		s.pushWithCare(r)
 	} else {
-		s.out.EmitAll(s.seg.ctx, r.records())
+		s.emitted = r.records(s.emitted[:0])
+		s.out.EmitAll(s.seg.ctx, s.emitted)
+		clear(s.emitted)
 	}
 	s.seg.leaveRead()
 	r.slab.Release()
