@@ -98,7 +98,9 @@ func (nothing[T]) Write(context.Context, stage.Batch[T]) error     { return nil 
 func (nothing[T]) Close(context.Context) error                     { return nil }
 
 // remembering is what keeps more on a source that redelivers, and so is tried on one that does not as well.
-var remembering = map[string]bool{"tumbling": true, "sliding": true, "sessions": true, "counts": true, "dedupe": true}
+var remembering = map[string]bool{
+	"tumbling": true, "sliding": true, "sessions": true, "counts": true, "dedupe": true, "inner join": true, "outer join": true,
+}
 
 // Memory and goroutines do not grow with the records that have been processed, nor with keys that are over:
 // of each kind of operator.
@@ -132,6 +134,14 @@ func growing() map[string]func(flow.Stream[int]) *flow.Pipeline {
 			AggMerge(none, add, add).To(nothing[flow.Window[int, int]]{})
 	}
 	id := func(v int) string { return strconv.Itoa(v) }
+	// Half of the values are joined, with several partners or with none: the maps of what is known get as
+	// large as they do only after a while, so they are to be small.
+	joined := func(s flow.Stream[int], join func(flow.Joined[int, int, int]) flow.Stream[int]) *flow.Pipeline {
+		both := s.Broadcast(2)
+		left := both[0].Filter(func(v int) bool { return v%4 == 0 }).KeyBy(key)
+		right := both[1].Filter(func(v int) bool { return v%4 == 1 && key(v)%7 != 0 }).KeyBy(key)
+		return join(left.Join(right, flow.Within(time.Second, time.Second), clock, clock).DropLate()).To(nothing[int]{})
+	}
 	return map[string]func(flow.Stream[int]) *flow.Pipeline{
 		"chain": func(s flow.Stream[int]) *flow.Pipeline {
 			return s.Map(func(v int) int { return v }).TryMap(same).Filter(func(int) bool { return true }).
@@ -167,6 +177,14 @@ func growing() map[string]func(flow.Stream[int]) *flow.Pipeline {
 				}
 				return v, nil
 			}).OnError(flow.Retry(1, nil).Then(flow.DeadLetter(nothing[flow.Failure]{}))).To(nothing[int]{})
+		},
+		"inner join": func(s flow.Stream[int]) *flow.Pipeline {
+			return joined(s, func(j flow.Joined[int, int, int]) flow.Stream[int] { return j.Inner(add) })
+		},
+		"outer join": func(s flow.Stream[int]) *flow.Pipeline {
+			return joined(s, func(j flow.Joined[int, int, int]) flow.Stream[int] {
+				return j.Outer(func(l, r *int) int { return 0 })
+			})
 		},
 		"tumbling": func(s flow.Stream[int]) *flow.Pipeline { return windows(s, flow.Tumbling(10*time.Second)) },
 		"sliding": func(s flow.Stream[int]) *flow.Pipeline {

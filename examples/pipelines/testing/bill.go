@@ -8,6 +8,7 @@
 //   - memory_test.go: a source and sinks in memory, and nothing else;
 //   - flowtest_test.go: the kit of package flowtest. It redelivers as a topic does, lets any stage
 //     fail, passes hours of backoff at once, and says which stage has lost what;
+//   - windows_test.go: [Revenue], a pipeline with windows, and how a test moves event time;
 //   - broker_test.go: the real source and sink, on a broker in memory, in a bubble of
 //     testing/synctest.
 package billing
