@@ -108,7 +108,7 @@ bench-flow: ## measure the engine against go-streams and a plain loop, and a who
 	cd test/bench && go run ./flow
 	cd test/bench/client && go build -o ../../../out/bench-client .
 	out/bench-client -embedded -rows transform
-	cd test && $(ROCKETMQ) -mode local -- ../out/bench-client -rows transform
+	cd test && for mode in local cluster; do $(ROCKETMQ) -mode $$mode -- ../out/bench-client -rows transform || exit 1; done
 
 .PHONY: bench-client
 bench-client: ## measure the client against the official one, on a real RocketMQ in both modes and embedded (needs Java 17 and Maven)
