@@ -77,6 +77,7 @@ type delivery struct {
 	state deliveryState
 	again bool // outcomes came while busy
 	all   bool // every record is settled and the slab is ours
+	whole bool // it was so when the read became busy
 	place int  // in settler.reads
 }
 
@@ -116,8 +117,7 @@ func (s *settler) ready(d deliverable, all bool) {
 	p := d.progress()
 	p.all = p.all || all
 	if s.inline && p.all && p.state != busy {
-		p.state = busy
-		room := s.outcomesLocked()
+		room := s.beginLocked(p)
 		s.mu.Unlock()
 		s.deliver(d, room)
 		return
@@ -138,6 +138,16 @@ func (s *settler) ready(d deliverable, all bool) {
 		return
 	}
 	signal(s.wake)
+}
+
+// collect gives the outcomes of a read to deliver, and how long it took to look for them if it is one of
+// those that have lingered.
+func (s *settler) collect(d deliverable, room *outcomes) (found []stage.Outcome, looked time.Duration) {
+	if d.progress().whole {
+		return d.collect(room), 0 // it came at once, and the time is not worth asking for
+	}
+	began := time.Now()
+	return d.collect(room), time.Since(began)
 }
 
 // enqueueLocked lines a read up: at once if it is complete, else after the linger.
@@ -234,8 +244,7 @@ func (s *settler) work() {
 		p := d.progress()
 		var room *outcomes
 		if p.state == queued { // else delivered meanwhile, where that is done inline
-			p.state = busy
-			room = s.outcomesLocked()
+			room = s.beginLocked(p)
 		}
 		s.mu.Unlock()
 		if room != nil {
@@ -244,8 +253,9 @@ func (s *settler) work() {
 	}
 }
 
-// outcomesLocked gives room for the outcomes of a call.
-func (s *settler) outcomesLocked() *outcomes {
+// beginLocked makes a read busy, and gives room for its outcomes.
+func (s *settler) beginLocked(p *delivery) *outcomes {
+	p.state, p.whole = busy, p.all
 	last := len(s.spare) - 1
 	if last < 0 {
 		return &outcomes{}
@@ -258,9 +268,7 @@ func (s *settler) outcomesLocked() *outcomes {
 // deliver gives back what has settled of a read, and lets the read go when that was the last.
 // While it is busy no one else touches the read.
 func (s *settler) deliver(d deliverable, room *outcomes) {
-	began := time.Now()
-	outcomes := d.collect(room)
-	looked := time.Since(began)
+	outcomes, looked := s.collect(d, room)
 	var err error
 	if len(outcomes) > 0 {
 		err = d.settle(s.run.settleCtx, outcomes)
