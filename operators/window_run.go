@@ -64,6 +64,7 @@ const (
 
 func (w windowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (stage.Processor[T], error) {
 	r := &windower[K, T, A, O]{windowing: w, rt: rt, next: next, up: rt.Upstream()}
+	r.joiner.Reuse = !stage.Followed(rt)
 	r.past.grace = r.up.Redelivery + r.up.Redelivery/4 + time.Minute
 	if !r.up.Redelivers {
 		r.past.grace = 0

@@ -205,6 +205,16 @@ func Steps(rt Runtime, f func(ctx context.Context, to time.Time)) {
 	}
 }
 
+// Follower is what a Runtime may implement besides: see [Followed].
+type Follower interface{ Followed() bool }
+
+// Followed tells whether a test may follow the records of the run from stage to stage, and ask about
+// those that are settled. It is true of a Runtime that does not tell.
+func Followed(rt Runtime) bool {
+	f, ok := rt.(Follower)
+	return !ok || f.Followed()
+}
+
 // Completer is what the Runtime of a stage that takes records of type I implements besides.
 type Completer[I any] interface {
 	Complete(ctx context.Context, r Record[I], err error)

@@ -23,6 +23,7 @@ var (
 	_ stage.Resumer[int]   = (*runtime[int])(nil)
 	_ stage.Disturber      = (*runtime[int])(nil)
 	_ stage.Stepper        = (*runtime[int])(nil)
+	_ stage.Follower       = (*runtime[int])(nil)
 	_ stage.Gauger         = (*runtime[int])(nil)
 )
 
@@ -73,6 +74,9 @@ func (r *runtime[I]) Disturbance() func(ctx context.Context, value any, info sta
 	r.disturbs = true
 	return r.disturb
 }
+
+// Followed tells whether there is a probe.
+func (r *runtime[I]) Followed() bool { return r.g.run.cfg.Probe != nil }
 
 // Steps lets the probe, if there is one, move the operator's watermark.
 func (r *runtime[I]) Steps(f func(ctx context.Context, to time.Time)) {
