@@ -10,7 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/test/seeded"
@@ -20,6 +23,7 @@ import (
 type Lab struct {
 	dir     string
 	healthy map[Test]error    // of tests that were run without a mutant
+	planted map[string][]byte // the files that have mutants in them, as they are without
 	seeded  *seeded.Toolchain // nil until it is needed
 }
 
@@ -33,7 +37,7 @@ func NewLab(ctx context.Context, root string) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{dir: dir, healthy: make(map[Test]error)}
+	l := &Lab{dir: dir, healthy: make(map[Test]error), planted: make(map[string][]byte)}
 	list, err := run(ctx, root, "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
@@ -55,10 +59,14 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer func() { _ = in.Close() }() // it was only read
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
-	out, err := os.Create(to)
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, info.Mode().Perm())
 	if err != nil {
 		return err
 	}
@@ -79,15 +87,30 @@ type Outcome struct {
 // It fails if that says nothing: the mutant cannot be planted or does not compile, or its test fails
 // without it.
 func (l *Lab) Try(ctx context.Context, m Mutant, replays int) (o Outcome, err error) {
-	if err := l.isHealthy(ctx, m.Test); err != nil {
+	err = l.isHealthy(m.Test, func() (string, error) {
+		if err := l.build(ctx, m.Test.program()); err != nil {
+			return "", err
+		}
+		return l.run(ctx, m.Test, 0)
+	})
+	if err != nil {
 		return o, fmt.Errorf("mutants: without the mutant: %w", err)
 	}
 	if err := l.apply(ctx, m); err != nil {
 		return o, err
 	}
 	defer func() { err = errors.Join(err, l.apply(ctx, m, "--reverse")) }()
+	if err := l.build(ctx, m.Test.program()); err != nil {
+		return o, err
+	}
+	return l.observe(ctx, m, 0, replays)
+}
+
+// observe runs the test of a mutant in the program that was built last, in which the mutant has a number, or 0
+// if it is always planted.
+func (l *Lab) observe(ctx context.Context, m Mutant, number, replays int) (o Outcome, err error) {
 	begun := time.Now()
-	out, err := l.test(ctx, m.Test)
+	out, err := l.run(ctx, m.Test, number)
 	o.Took = time.Since(begun)
 	var failed *exec.ExitError
 	switch {
@@ -99,21 +122,38 @@ func (l *Lab) Try(ctx context.Context, m Mutant, replays int) (o Outcome, err er
 		return o, fmt.Errorf("mutants: %v did not fail, but ended with:\n%s", m.Test, last(out, 2000))
 	}
 	o.Killed, o.Sign = true, sign(out)
-	if found := broken.FindStringSubmatch(out); found != nil {
-		o.Seed = found[1]
-		again := m.Test
-		again.Flags = "-seeds 1 -from " + o.Seed
-		for range replays {
-			out, err := l.run(ctx, again)
-			if err != nil && !errors.As(err, &failed) {
-				return o, fmt.Errorf("mutants: a replay of seed %s: %w", o.Seed, err)
-			}
-			if next := broken.FindStringSubmatch(out); next != nil && next[2] == found[2] {
-				o.Same++
-			}
-		}
+	found := broken.FindStringSubmatch(out)
+	if found == nil || !m.Test.isSimulation() {
+		return o, nil
 	}
-	return o, nil
+	o.Seed = found[1]
+	again := m.Test
+	again.Flags = "-seeds 1 -from " + o.Seed
+	o.Same, err = l.replay(ctx, again, number, replays, found[2])
+	return o, err
+}
+
+// replay runs a test so many times, some at once, and gives how often it broke a rule first.
+func (l *Lab) replay(ctx context.Context, t Test, number, times int, rule string) (int, error) {
+	var same atomic.Int64
+	var runs sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
+	errs := make([]error, times)
+	for i := range times {
+		slots <- struct{}{}
+		runs.Go(func() {
+			defer func() { <-slots }()
+			out, err := l.run(ctx, t, number)
+			if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
+				errs[i] = fmt.Errorf("mutants: a replay of %v: %w", t, err)
+			}
+			if found := broken.FindStringSubmatch(out); found != nil && found[2] == rule {
+				same.Add(1)
+			}
+		})
+	}
+	runs.Wait()
+	return int(same.Load()), errors.Join(errs...)
 }
 
 // broken finds the first rule that a seed of the simulation broke.
@@ -128,11 +168,11 @@ func (l *Lab) apply(ctx context.Context, m Mutant, flags ...string) error {
 }
 
 // isHealthy runs a test without any mutant, once.
-func (l *Lab) isHealthy(ctx context.Context, t Test) error {
+func (l *Lab) isHealthy(t Test, test func() (string, error)) error {
 	if err, known := l.healthy[t]; known {
 		return err
 	}
-	out, err := l.test(ctx, t)
+	out, err := test()
 	switch {
 	case err != nil:
 		err = fmt.Errorf("%v: %w\n%s", t, err, last(out, 2000))
@@ -143,31 +183,40 @@ func (l *Lab) isHealthy(ctx context.Context, t Test) error {
 	return err
 }
 
-// test builds and runs a test. An error of the build is no [*exec.ExitError].
-func (l *Lab) test(ctx context.Context, t Test) (string, error) {
-	args := []string{"-c", "-o", l.binary(), t.Package}
+// build builds the program of tests. An error of it is no [*exec.ExitError].
+func (l *Lab) build(ctx context.Context, program Test) error {
+	args := []string{"-c", "-o", l.binary(), program.Package}
 	build := exec.CommandContext(ctx, "go", append([]string{"test"}, args...)...)
-	if t.isSimulation() {
+	if program.isSimulation() {
 		if l.seeded == nil {
 			var err error
 			if l.seeded, err = seeded.New(ctx); err != nil {
-				return "", err
+				return err
 			}
 		}
 		build = l.seeded.Command(ctx, "test", args...)
 	}
-	if out, err := output(build, filepath.Join(l.dir, t.Module)); err != nil {
-		return out, fmt.Errorf("mutants: it does not compile: %s", out)
+	if out, err := output(build, filepath.Join(l.dir, program.Module)); err != nil {
+		return fmt.Errorf("mutants: it does not compile: %s", out)
 	}
-	return l.run(ctx, t)
+	return nil
 }
 
 func (l *Lab) binary() string { return filepath.Join(l.dir, "mutant.test") }
 
-// run runs a test that was built.
-func (l *Lab) run(ctx context.Context, t Test) (string, error) {
-	args := append([]string{"-test.v", "-test.run", "^" + t.Name + "$", "-test.timeout", timeout.String()}, strings.Fields(t.Flags)...)
-	return run(ctx, filepath.Join(l.dir, t.Module, t.Package), l.binary(), args...)
+// run runs a test of the program that was built last, with the mutant of a number.
+func (l *Lab) run(ctx context.Context, t Test, number int) (string, error) {
+	line := append([]string{l.binary(), "-test.v", "-test.run", "^" + t.Name + "$", "-test.timeout", timeout.String()}, strings.Fields(t.Flags)...)
+	if t.needsPostgres() {
+		with, err := filepath.Abs(filepath.Join(l.dir, t.Module, withPostgres))
+		if err != nil {
+			return "", err
+		}
+		line = append([]string{with}, line...)
+	}
+	cmd := exec.CommandContext(ctx, line[0], line[1:]...)
+	cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d", planted, number))
+	return output(cmd, filepath.Join(l.dir, t.Module, t.Package))
 }
 
 // run runs a program, and gives what it says.

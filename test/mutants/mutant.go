@@ -14,7 +14,8 @@ type Mutant struct {
 	Group  string
 	Defect string
 	Test   Test
-	patch  string // the path of its file
+	patch  string   // the path of its file
+	files  []string // that it changes
 }
 
 // A Test is what a mutant is to be killed by.
@@ -38,7 +39,7 @@ func (t Test) String() string {
 func (t Test) isSimulation() bool { return t.Module == "test" && t.Package == "./sim" }
 
 // groups are the parts of the code that have mutants.
-var groups = []string{"engine", "operators", "client", "broker", "state"}
+var groups = []string{"engine", "operators", "client", "broker", "state", "sinks"}
 
 // Load reads all mutants of a directory, sorted by name. It fails with all that is wrong with the first
 // that is not whole.
@@ -69,7 +70,7 @@ func Load(dir string) ([]Mutant, error) {
 
 // parse reads what stands before a patch.
 func parse(text string) (Mutant, error) {
-	head, _, ok := strings.Cut(text, "\n--- ")
+	head, diff, ok := strings.Cut(text, "\n--- ")
 	if !ok {
 		return Mutant{}, fmt.Errorf("there is no patch: a line that begins with --- is missing")
 	}
@@ -85,6 +86,11 @@ func parse(text string) (Mutant, error) {
 			if m.Test, ok = parseTest(value); !ok {
 				return Mutant{}, fmt.Errorf("killed by %q: name a package and a test", value)
 			}
+		}
+	}
+	for line := range strings.Lines(diff) {
+		if file, ok := strings.CutPrefix(strings.TrimSpace(line), "+++ b/"); ok && !slices.Contains(m.files, file) {
+			m.files = append(m.files, file)
 		}
 	}
 	switch {

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/test/mutants"
@@ -46,24 +48,27 @@ func tryAll(ctx context.Context, out io.Writer, root, only string, replays int) 
 			err = closeErr
 		}
 	}()
-	tried, survived, seeds, unlike := 0, 0, 0, 0
-	for _, m := range all {
-		if !named.MatchString(m.Name) {
-			continue
-		}
-		tried++
-		o, err := lab.Try(ctx, m, replays)
-		if err != nil {
-			return fmt.Errorf("mutant %s: %w", m.Name, err)
-		}
+	all = slices.DeleteFunc(all, func(m mutants.Mutant) bool { return !named.MatchString(m.Name) })
+	var failed []error
+	survived, leftOut, seeds, unlike := 0, 0, 0, 0
+	tell := func(m mutants.Mutant, o mutants.Outcome, err error) {
 		word := "killed"
-		if !o.Killed {
+		switch {
+		case errors.Is(err, mutants.ErrLeftOut):
+			leftOut++
+			_, _ = fmt.Fprintf(out, "%-9s %-9s %-34s         %v: %v\n", "LEFT OUT", m.Group, m.Name, m.Test, err)
+			return
+		case err != nil:
+			failed = append(failed, fmt.Errorf("mutant %s: %w", m.Name, err))
+			_, _ = fmt.Fprintf(out, "%-9s %-9s %-34s         %v: %v\n", "FAILED", m.Group, m.Name, m.Test, err)
+			return
+		case !o.Killed:
 			word = "SURVIVED"
 			survived++
 		}
 		_, _ = fmt.Fprintf(out, "%-9s %-9s %-34s %6v  %v: %s\n", word, m.Group, m.Name, o.Took.Round(100*time.Millisecond), m.Test, o.Sign)
 		if o.Seed == "" {
-			continue
+			return
 		}
 		seeds++
 		word = ""
@@ -73,10 +78,13 @@ func tryAll(ctx context.Context, out io.Writer, root, only string, replays int) 
 		}
 		_, _ = fmt.Fprintf(out, "%-9s seed %s breaks the same rule in %d of %d replays\n", word, o.Seed, o.Same, replays)
 	}
-	_, _ = fmt.Fprintf(out, "%d mutants, %d survived\n", tried, survived)
+	if err := lab.TryAll(ctx, all, replays, tell); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(out, "%d mutants, %d survived, %d could not be tried, %d were left out\n", len(all), survived, len(failed), leftOut)
 	_, _ = fmt.Fprintf(out, "%d seeds of the simulation failed, and %d broke the same rule in at least 95%% of %d replays each\n", seeds, seeds-unlike, replays)
 	if survived > 0 || unlike > 0 {
-		return fmt.Errorf("%d mutants survived their tests, and %d cannot be replayed", survived, unlike)
+		failed = append(failed, fmt.Errorf("%d mutants survived their tests, and %d cannot be replayed", survived, unlike))
 	}
-	return nil
+	return errors.Join(failed...)
 }
