@@ -134,6 +134,9 @@ func TestKept_GoesOnAfterARestart(t *testing.T) {
 		first, _ := run(append([]reading{{"a", 5, 1}, {"a", 6, 2}}, reading{"b", 30, 4})...)
 		require.Empty(t, first)
 		_, _ = run(many...)
+		between, counters := run(reading{"d", 8, 32})
+		require.Empty(t, between)
+		require.EqualValues(t, 1, counters["late"], "the store knows how far the second had come")
 		store.reads = nil
 		second, counters := run(reading{"c", 80, 1}, reading{"a", 7, 8}, reading{"a", 71, 16})
 		require.Empty(t, second, "the first had the watermark pass them")
