@@ -52,7 +52,7 @@ sim: ## simulate broker, clients and pipelines under faults, with SIM_SEEDS seed
 	cd test && go run ./seeded/cmd test ./sim -count=1 -v -run TestSimulation_Replays -replays 100
 
 .PHONY: mutants
-mutants: ## plant defects, one at a time: the test that each names has to fail, and its seed to do so again in 100 replays
+mutants: ## plant defects, one at a time: the test that each names has to fail, and its seed to do so again in 100 replays (some need PostgreSQL)
 	cd test && go run ./mutants/cmd
 
 .PHONY: test-rocketmq

@@ -130,6 +130,42 @@ func TestLab_BuildsMutantsTogether(t *testing.T) {
 	require.Equal(t, sumGo, string(read(t, filepath.Join(lab.dir, "sum.go"))))
 }
 
+// Tests of PostgreSQL run with one, and are left out where there is none.
+func TestLab_LeavesOutWhatThisMachineCannotTry(t *testing.T) {
+	try := func(withPostgres string) (o Outcome, err error) {
+		root, dir := t.TempDir(), t.TempDir()
+		module := filepath.Join(root, "state", "postgres")
+		require.NoError(t, os.MkdirAll(module, 0o700))
+		for name, text := range map[string]string{
+			"go.mod": "module example.com/sum\n\ngo 1.27\n", "sum.go": "package sum\n\nfunc Sum() int {\n\treturn 4\n}\n",
+			"sum_test.go": "package sum\n\nimport (\n\t\"os\"\n\t\"testing\"\n)\n\n" +
+				"func TestSum(t *testing.T) {\n\tif os.Getenv(\"POSTGRES\") != \"here\" {\n\t\tt.Fatal(\"none\")\n\t}\n\tif Sum() != 4 {\n\t\tt.Error(\"not 4\")\n\t}\n}\n",
+			"with-postgres": "#!/bin/sh\n" + withPostgres + "\n",
+		} {
+			require.NoError(t, os.WriteFile(filepath.Join(module, name), []byte(text), 0o700))
+		}
+		require.NoError(t, exec.CommandContext(t.Context(), "git", "init", "-q", root).Run())
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "m.patch"), []byte("Group: state\nDefect: d\nKilled-by: state/postgres:. TestSum\n"+
+			"\n--- a/state/postgres/sum.go\n+++ b/state/postgres/sum.go\n@@ -3,3 +3,3 @@\n func Sum() int {\n-\treturn 4\n+\treturn 5\n }\n"), 0o600))
+		all, err := Load(dir)
+		require.NoError(t, err)
+		lab, err := NewLab(t.Context(), root)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, lab.Close()) }()
+		told := 0
+		require.NoError(t, lab.TryAll(t.Context(), all, 0, func(_ Mutant, outcome Outcome, why error) { told++; o, err = outcome, why }))
+		require.Equal(t, 1, told)
+		return o, err
+	}
+	o, err := try(`POSTGRES=here "$@"`)
+	require.NoError(t, err)
+	require.True(t, o.Killed)
+	require.Contains(t, o.Sign, "not 4")
+	_, err = try("echo with-postgres: no PostgreSQL is here >&2; exit 1")
+	require.ErrorIs(t, err, ErrLeftOut)
+	require.ErrorContains(t, err, "no PostgreSQL is here")
+}
+
 func read(t *testing.T, path string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(path)
