@@ -48,7 +48,7 @@ func (l *Lab) tryTogether(ctx context.Context, program Test, all []Mutant, repla
 	}
 	if len(together) > 0 {
 		err := l.build(ctx, program)
-		blamed := l.blamed(err)
+		blamed := l.blamed(program, err)
 		if err := l.restore(); err != nil {
 			return err
 		}
@@ -76,29 +76,27 @@ func (l *Lab) tryTogether(ctx context.Context, program Test, all []Mutant, repla
 }
 
 // compileError finds where a program does not compile.
-var compileError = regexp.MustCompile(`(?m)^(?:\S*/)?([^/\s]+\.go):([0-9]+):[0-9]+: `)
+var compileError = regexp.MustCompile(`(?m)^(\S+\.go):([0-9]+):[0-9]+: `)
 
 // blamed gives the numbers of the mutants for which what was planted does not compile.
-func (l *Lab) blamed(err error) (numbers []int) {
+func (l *Lab) blamed(program Test, err error) (numbers []int) {
 	if err == nil {
 		return nil
 	}
 	for _, found := range compileError.FindAllStringSubmatch(err.Error(), -1) {
-		line, _ := strconv.Atoi(found[2]) // it is a number
-		for path := range l.planted {
-			if filepath.Base(path) != found[1] {
-				continue
-			}
-			if number := l.copyAt(path, line); number > 0 && !slices.Contains(numbers, number) {
-				numbers = append(numbers, number)
-			}
+		path, line := filepath.Join(program.Module, found[1]), found[2]
+		if _, ok := l.planted[path]; !ok {
+			continue
+		}
+		if number := l.copyAt(path, line); number > 0 && !slices.Contains(numbers, number) {
+			numbers = append(numbers, number)
 		}
 	}
 	return numbers
 }
 
 // copyAt gives the number of the mutant that a line of a planted file is of; 0 if it is of none.
-func (l *Lab) copyAt(path string, line int) int {
+func (l *Lab) copyAt(path, line string) int {
 	text, err := os.ReadFile(filepath.Join(l.dir, path))
 	if err != nil {
 		return 0
@@ -106,9 +104,9 @@ func (l *Lab) copyAt(path string, line int) int {
 	number := 0
 	for i, text := range strings.SplitAfter(string(text), "\n") {
 		if found := copied.FindStringSubmatch(text); found != nil {
-			number, _ = strconv.Atoi(found[1])
+			number, _ = strconv.Atoi(found[1]) // they are digits
 		}
-		if i+1 == line {
+		if strconv.Itoa(i+1) == line {
 			return number
 		}
 	}

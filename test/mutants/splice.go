@@ -89,10 +89,12 @@ func differ(healthy, mutated *source) ([]string, error) {
 		return nil, errAlone
 	}
 	for _, spec := range healthy.file.Imports { // one that is used no more would not be noticed
-		for name := range healthy.uses {
-			if !mutated.uses[name] && (strings.Contains(spec.Path.Value, name) || spec.Name != nil && spec.Name.Name == name) {
-				return nil, errAlone
-			}
+		names := strings.FieldsFunc(spec.Path.Value, func(r rune) bool { return strings.ContainsRune(`"/-.`, r) })
+		if spec.Name != nil {
+			names = []string{spec.Name.Name}
+		}
+		if slices.ContainsFunc(names, func(name string) bool { return healthy.uses[name] && !mutated.uses[name] }) {
+			return nil, errAlone
 		}
 	}
 	var names []string
