@@ -60,6 +60,14 @@ func TestStream_InfersTypesBuiltFromItsOwn(t *testing.T) {
 	require.NoError(t, joined().Left(func(n int, s *string) int { return n }).To(&collector[int]{}).Run(t.Context()))
 	require.NoError(t, joined().Outer(func(n *int, s *string) bool { return n == nil || s == nil }).To(&collector[bool]{}).Run(t.Context()))
 
+	named := func() flow.TableJoined[bool, int, string] {
+		even := func(v int) bool { return v%2 == 0 }
+		table := flow.From(sources.Values("bb")).KeyBy(func(s string) bool { return even(len(s)) }).Table(state.NewMemory(), "words")
+		return flow.From(sources.Values(1)).KeyBy(even).JoinTable(table)
+	}
+	require.NoError(t, named().Inner(func(n int, s string) string { return s }).To(&collector[string]{}).Run(t.Context()))
+	require.NoError(t, named().Left(func(n int, s *string) bool { return s == nil }).To(&collector[bool]{}).Run(t.Context()))
+
 	flat := &collector[int]{}
 	require.NoError(t, flow.Flatten(batches).To(flat).Run(t.Context()))
 	require.Equal(t, []int{1, 2, 3}, flat.values())

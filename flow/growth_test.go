@@ -99,7 +99,7 @@ func (nothing[T]) Close(context.Context) error                     { return nil 
 
 // remembering is what keeps more on a source that redelivers, and so is tried on one that does not as well.
 var remembering = map[string]bool{
-	"tumbling": true, "sliding": true, "sessions": true, "counts": true, "dedupe": true, "inner join": true, "outer join": true,
+	"tumbling": true, "sliding": true, "sessions": true, "counts": true, "dedupe": true, "inner join": true, "outer join": true, "table": true,
 }
 
 // Memory and goroutines do not grow with the records that have been processed, nor with keys that are over:
@@ -185,6 +185,12 @@ func growing() map[string]func(flow.Stream[int]) *flow.Pipeline {
 			return joined(s, func(j flow.Joined[int, int, int]) flow.Stream[int] {
 				return j.Outer(func(l, r *int) int { return 0 })
 			})
+		},
+		"table": func(s flow.Stream[int]) *flow.Pipeline {
+			both := s.Broadcast(2)
+			row := func(v int) int { return v % 10 }
+			table := both[1].KeyBy(row).Table(state.NewMemory(), "rows").Deletes(func(v int) bool { return v%20 == 0 }).Remember(3 * time.Minute)
+			return both[0].KeyBy(row).JoinTable(table).WaitFor(time.Second).Inner(add).To(nothing[int]{})
 		},
 		"tumbling": func(s flow.Stream[int]) *flow.Pipeline { return windows(s, flow.Tumbling(10*time.Second)) },
 		"sliding": func(s flow.Stream[int]) *flow.Pipeline {

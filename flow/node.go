@@ -45,7 +45,7 @@ type node struct {
 	most     int                // of optional branches: records at once
 	first    *node              // what a renamed node is a copy of
 	sides    []end              // that ride along with the stream
-	kept     *keeping           // of windows in a store
+	kept     *keeping           // of windows and tables in a store
 }
 
 // identity is the node itself, whatever its name.
@@ -111,7 +111,7 @@ type compiler struct {
 	fans     map[*node]any   // *branching[T] of broadcasts and splits
 	below    *Policy         // the next policy downstream, while attaching upwards
 	policies map[*Policy]*engine.Policy
-	keeps    []*node // with windows in a store
+	keeps    []*node // with windows or a table in a store
 }
 
 func newCompiler(cfg engine.Config) *compiler {

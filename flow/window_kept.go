@@ -23,7 +23,7 @@ func (w Windowed[K, T]) KeptIn(store state.Store, name string, opts ...KeepOptio
 	return w
 }
 
-// keeping is where windows are kept. The codecs are of the types that Agg and its kin find out.
+// keeping is where windows, or a table, are kept. The codecs are of the types that Agg and its kin find out.
 type keeping struct {
 	store               state.Store
 	name                string
@@ -68,14 +68,14 @@ func (k *keeping) same(other *keeping) bool {
 	return k.name == other.name && a.IsValid() && b.IsValid() && a.Comparable() && b.Comparable() && a.Equal(b)
 }
 
-// checkKept refuses two stages with windows of one name in one store.
+// checkKept refuses two stages with windows or tables of one name in one store.
 func (c *compiler) checkKept(n *node) {
 	if n.kept == nil {
 		return
 	}
 	for _, other := range c.keeps {
 		if other.identity() != n.identity() && other.kept.same(n.kept) {
-			c.problems = append(c.problems, fmt.Errorf("flow: %s at %s and %s at %s keep windows under one name, %q: give each a name of its own", other.label(), other.made, n.label(), n.made, n.kept.name))
+			c.problems = append(c.problems, fmt.Errorf("flow: %s at %s and %s at %s keep their state under one name, %q: give each a name of its own", other.label(), other.made, n.label(), n.made, n.kept.name))
 		}
 	}
 	c.keeps = append(c.keeps, n)

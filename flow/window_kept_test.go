@@ -272,7 +272,7 @@ func TestKept_IsValidated(t *testing.T) {
 	require.ErrorContains(t, twice.Validate(), "both dropped", "Late and DropLate")
 	other := flow.From(sources.Values(reading{})).KeyBy(keyOfReading).Window(flow.Tumbling(hour), byEventTime(0)).Late(late)
 	require.ErrorContains(t, flow.Join(to(s().KeptIn(store, "w").Agg(zero, plus)), to(other.KeptIn(store, "w").Agg(zero, plus))).Validate(),
-		`keep windows under one name, "w"`)
+		`keep their state under one name, "w"`)
 	require.NoError(t, flow.Join(to(s().KeptIn(store, "w").Agg(zero, plus)), to(other.KeptIn(state.NewMemory(), "w").Agg(zero, plus))).Validate())
 
 	short := to(hours(flow.From(sources.Values(reading{}).Redeliver(0, func(int) time.Duration { return hour }))).
