@@ -9,12 +9,13 @@ type exits[S any] struct {
 	add  func(c *compiler, out engine.Outlet[S])
 }
 
-// exit adds a way, for what value makes of those that go it.
+// exit adds a way, for what value makes of those that go it. The first is what the operator is for: a
+// policy below it is that of the operator, too.
 func exit[S, T any](x *exits[S], name string, value func(S) T) Stream[T] {
 	at := x.n.branches
 	x.n.branches++
 	branch := newNode(kindBranch, name, x.n)
-	branch.made = x.n.made
+	branch.made, branch.main = x.n.made, at == 0
 	return Stream[T]{branch, func(c *compiler, _ *node, out engine.Outlet[T]) {
 		x.known(c, at, engine.NewWay(out, value))
 	}}
@@ -24,6 +25,7 @@ func exit[S, T any](x *exits[S], name string, value func(S) T) Stream[T] {
 type waysOut[S any] struct {
 	ways  []engine.Way[S]
 	known int
+	below *Policy // the next policy down the first of them
 }
 
 // known notes where a way leads. The operator is added when that is known of all.
@@ -39,8 +41,13 @@ func (x *exits[S]) known(c *compiler, at int, way engine.Way[S]) {
 		b = &waysOut[S]{ways: make([]engine.Way[S], x.n.branches)}
 		c.fans[x.n] = b
 	}
-	b.ways[at] = way
+	if b.ways[at] = way; at == 0 {
+		b.below = c.below
+	}
 	if b.known++; b.known == len(b.ways) {
+		below := c.below
+		c.below = b.below
 		x.add(c, engine.AddSwitch(x.pick, b.ways))
+		c.below = below
 	}
 }

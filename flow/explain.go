@@ -92,15 +92,11 @@ func (g *graph) visit(n *node, below *Policy) {
 		return
 	}
 	g.below[id] = below
-	switch n.kind {
-	case kindPolicy:
+	switch {
+	case n.kind == kindPolicy:
 		below = n.policy
-	case kindBranch, kindMerge, kindSink:
+	case n.parted() || n.kind == kindSink || n.kind == kindOperator && len(n.ups) > 1:
 		below = nil
-	case kindOperator:
-		if len(n.ups) > 1 {
-			below = nil
-		}
 	}
 	for _, up := range n.ups {
 		g.visit(up, below)

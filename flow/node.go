@@ -43,6 +43,7 @@ type node struct {
 	facts    []string           // for Explain, of operators that have more to tell
 	branches int                // of broadcasts and splits
 	most     int                // of optional branches: records at once
+	main     bool               // of branches: what its operator is for, and not a way beside
 	first    *node              // what a renamed node is a copy of
 	sides    []end              // that ride along with the stream
 	kept     *keeping           // of windows and tables in a store
@@ -139,15 +140,19 @@ func follow[T any](c *compiler, n *node, up Stream[T], out engine.Outlet[T]) {
 		return // there is nothing to build; what is above it is checked when this is mended
 	}
 	below := c.below
-	switch up.n.kind {
-	case kindPolicy:
+	switch {
+	case up.n.kind == kindPolicy:
 		c.below = up.n.policy
-	case kindBranch, kindMerge:
+	case up.n.parted():
 		c.below = nil
 	}
 	up.attach(c, up.n, out)
 	c.below = below
 }
+
+// parted tells whether a policy below a node is none of the stages above it: where the stream is one of
+// several there.
+func (n *node) parted() bool { return n.kind == kindMerge || n.kind == kindBranch && !n.main }
 
 func (c *compiler) check(n *node) {
 	c.checkKept(n)

@@ -55,8 +55,10 @@ func (s Stream[T]) Named(name string) Stream[T] {
 }
 
 // OnError sets the error policy of the stages since the last OnError, or since From. A stage that
-// no OnError follows before the stream is fanned out, merged or ends has the policy of the
-// nearest one before it, and so has a sink, unless To is given another; without any it is Nack.
+// no OnError follows before the stream is fanned out, made one with another, as by Merge, Zip or a join, or
+// ends has the policy of the nearest one before it, and so has a sink, unless To is given another; without
+// any it is Nack. Where late values have a stream of their own, an OnError behind the results is that of
+// the windows or the join, too, and of what is above windows.
 func (s Stream[T]) OnError(p Policy) Stream[T] {
 	n := newNode(kindPolicy, "", s.n)
 	n.policy = &p

@@ -167,8 +167,12 @@ func windowed[K comparable, T, A any, R interface{ Window[K, A] }](w Windowed[K,
 			b = &windowWays[K, T, A]{}
 			c.fans[n] = b
 		}
-		b.ways[at] = way
+		if b.ways[at] = way; at == 0 {
+			b.below = c.below
+		}
 		if b.known++; b.known == len(b.ways) {
+			defer func(below *Policy) { c.below = below }(c.below)
+			c.below = b.below
 			c.checkKept(n)
 			out := engine.AddSwitch(func(r operators.Result[K, T, A]) int {
 				if r.Late != nil {
@@ -181,7 +185,7 @@ func windowed[K comparable, T, A any, R interface{ Window[K, A] }](w Windowed[K,
 	}
 	results := newNode(kindBranch, "results", n)
 	late := newNode(kindBranch, "late", n)
-	results.made, late.made = n.made, n.made
+	results.made, late.made, results.main = n.made, n.made, true
 	lates := Stream[T]{late, func(c *compiler, _ *node, out engine.Outlet[T]) {
 		known(c, 1, engine.NewWay(out, func(r operators.Result[K, T, A]) T { return *r.Late }))
 	}}
@@ -194,6 +198,7 @@ func windowed[K comparable, T, A any, R interface{ Window[K, A] }](w Windowed[K,
 type windowWays[K comparable, T, A any] struct {
 	ways  [2]engine.Way[operators.Result[K, T, A]]
 	known int
+	below *Policy // the next policy down the way of results
 }
 
 // facts says in words how values are put into windows, and when their acknowledgements go.
