@@ -19,7 +19,8 @@ func handoutOf(it randpipe.Item) handout { return handout{it.Src, it.Delivery} }
 //
 //   - each delivery is settled once;
 //   - one that is done has all its effects in their sinks, but for what was skipped or
-//     dead-lettered by a stage whose policy says so, or dropped by an operator that may;
+//     dead-lettered by a stage whose policy says so, or dropped by an operator that may, or a store
+//     answers for them, and has given them in the end;
 //   - one that failed has a reason, and so has one that was handed back;
 //   - of a key, no value reaches a sink before those of earlier inputs that are not over;
 //   - no sink sees a value that nothing gives.
@@ -102,6 +103,44 @@ func (l *ledger) dropped(at randpipe.Place) {
 	l.failures.Dropped(at)
 }
 
+// kept notes that a store has a value.
+func (l *ledger) kept(at randpipe.Place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures.Kept(at)
+}
+
+// keyOf gives the key that a value has in a sink: none if a store gave it.
+func (l *ledger) keyOf(sink string, it randpipe.Item) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.keyOfLocked(sink, it)
+}
+
+func (l *ledger) keyOfLocked(sink string, it randpipe.Item) string {
+	for _, e := range l.wanted[it.Src] {
+		if it.Key != "" && e.Sink == sink && e.ID == it.ID && e.Kept() {
+			return ""
+		}
+	}
+	return it.Key
+}
+
+// owed counts the effects that a store answers for and that are not there.
+func (l *ledger) owed() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for src, effects := range l.wanted {
+		for _, e := range effects {
+			_, arrived := l.arrived[e.Sink][arrival{src, e.ID}]
+			if !arrived && l.failures.Answered(src, e) && !l.everExcused(src, e) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // buried notes a dead letter.
 func (l *ledger) buried(at randpipe.Place) {
 	l.mu.Lock()
@@ -134,7 +173,7 @@ func (l *ledger) arrives(sink string, it randpipe.Item) {
 
 // inOrder holds an arrival against rule 8: earlier inputs of its key are over, or have arrived.
 func (l *ledger) inOrder(sink string, it randpipe.Item) {
-	if it.Key == "" || l.late[it.Key] {
+	if key := l.keyOfLocked(sink, it); key == "" || l.late[key] {
 		return
 	}
 	for src, in := range l.inputs {
@@ -193,7 +232,7 @@ func (l *ledger) settles(h handout, err error) {
 			at := randpipe.Place{Stage: e.Sink, Src: h.src, Delivery: h.delivery, ID: e.ID}
 			_, before := l.arrived[e.Sink][arrival{h.src, e.ID}]
 			once := e.Once() && (before || l.everExcused(h.src, e))
-			if !l.seen[at] && !once && !l.failures.Excuse(h.src, h.delivery, e) {
+			if !l.seen[at] && !once && !l.failures.Answered(h.src, e) && !l.failures.Excuse(h.src, h.delivery, e) {
 				l.problem("%v is done, but %x is not in sink %s", h, e.ID, e.Sink)
 			}
 		}

@@ -40,18 +40,19 @@ func (s *testSink) Write(_ context.Context, b stage.Batch[randpipe.Item]) error 
 	var failed stage.BatchError
 	broken := make(map[string]bool)
 	for i, it := range b.Values {
+		key := s.ledger.keyOf(s.spec.Name, it)
 		kind := randpipe.NoFault
-		if !s.spec.OrderedKeys || !broken[it.Key] {
+		if !s.spec.OrderedKeys || !broken[key] {
 			kind = s.spec.Faults.Next(it.ID)
 		}
 		switch {
 		case kind != randpipe.NoFault && s.spec.Vague:
 			return s.fail(b.Values, kind)
 		case kind != randpipe.NoFault:
-			broken[it.Key] = it.Key != ""
+			broken[key] = key != ""
 			s.ledger.failed(s.spec.Name, kind == randpipe.Permanent, it)
 			failed.Fail(i, named(kind))
-		case broken[it.Key]:
+		case broken[key]:
 			failed.Fail(i, errors.New("an earlier value of the key failed"))
 		default:
 			s.ledger.arrives(s.spec.Name, it)
@@ -85,16 +86,17 @@ func (s *testSink) begin(b stage.Batch[randpipe.Item]) {
 	}
 	alone := !s.spec.OrderedKeys || s.spec.Concurrency > 1
 	for i, it := range b.Values {
-		if got := b.At(i); got.Key != it.Key && got.ID != "" {
+		key := s.ledger.keyOf(s.spec.Name, it)
+		if got := b.At(i); got.Key != key && got.ID != "" {
 			s.ledger.report("sink %s: %v has key %q", s.spec.Name, it, got.Key)
 		}
-		if it.Key == "" || !alone {
+		if key == "" || !alone {
 			continue
 		}
-		if s.keys[it.Key] {
-			s.ledger.report("sink %s: two values of key %s are being written at once (rule 8)", s.spec.Name, it.Key)
+		if s.keys[key] {
+			s.ledger.report("sink %s: two values of key %s are being written at once (rule 8)", s.spec.Name, key)
 		}
-		s.keys[it.Key] = true
+		s.keys[key] = true
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 type trial struct {
 	randpipe.Dice
 	ledger   *ledger
+	seed     uint64
 	design   *randpipe.Design
 	sources  []*testSource
 	pipeline *flow.Pipeline
@@ -32,10 +33,13 @@ type trial struct {
 const maxRuns = 400
 
 func newTrial(seed uint64) *trial {
-	t := &trial{Dice: randpipe.NewDice(seed, "trial"), ledger: newLedger(), probed: seed%2 == 0}
+	t := &trial{Dice: randpipe.NewDice(seed, "trial"), seed: seed, ledger: newLedger(), probed: seed%2 == 0}
 	t.keyed, t.leased = t.Chance(40), t.Chance(25)
 	t.once = !t.keyed && !t.leased && t.Chance(30)
-	t.design = randpipe.Draw(t.Dice, t, randpipe.Options{Keyed: t.keyed, Leased: t.leased, Mild: t.Chance(50), Positions: t.once})
+	t.design = randpipe.Draw(t.Dice, t, randpipe.Options{
+		Keyed: t.keyed, Leased: t.leased, Mild: t.Chance(50), Positions: t.once,
+		Keeps: randpipe.NewDice(seed, "keeps").Chance(30),
+	})
 	t.ledger.joint = t.design.Joint
 	n := 1 + t.IntN(5)/4
 	var streams []flow.Stream[randpipe.Item]
@@ -67,6 +71,10 @@ func (t *trial) Failed(stage string, kind randpipe.Fault, items []randpipe.Item)
 
 func (t *trial) Dropped(at randpipe.Place) { t.ledger.dropped(at) }
 
+func (t *trial) Kept(at randpipe.Place) { t.ledger.kept(at) }
+
+func (t *trial) Copies(int) int { return 1 }
+
 func (t *trial) Repeated(randpipe.Place) {} // duplicates are not counted here
 
 func (t *trial) Wrong(format string, args ...any) { t.ledger.report(format, args...) }
@@ -77,6 +85,10 @@ func (t *trial) Sink(spec *randpipe.Sink) stage.Sink[randpipe.Item] {
 
 // Store gives the store itself: the process outlives the trial.
 func (t *trial) Store(s state.Store) state.Store { return s }
+
+func (t *trial) FaultyStore(name string, s state.Store) state.Store {
+	return &testStore{Store: s, dice: randpipe.NewDice(t.seed, name)}
+}
 
 func (t *trial) Grave(spec *randpipe.Grave) stage.Sink[flow.Failure] {
 	return &grave{spec.Faults, t.ledger}
@@ -128,19 +140,21 @@ func (t *trial) run(ctx context.Context) (problems []string) {
 			return t.ledger.problems
 		}
 		if !cancelled && !t.design.Stops && !t.design.Ends || n > maxRuns {
-			t.ledger.report("the run ended, but not all inputs are over")
+			t.ledger.report("the run ended, but not all inputs are over, or not all that stores have is given")
 			return t.ledger.problems
 		}
 	}
 }
 
+// finished tells whether all inputs are over, and nothing is left in a store: the end of the input has
+// that given.
 func (t *trial) finished() bool {
 	for _, s := range t.sources {
 		if !s.finished() {
 			return false
 		}
 	}
-	return true
+	return !t.design.Keeps || t.ledger.owed() == 0
 }
 
 // runOnce is one run, and what its error must be.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/operators"
 	"github.com/rocketflow-io/rocketflow/sources"
 	"github.com/rocketflow-io/rocketflow/state"
@@ -280,4 +281,82 @@ func TestKept_IsValidated(t *testing.T) {
 	require.ErrorContains(t, short.Run(t.Context()), "remember them longer")
 	text := to(s().KeptIn(store, "w").Agg(zero, plus)).Explain()
 	require.Contains(t, text, "acknowledges a record when its windows are committed; keeps windows in the tables w.* of a store")
+}
+
+// A stage below that has had enough ends the run, at the end of the input too. What it handed back is
+// given by the next.
+func TestKept_EndsWhenAStageBelowHasHadEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := state.NewMemory()
+		var all []sum
+		for _, rs := range [][]reading{{{"a", 5, 1}, {"a", 65, 2}, {"b", 5, 4}}, nil, nil} {
+			out := &collector[flow.Window[string, int]]{}
+			p := hours(flow.From(sources.Values(rs...))).KeptIn(store, "w").Agg(zero, plus).Take(1).To(out)
+			require.NoError(t, p.Run(t.Context()))
+			require.Len(t, out.values(), 1)
+			all = append(all, short(out.values())...)
+		}
+		require.ElementsMatch(t, []sum{{"a", 0, 60, 1, 0, false, false}, {"a", 60, 120, 2, 0, false, false}, {"b", 0, 60, 4, 0, false, false}}, all)
+	})
+}
+
+// When a run is ended, what failed below is left to the next: nobody waits for it any more.
+func TestKept_GivesNothingBehindTheDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := state.NewMemory()
+		ctx, cancel := context.WithCancel(t.Context())
+		c := make(chan reading)
+		var tries atomic.Int32
+		settles := make(chan struct{})
+		p := hours(flow.From(slowToSettle{sources.Channel(c), settles})).KeptIn(store, "w").Agg(zero, plus).
+			TryMap(func(_ context.Context, w flow.Window[string, int]) (flow.Window[string, int], error) {
+				tries.Add(1)
+				return w, errTest
+			}).OnError(flow.Nack()).To(&collector[flow.Window[string, int]]{})
+		ended := make(chan error)
+		go func() { ended <- p.Run(ctx) }()
+		give(c, reading{"a", 5, 1}, reading{"a", 65, 2})
+		require.Positive(t, tries.Load())
+		cancel()
+		synctest.Wait()
+		before := tries.Load()
+		time.Sleep(5 * time.Second) // the outcomes are on their way
+		require.Equal(t, before, tries.Load())
+		close(settles)
+		require.NoError(t, <-ended)
+	})
+}
+
+// slowToSettle is a source that takes outcomes when it is let.
+type slowToSettle struct {
+	stage.Source[reading]
+	settles <-chan struct{}
+}
+
+func (s slowToSettle) Open(ctx context.Context) (stage.Reader[reading], error) {
+	r, err := s.Source.Open(ctx)
+	return slowReader{r, s.settles}, err
+}
+
+type slowReader struct {
+	stage.Reader[reading]
+	settles <-chan struct{}
+}
+
+func (r slowReader) Read(ctx context.Context) (stage.Batch[reading], error) {
+	b, err := r.Reader.Read(ctx)
+	if b.Settler != nil {
+		b.Settler = slowSettler{b.Settler, r.settles}
+	}
+	return b, err
+}
+
+type slowSettler struct {
+	stage.Settler
+	settles <-chan struct{}
+}
+
+func (s slowSettler) Settle(ctx context.Context, all []stage.Outcome) error {
+	<-s.settles
+	return s.Settler.Settle(ctx, all)
 }

@@ -46,12 +46,22 @@ func (p *keeper[K, T, A, O]) count(ctx context.Context, w keptWork[K, T, A]) boo
 		}
 	}
 	p.announce(t, changed)
+	p.freshen(t)
 	p.publish() // before the engine knows that these are done
 	for range w.over {
 		p.noted(ctx)
 	}
 	p.settle(ctx, t)
 	return true
+}
+
+// freshen notes that values were counted, which the end of the input has not given.
+func (p *keeper[K, T, A, O]) freshen(t *keptTurn[K, T, A]) {
+	if slices.ContainsFunc(t.became, func(b keptBecame) bool { return b.keptOutcome == keptCounted }) {
+		p.mu.Lock()
+		p.fresh = true
+		p.mu.Unlock()
+	}
 }
 
 // undisturbed gives the values that a test does not let fail.

@@ -9,16 +9,13 @@ import (
 )
 
 // Drain waits until each record is committed: it takes all slots, and gives them back. At the end of the
-// input it has what is incomplete given as well.
+// input it has what is incomplete given as well; else no more is given, since nobody below would wait for it.
 func (p *keeper[K, T, A, O]) Drain(ctx context.Context) error {
 	for range cap(p.slots) {
 		p.slots <- struct{}{}
 	}
 	for range cap(p.slots) {
 		<-p.slots
-	}
-	if !p.rt.Ended() {
-		return nil
 	}
 	asked := make(chan struct{})
 	p.mu.Lock()
@@ -35,11 +32,12 @@ func (p *keeper[K, T, A, O]) Drain(ctx context.Context) error {
 	return nil
 }
 
-// Unfinished tells whether results are to be given again, or corrected, although there is no more input.
+// Unfinished tells whether results are to be given again, or corrected, although there is no more input, or
+// values have come since Drain: those that waited for another try.
 func (p *keeper[K, T, A, O]) Unfinished() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.pending > 0 && !p.closed && p.rt.Ended()
+	return (p.pending > 0 || p.fresh) && !p.closed && p.rt.Ended()
 }
 
 // end gives what the end of the input leaves, unless other processes are at it: of those that end, the
@@ -96,6 +94,9 @@ func (p *keeper[K, T, A, O]) endUpTo(ctx context.Context, blocked bool) error {
 			return nil
 		}
 	}
+	p.mu.Lock()
+	p.fresh = false
+	p.mu.Unlock()
 	if err := p.due(ctx, never, horizon); err != nil {
 		return err
 	}

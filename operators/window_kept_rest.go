@@ -11,7 +11,7 @@ func (p *keeper[K, T, A, O]) rest() time.Duration {
 	now := p.rt.Now()
 	at := p.seat.told.Add(p.kept.Heartbeat / 3)
 	sooner := func(t time.Time) {
-		if !t.IsZero() && t.Before(at) {
+		if !t.IsZero() && t.Before(at) && !p.drained {
 			at = t
 		}
 	}

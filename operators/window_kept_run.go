@@ -34,9 +34,11 @@ type keeper[K comparable, T, A, O any] struct {
 	excused map[uint64]struct{} // records that failed here, and are not late by that
 	asked   chan struct{}       // the input has ended: closed when what it leaves has been given
 	closed  bool                // the goroutine has ended
+	fresh   bool                // values have been counted since the input had ended
 	pending int                 // keys of todo
 
 	number   uint64 // of the last turn
+	drained  bool   // the run ends before the input
 	seat     keptSeat
 	floor    keptFloor
 	past     past
@@ -137,7 +139,11 @@ func (p *keeper[K, T, A, O]) run(ctx context.Context) {
 		w := p.find()
 		p.work(ctx, w)
 		if w.asked != nil {
-			p.end(ctx)
+			if p.rt.Ended() {
+				p.end(ctx)
+			} else {
+				p.drained = true
+			}
 			close(w.asked)
 		}
 		timer.Reset(p.rest())
@@ -182,7 +188,7 @@ func (p *keeper[K, T, A, O]) work(ctx context.Context, w keptWork[K, T, A]) {
 	if !ok || p.rt.Now().Before(p.restAt) {
 		return
 	}
-	if p.at != keptEnded { // else Drain has them given, with what is below
+	if p.at != keptEnded && !p.drained { // else Drain has them given, with what is below, or the next process does
 		p.rested(p.give(ctx))
 	}
 	p.publish()

@@ -242,11 +242,12 @@ func (r *Run) flow() {
 	r.reclaim()
 }
 
-// unfinished tells whether an operator has something to give again, for which no record stands.
+// unfinished tells whether an operator has something to give again, for which no record stands. Where a
+// stage below has had enough, it would be handed back for ever.
 func (r *Run) unfinished() bool {
 	return slices.ContainsFunc(r.parts, func(p part) bool {
 		u, ok := p.(interface{ unfinished() bool })
-		return ok && u.unfinished()
+		return ok && u.unfinished() && !r.endedBelow(p.base())
 	})
 }
 

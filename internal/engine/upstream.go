@@ -67,6 +67,22 @@ func (r *Run) inputEnded(st *Stage) bool {
 	return ended
 }
 
+// endedBelow tells whether a stage below another has ended the run.
+func (r *Run) endedBelow(st *Stage) bool {
+	r.mu.Lock()
+	enders := slices.Clone(r.enders)
+	r.mu.Unlock()
+	below := false
+	for _, s := range r.sources {
+		s.base().paths(nil, func(path []*Stage) {
+			if at := slices.Index(path, st); at >= 0 {
+				below = below || slices.ContainsFunc(path[at+1:], func(down *Stage) bool { return slices.Contains(enders, down) })
+			}
+		})
+	}
+	return below
+}
+
 // retryQueue is the records that wait in a stage for another try, or behind one that does, in the order
 // in which they began to. One that fails again keeps its place. On an edge it is what records have come
 // to that had waited in a stage above.

@@ -16,6 +16,8 @@ type Host interface {
 	Grave(*Grave) stage.Sink[flow.Failure]
 	// Store gives a way to a store that outlives the pipeline's process.
 	Store(state.Store) state.Store
+	// FaultyStore gives one on which answers get lost, and requests.
+	FaultyStore(name string, s state.Store) state.Store
 	BackOff(time.Duration) backoff.BackOff
 }
 
@@ -77,7 +79,11 @@ func (b builder) equipped(o *op) *op {
 		return o
 	}
 	own := *o
-	own.store = b.host.Store(o.store)
+	if o.stores {
+		own.store = b.host.FaultyStore(o.storing(), o.store)
+	} else {
+		own.store = b.host.Store(o.store)
+	}
 	return &own
 }
 

@@ -14,6 +14,7 @@ type Options struct {
 	Mild      bool // no function fails for ever
 	Stalls    bool // some functions take longer than the lease
 	Positions bool // no source redelivers: what comes has a position
+	Keeps     bool // windows may be in stores; then no function fails for ever, since what they give is given until it is safe
 }
 
 // Design is a random pipeline as a description, from behind its sources on.
@@ -21,6 +22,7 @@ type Design struct {
 	Stops  bool     // a policy is to stop
 	Ends   bool     // an operator ends the run, so that another has to follow
 	Joint  bool     // an operator joins duties, so that one's failure is another's
+	Keeps  bool     // an operator answers for values when a store has them
 	Topics []string // of sinks
 	chain  chain
 }
@@ -88,9 +90,14 @@ type Sink struct {
 
 // Draw draws a pipeline.
 func Draw(d Dice, env Env, opts Options) *Design {
+	opts.Mild = opts.Mild || opts.Keeps
 	a := &artist{Dice: d, env: env, opts: opts, design: &Design{}, width: 1}
 	for _, k := range kinds() {
-		if k.fits == nil || k.fits(opts) {
+		switch {
+		case k.fits != nil && !k.fits(opts):
+		case k.stores:
+			a.keeping = append(a.keeping, k)
+		default:
 			a.kinds = append(a.kinds, k)
 		}
 	}
@@ -110,6 +117,7 @@ type artist struct {
 	opts    Options
 	design  *Design
 	kinds   []kind
+	keeping []kind // those that keep what they hold in a store
 	names   int
 	width   int // the most values that an input is here
 	unbound int // operators so far that hold any number of values
@@ -150,6 +158,9 @@ func (a *artist) faults(name string, most int) *Faults {
 
 func (a *artist) op() *op {
 	k := a.kinds[a.IntN(len(a.kinds))]
+	if len(a.keeping) > 0 && a.Chance(12) {
+		k = a.keeping[a.IntN(len(a.keeping))]
+	}
 	for k.single && a.width > 1 || k.many && a.width > maxWidth {
 		k = a.kinds[a.IntN(len(a.kinds))]
 	}
@@ -167,6 +178,7 @@ func (a *artist) op() *op {
 	}
 	a.design.Ends = a.design.Ends || k.ends
 	a.design.Joint = a.design.Joint || k.joint
+	a.design.Keeps = a.design.Keeps || k.stores
 	return o
 }
 

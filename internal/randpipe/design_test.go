@@ -9,7 +9,7 @@ import (
 // A kind that is never drawn is never tried.
 func TestDraw_DrawsEachKindWhereItFits(t *testing.T) {
 	for name, opts := range map[string]Options{
-		"all": {Positions: true}, "keyed": {Keyed: true}, "leased": {Leased: true, Endless: true},
+		"all": {Positions: true}, "keyed": {Keyed: true}, "leased": {Leased: true, Endless: true}, "keeping": {Keyed: true, Keeps: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			drawn := make(map[string]bool)

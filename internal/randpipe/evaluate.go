@@ -31,6 +31,10 @@ func evaluate(c chain, it located, above policy) []Effect {
 		for _, o := range g.ops {
 			var next []located
 			for _, at := range items {
+				if o.stores {
+					at = at.passing(o.storing(), g.policy)
+					at.hops[len(at.hops)-1].kept = true
+				}
 				passed := at.passing(o.name, g.policy)
 				passed.hops[len(passed.hops)-1].once = o.once
 				for _, out := range o.gives(o, at.Item) {

@@ -24,6 +24,7 @@ const (
 	Plain
 	Permanent // by an error that says that no retry mends it
 	Panic
+	OfStore // what it keeps cannot be read or written
 )
 
 // Env is the world of a random pipeline: it has the time, and notes what happens.
@@ -36,6 +37,10 @@ type Env interface {
 	Failed(stage string, kind Fault, items []Item)
 	// Dropped notes that an operator may drop a value.
 	Dropped(at Place)
+	// Kept notes that a store has a value, in some delivery, and answers for it.
+	Kept(at Place)
+	// Copies tells how often an input may have been stored as another.
+	Copies(src int) int
 	// Repeated notes that an operator gives a value once more, as it may.
 	Repeated(at Place)
 	// Wrong notes that an operator does not do what it promises.

@@ -34,6 +34,9 @@ type Effect struct {
 // Once tells whether the effect is left out of a delivery when it was there, or was excused, in another.
 func (e Effect) Once() bool { return slices.ContainsFunc(e.hops, func(h hop) bool { return h.once }) }
 
+// Kept tells whether a store answers for the effect on its way.
+func (e Effect) Kept() bool { return slices.ContainsFunc(e.hops, func(h hop) bool { return h.kept }) }
+
 // hop is a stage on the way of a value, what the value was there, and the policy of the stage.
 type hop struct {
 	stage    string
@@ -41,6 +44,7 @@ type hop struct {
 	id       uint64
 	once     bool // what was there is there no second time
 	optional bool // nothing behind it is owed
+	kept     bool // a store answers for what was there
 }
 
 // Failures is what a test knows of failures and drops, by which an effect may be missing.
@@ -50,13 +54,14 @@ type Failures struct {
 	dead     map[Place]bool
 	dropped  map[Place]bool
 	repeated map[Place]int
+	kept     map[Place]bool // whatever the delivery
 }
 
 // NewFailures knows of none.
 func NewFailures() *Failures {
 	return &Failures{
 		failed: make(map[Place]int), final: make(map[Place]bool), dead: make(map[Place]bool), dropped: make(map[Place]bool),
-		repeated: make(map[Place]int),
+		repeated: make(map[Place]int), kept: make(map[Place]bool),
 	}
 }
 
@@ -79,6 +84,17 @@ func (f *Failures) Dropped(at Place) { f.dropped[at] = true }
 
 // Repeated notes that an operator gives a value once more.
 func (f *Failures) Repeated(at Place) { f.repeated[at]++ }
+
+// Kept notes that a store has a value.
+func (f *Failures) Kept(at Place) {
+	at.Delivery = 0
+	f.kept[at] = true
+}
+
+// Answered tells whether a store answers for an effect by now.
+func (f *Failures) Answered(src int, e Effect) bool {
+	return slices.ContainsFunc(e.hops, func(h hop) bool { return f.kept[Place{Stage: h.stage, Src: src, ID: h.id}] })
+}
 
 // Repeats tells how often an effect of a delivery may be there besides the first time.
 func (f *Failures) Repeats(src, delivery int, e Effect) (n int) {

@@ -23,6 +23,7 @@ type kind struct {
 	once    bool               // lets a value pass that was not there before, or answers for it in a later result
 	fansIn  bool               // takes another stream as well
 	gathers bool               // gives a value again with others
+	stores  bool               // answers for a value when a store has it
 
 	draw  func(*artist, *op)                // its arguments; nil for none
 	add   func(*op, stream) stream          // adds it; the stage that can fail gets the name of the op
@@ -151,7 +152,7 @@ func kinds() []kind {
 		breakerKind(),
 		zipKind(),
 	}
-	return append(kinds, windowKinds()...)
+	return append(append(kinds, windowKinds()...), keptKinds()...)
 }
 
 // Arguments.

@@ -16,14 +16,16 @@ type windowing struct {
 	windows    flow.Windows
 	size       time.Duration // of a window in time; of sessions, the gap
 	every      time.Duration // of sliding ones
+	count      int           // of windows by number
 	event      bool          // by event time, in which values can be late
 	outOfOrder time.Duration
 	lateness   time.Duration
 	early      time.Duration
-	identify   bool    // values are known by what they are, not by their records
-	again      bool    // what comes again is known to be of another delivery
-	twins      bool    // an input may be stored twice, as two records
-	lates      *Faults // of the sink of the late; nil if they are dropped
+	identify   bool     // values are known by what they are, not by their records
+	again      bool     // what comes again is known to be of another delivery
+	twins      bool     // an input may be stored twice, as two records
+	lates      *Faults  // of the sink of the late; nil if they are dropped
+	kept       *keeping // of windows in a store; nil if they are held
 
 	mu    sync.Mutex
 	given map[Place]int // how often a value was in a result
@@ -48,7 +50,8 @@ func windowKinds() []kind {
 		{name: "Counts", fits: ends, joint: true, once: true, gathers: true, gives: mapped, draw: func(a *artist, o *op) {
 			w := o.drawWindowing(a)
 			w.event, w.early, w.lates = false, 0, nil
-			w.windows = flow.Counts(1 + a.IntN(5))
+			w.count = 1 + a.IntN(5)
+			w.windows = flow.Counts(w.count)
 		}, add: (*op).windowed},
 		{name: "Sliding", fits: ends, joint: true, once: true, gathers: true, gives: (*op).inEach, draw: func(a *artist, o *op) {
 			w := o.drawWindowing(a)
@@ -136,51 +139,60 @@ func (o *op) windowed(s stream) stream {
 	case w.event:
 		windows = windows.AllowedLateness(w.lateness).DropLate()
 	}
+	if w.kept != nil {
+		windows = windows.KeptIn(noticing{o.store, run}, o.name, flow.ValueCodec(itemCodec{}), flow.Heartbeat(w.kept.heartbeat)).
+			Named(o.storing())
+	}
 	results := windows.Collect()
 	if w.every > 0 {
 		return results.FlatMap(func(r flow.Window[uint64, []Item]) (all []Item) {
-			for _, it := range o.members(r) {
+			for _, it := range run.members(r) {
 				all = append(all, o.inOne(it, r.Start))
 			}
 			return all
 		}).Named(o.name)
 	}
-	return o.takeApart(results.Map(o.members).Filter(func(items []Item) bool { return len(items) > 0 }))
+	return o.takeApart(results.Map(run.members).Filter(func(items []Item) bool { return len(items) > 0 }))
 }
 
 // members gives the values of a result, which have to be those of its window, and each once; none of an
 // early one, which proves nothing.
-func (o *op) members(r flow.Window[uint64, []Item]) []Item {
+func (r *windowRun) members(w flow.Window[uint64, []Item]) []Item {
+	o := r.o
 	known := make(map[uint64]bool)
-	for _, it := range r.Value {
+	for _, it := range w.Value {
 		at := o.happened(it)
 		switch {
 		case known[it.ID] && (o.window.identify || !o.window.twins):
-			o.env.Wrong("%s counts %v twice in %s", o.name, it, r.Pane())
-		case it.ID%3 != r.Key:
-			o.env.Wrong("%s has %v in %s, of another key", o.name, it, r.Pane())
-		case o.window.event && (at.Before(r.Start) || !at.Before(r.End)):
-			o.env.Wrong("%s has %v of %v in %s, which ends at %v", o.name, it, at, r.Pane(), r.End)
+			o.env.Wrong("%s counts %v twice in %s", o.name, it, w.Pane())
+		case it.ID%3 != w.Key:
+			o.env.Wrong("%s has %v in %s, of another key", o.name, it, w.Pane())
+		case o.window.event && (at.Before(w.Start) || !at.Before(w.End)):
+			o.env.Wrong("%s has %v of %v in %s, which ends at %v", o.name, it, at, w.Pane(), w.End)
 		}
 		known[it.ID] = true
 	}
+	if o.window.kept != nil && !w.Withdrawn {
+		o.window.kept.check(o, w)
+		r.upwards(w)
+	}
 	switch {
-	case r.Withdrawn && len(r.Value) > 0:
-		o.env.Wrong("%s withdraws %s with values", o.name, r.Pane())
-	case r.Withdrawn || r.Early:
+	case w.Withdrawn && len(w.Value) > 0:
+		o.env.Wrong("%s withdraws %s with values", o.name, w.Pane())
+	case w.Withdrawn || w.Early:
 		return nil
-	case len(r.Value) == 0:
-		o.env.Wrong("%s gives %s without values", o.name, r.Pane())
+	case len(w.Value) == 0:
+		o.env.Wrong("%s gives %s without values", o.name, w.Pane())
 	}
 	o.window.mu.Lock()
 	defer o.window.mu.Unlock()
-	for _, it := range r.Value {
+	for _, it := range w.Value {
 		at := it.At(o.name)
 		if o.window.given[at]++; o.window.given[at] > 1 {
 			o.env.Repeated(at)
 		}
 	}
-	return r.Value
+	return w.Value
 }
 
 // windowRun is one run of windows, held to what may be late in it.
@@ -191,12 +203,15 @@ type windowRun struct {
 	newest  time.Time    // event time of what has come
 	entered map[Item]int // how often
 	lates   map[Item]bool
+	put     []Item         // into a store
+	given   map[string]int // the latest revision of a pane
 }
 
 func (r *windowRun) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.newest, r.entered, r.lates = time.Time{}, make(map[Item]int), make(map[Item]bool)
+	r.put, r.given = nil, make(map[string]int)
 }
 
 // whatever is an item, in any delivery.
@@ -213,9 +228,24 @@ func (r *windowRun) enter(it Item) {
 		r.o.env.Dropped(it.At(r.o.name)) // nothing tells which
 	}
 	r.entered[whatever(it)]++
-	if at := r.o.happened(it); at.After(r.newest) {
+	at := r.o.happened(it)
+	if at.After(r.newest) {
 		r.newest = at
 	}
+	if w.kept != nil {
+		w.kept.came(at)
+		r.put = append(r.put, it)
+	}
+}
+
+// upwards holds the revisions of a pane to their order.
+func (r *windowRun) upwards(w flow.Window[uint64, []Item]) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if last, ok := r.given[w.Pane()]; ok && w.Revision < last {
+		r.o.env.Wrong("%s gives revision %d of %s behind revision %d", r.o.name, w.Revision, w.Pane(), last)
+	}
+	r.given[w.Pane()] = w.Revision
 }
 
 // mayBeLateLocked tells whether the watermark can have passed the window of a value: the first of them, or
@@ -233,7 +263,11 @@ func (r *windowRun) mayBeLateLocked(it Item, all bool) bool {
 	case w.windows == flow.Tumbling(w.size):
 		end = aligned(r.o.happened(it), w.size).Add(w.size)
 	}
-	return !r.newest.IsZero() && !end.Add(w.lateness).After(r.newest.Add(-w.outOfOrder))
+	newest := r.newest
+	if w.kept != nil {
+		newest = w.kept.newestYet() // the watermark of all, over restarts
+	}
+	return !newest.IsZero() && !end.Add(w.lateness).After(newest.Add(-w.outOfOrder))
 }
 
 // late holds a late value to being late by itself.

@@ -3,9 +3,9 @@ package randpipe
 import "github.com/rocketflow-io/rocketflow/flow"
 
 // zipKind pairs values with the numbers of their positions, and is held to that. Where there are more of
-// one than of the other, what is left over fails.
+// one than of the other, what is left over fails for ever.
 func zipKind() kind {
-	return kind{name: "Zip", fits: func(o Options) bool { return o.Positions }, joint: true, fansIn: true, gives: mapped, draw: func(a *artist, o *op) {
+	return kind{name: "Zip", fits: func(o Options) bool { return o.Positions && !o.Keeps }, joint: true, fansIn: true, gives: mapped, draw: func(a *artist, o *op) {
 		o.n = 1 + a.IntN(80)
 	}, add: func(o *op, s stream) stream {
 		var entered []Item

@@ -11,7 +11,6 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 	"github.com/rocketflow-io/rocketflow/sinks"
-	"github.com/rocketflow-io/rocketflow/state"
 )
 
 // The functions of a random pipeline are of the world, whichever process calls them, and fail also when
@@ -37,12 +36,16 @@ func (w *world) Stall(stage string, it randpipe.Item) {
 func (w *world) Failed(stage string, f randpipe.Fault, items []randpipe.Item) {
 	kind := FunctionFailed
 	switch f {
+	case randpipe.OfStore: // the store has told of itself
+		kind = none
 	case randpipe.Permanent:
 		kind = FunctionFailedForGood
 	case randpipe.Panic:
 		kind = FunctionPanicked
 	}
-	w.happened(kind, "%s %x of delivery %d", stage, items[0].ID, items[0].Delivery)
+	if kind != none {
+		w.happened(kind, "%s %x of delivery %d", stage, items[0].ID, items[0].Delivery)
+	}
 	for _, it := range items {
 		w.ledger.failed(it.At(stage), f == randpipe.Permanent)
 	}
@@ -53,6 +56,15 @@ func (w *world) Dropped(at randpipe.Place) {
 	w.note("%s may drop %x of delivery %d", at.Stage, at.ID, at.Delivery)
 	w.ledger.dropped(at)
 }
+
+// Kept notes that a store has a value.
+func (w *world) Kept(at randpipe.Place) {
+	w.note("%s has %x of delivery %d", at.Stage, at.ID, at.Delivery)
+	w.ledger.kept(at)
+}
+
+// Copies tells how often the broker has an input.
+func (w *world) Copies(src int) int { return w.host.copiesOf(src) }
 
 // Repeated notes that an operator gives a value once more.
 func (w *world) Repeated(at randpipe.Place) {
@@ -85,30 +97,6 @@ func (o outfit) Sink(spec *randpipe.Sink) stage.Sink[randpipe.Item] {
 
 // Grave gives a sink of dead letters as the process has it.
 func (o outfit) Grave(spec *randpipe.Grave) stage.Sink[flow.Failure] { return grave{spec, o.w, o.p} }
-
-// Store gives a store that a process which is dead does not reach.
-func (o outfit) Store(s state.Store) state.Store { return mortalStore{s, o.p} }
-
-type mortalStore struct {
-	state.Store
-	process *process
-}
-
-// Get reads, while the process lives.
-func (s mortalStore) Get(ctx context.Context, table string, keys ...[]byte) ([]state.Entry, error) {
-	if s.process.isDead() {
-		return nil, errDead
-	}
-	return s.Store.Get(ctx, table, keys...)
-}
-
-// Commit writes, while the process lives.
-func (s mortalStore) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
-	if s.process.isDead() {
-		return 0, errDead
-	}
-	return s.Store.Commit(ctx, c)
-}
 
 // BackOff gives a backoff whose delays end at instants of their own.
 func (o outfit) BackOff(d time.Duration) backoff.BackOff { return ownInstants{o.w, d} }

@@ -11,18 +11,29 @@
 //
 //   - Loss: an input that was stored has all its effects in the end, unless a policy skipped it or put
 //     it among the dead letters, or the broker did after the group's most attempts.
-//   - EarlyAck: a delivery is acknowledged only when all its effects are there.
+//   - EarlyAck: a delivery is acknowledged only when all its effects are there, or a store has the value that
+//     gives them.
 //   - Order: of a message group no value reaches a sink before those of earlier inputs.
 //   - Unknown: no sink gets a value that nothing gives.
 //   - Duplicate: an effect is there once for each delivery of its input, and more often only as often as
 //     a write of it ended without a clear answer.
 //   - Settled: a delivery that was acknowledged is not settled otherwise, and does not come again.
-//   - Promise: an operator that drops, gathers or counts does so as it says.
+//   - Promise: an operator that drops, gathers or counts does so as it says. Windows in a store count a value
+//     once, over all processes; a revision of a pane has one value, and the next has what it had.
 //   - Ending: runs end with errors they may end with, in time, and report what they handed back.
+//
+// # Windows in a store
+//
+// Three worlds in ten may have windows in a store ([flow.Windowed.KeptIn]): any number of them, of all
+// kinds, by both clocks, and also where message groups are kept in order. The store outlives the
+// processes, which share it. What it has is told by its commits, whatever the operator says. Such a result
+// is given until it is safe, so no function fails for ever there; and no order is asked of its values.
+// When all members have left, a last process whose input has ended gives what is incomplete: then nothing
+// that a store had may be missing.
 //
 // # Faults
 //
-// There are 40 kinds ([Kind]), and a run of 200 seeds or more fails if one of them has not occurred:
+// There are 43 kinds ([Kind]), and a run of 200 seeds or more fails if one of them has not occurred:
 //
 //   - of calls: requests lost, slow, late and twice; answers lost and slow; refused as unavailable, failed
 //     after they were done, throttled, an internal error; polls lost and cut; a damaged body
@@ -34,6 +45,7 @@
 //   - of sinks: writes failed, unclear, failed in part, failed for good, panicked, slow; not opened; burials
 //     failed
 //   - of producers: an input stored twice
+//   - of stores: a call failed, a commit made whose answer is lost, slow
 //
 // # Replay
 //

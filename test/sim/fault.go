@@ -45,8 +45,11 @@ const (
 	WriteSlow
 	SinkNotOpened
 	BurialFailed
-	InputTwice // stored twice, since its producer learnt nothing of the first time
-	Kinds      // how many there are
+	InputTwice      // stored twice, since its producer learnt nothing of the first time
+	StoreFailed     // nothing was read or written
+	StoreAnswerLost // it was, and the process does not learn so
+	StoreSlow
+	Kinds // how many there are
 )
 
 var kindNames = [Kinds]string{
@@ -62,7 +65,8 @@ var kindNames = [Kinds]string{
 	FunctionPanicked: "function panicked", FunctionSlow: "function slow", WriteFailed: "write failed",
 	WriteUnclear: "write unclear", WriteFailedInPart: "write failed in part", WriteFailedForGood: "write failed for good",
 	WritePanicked: "write panicked", WriteSlow: "write slow", SinkNotOpened: "sink not opened",
-	BurialFailed: "burial failed", InputTwice: "input twice",
+	BurialFailed: "burial failed", StoreFailed: "store failed", StoreAnswerLost: "store's answer lost",
+	StoreSlow: "store slow", InputTwice: "input twice",
 }
 
 // none is no fault.

@@ -169,6 +169,20 @@ func (h *host) copies(id string) int {
 	return n
 }
 
+// copiesOf counts the messages of an input in the topics of inputs.
+func (h *host) copiesOf(src int) int {
+	b, _, _ := h.current()
+	want, n := strconv.Itoa(src), 0
+	for _, topic := range inputTopics {
+		for _, m := range b.Messages(topic) {
+			if m.Properties[propertySource] == want {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // buried tells whether an input is among the dead letters of the broker.
 func (h *host) buried(src int) bool {
 	b, _, _ := h.current()

@@ -166,6 +166,13 @@ func (l *ledger) dropped(at randpipe.Place) {
 	l.failures.Dropped(at)
 }
 
+// kept notes that a store has a value.
+func (l *ledger) kept(at randpipe.Place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failures.Kept(at)
+}
+
 // repeated notes that an operator gives a value once more.
 func (l *ledger) repeated(at randpipe.Place) {
 	l.mu.Lock()
@@ -240,7 +247,7 @@ func (l *ledger) inOrderLocked(sink string, it randpipe.Item, in *input) {
 			continue
 		}
 		for _, e := range before.wanted {
-			if e.Sink == sink && e.Lane == it.Lane && before.arrived[arrival{sink, e.ID, e.Lane}] == 0 && !l.everExcusedLocked(before, e) {
+			if e.Sink == sink && e.Lane == it.Lane && !e.Kept() && before.arrived[arrival{sink, e.ID, e.Lane}] == 0 && !l.everExcusedLocked(before, e) {
 				l.violatedLocked(Order, "sink %s got %x of input %d before %x of input %d, of %q", sink, it.ID, it.Src, e.ID, before.Src, in.Key)
 			}
 		}
@@ -301,7 +308,7 @@ func (l *ledger) renewed(handle, fresh string) {
 	}
 }
 
-// acknowledges notes that a member acknowledges: all effects must be there.
+// acknowledges notes that a member acknowledges: all effects must be there, or a store answer for them.
 func (l *ledger) acknowledges(handle string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -315,7 +322,7 @@ func (l *ledger) acknowledges(handle string) {
 	for _, e := range in.wanted {
 		once := e.Once() && (in.arrived[arrival{e.Sink, e.ID, e.Lane}] > 0 || l.everExcusedLocked(in, e))
 		seen := l.seen[randpipe.Place{Stage: e.Sink, Src: in.Src, Delivery: pass, ID: e.ID}] > 0
-		if !seen && !once && !l.failures.Excuse(in.Src, pass, e) {
+		if !seen && !once && !l.failures.Answered(in.Src, e) && !l.failures.Excuse(in.Src, pass, e) {
 			l.violatedLocked(EarlyAck, "delivery %d of input %d is acknowledged, but %x is not in sink %s", n, in.Src, e.ID, e.Sink)
 		}
 	}
@@ -380,6 +387,20 @@ func (l *ledger) unfinished() (all []int) {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// owed counts the effects that a store answers for and that are not there.
+func (l *ledger) owed() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, in := range l.inputs {
+		for _, e := range in.wanted {
+			if l.failures.Answered(in.Src, e) && in.arrived[arrival{e.Sink, e.ID, e.Lane}] == 0 && !l.everExcusedLocked(in, e) {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // name is what a trace calls a delivery.

@@ -27,6 +27,7 @@ type member struct {
 	name   string
 	design *design
 	dice   randpipe.Dice
+	last   bool // nothing comes in: what stores have is to be finished
 
 	mu      sync.Mutex // guards what follows
 	present *process
@@ -119,6 +120,9 @@ func (m *member) live(ctx, cut context.Context, p *process) {
 
 // pipeline makes what the process runs.
 func (m *member) pipeline(p *process) *flow.Pipeline {
+	if m.last {
+		return m.design.Build(flow.FromSeq(func(func(randpipe.Item) bool) {}), outfit{m.w, p})
+	}
 	var streams []flow.Stream[randpipe.Item]
 	for _, topic := range m.design.topics {
 		src := sources.RocketMQ(p.client, topic, consumerGroup, sources.WithInvisible(m.w.lease))
@@ -150,7 +154,7 @@ func (m *member) judge(ctx context.Context, p *process, err error, stats flow.Sn
 	var stopped *flow.PolicyError
 	var dropped *flow.DroppedError
 	switch {
-	case err == nil && ctx.Err() == nil && !m.design.Ends:
+	case err == nil && ctx.Err() == nil && !m.design.Ends && !m.last:
 		m.w.ledger.violated(Ending, "%s: the run ended by itself", p.name)
 	case errors.As(err, &dropped):
 		m.w.ledger.violated(Ending, "%s: %v", p.name, err)
@@ -202,6 +206,24 @@ func (m *member) drain() {
 	p.cancel()
 	if p.hard && p.drain > 2*time.Second {
 		time.AfterFunc(m.w.instant(m.dice.Between(0, time.Second)), p.cut)
+	}
+}
+
+// finish runs one process, whose input has ended from the begin.
+func (m *member) finish() {
+	p, ok := m.start(1)
+	if !ok {
+		return
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-p.finished:
+	case <-timer.C:
+		m.w.ledger.violated(Ending, "%s: what stores have is not finished after %v", p.name, patience)
+		p.cut()
+		p.cancel()
+		<-p.finished
 	}
 }
 

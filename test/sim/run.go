@@ -36,6 +36,22 @@ type Report struct {
 	Deliveries int
 }
 
+// finish gives what stores still have, by processes whose input has ended. One is enough, unless something in
+// the pipeline ends it before.
+func (w *world) finish(design *design) {
+	if !design.Keeps {
+		return
+	}
+	for n := 1; n == 1 || n <= maxFinishers && (design.Stops || design.Ends) && w.ledger.owed() > 0; n++ {
+		name := fmt.Sprint("finisher", n)
+		m := &member{w: w, name: name, design: design, last: true, dice: randpipe.NewDice(w.seed, name)}
+		m.finish()
+	}
+}
+
+// maxFinishers is how many processes may finish a world.
+const maxFinishers = 40
+
 // patience is how long a world may take once the storm is over.
 const patience = 4 * time.Hour
 
@@ -51,8 +67,12 @@ func Run(seed uint64, opts Options) *Report {
 	d := randpipe.NewDice(seed, "world")
 	w.calm = w.begun.Add(d.Between(20*time.Second, 4*time.Minute))
 	for k := range Kinds {
-		if d.Chance(40) {
-			w.rates[k] = 1 + d.IntN(60)
+		rates := d
+		if k >= StoreFailed { // what was drawn before them stays as it is
+			rates = randpipe.NewDice(seed, k.String())
+		}
+		if rates.Chance(40) {
+			w.rates[k] = 1 + rates.IntN(60)
 		}
 	}
 	design, feeders := w.design(d)
@@ -76,6 +96,7 @@ func Run(seed uint64, opts Options) *Report {
 	for _, m := range members {
 		m.leave()
 	}
+	w.finish(design)
 	w.goes.Wait()
 	w.hangUp()
 	w.ledger.audit(design.Topics)
@@ -98,7 +119,9 @@ func (w *world) report() *Report {
 func (w *world) design(d randpipe.Dice) (*design, []*feeder) {
 	ordered := d.Chance(50)
 	w.lease = d.Between(15*time.Second, time.Minute)
-	drawn := randpipe.Draw(d, w, randpipe.Options{Keyed: ordered, Leased: true, Endless: true, Topics: true, Stalls: true})
+	drawn := randpipe.Draw(d, w, randpipe.Options{
+		Keyed: ordered, Leased: true, Endless: true, Topics: true, Stalls: true, Keeps: randpipe.NewDice(w.seed, "keeps").Chance(30),
+	})
 	design := &design{drawn, inputTopics[:1+d.IntN(2)], ordered}
 	var feeders []*feeder
 	for n := range 1 + d.IntN(2) {
