@@ -132,6 +132,31 @@ func TestTable_HasTheLatestOfEachKey(t *testing.T) {
 	})
 }
 
+// A value finds the change that came before it also when both wait for the store.
+func TestTable_FindsWhatCameBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &gated{state.NewMemory(), make(chan struct{})}
+		d := &desk{store: store}
+		require.NoError(t, d.open(t, func(func()) {
+			d.give(order{"b", 1}, customer{ID: "a", N: 10}, order{"a", 2})
+			require.Empty(t, d.out.values())
+			close(store.gate)
+		}))
+		require.Equal(t, []string{"1+-", "2+10"}, d.out.values())
+	})
+}
+
+// gated is a store whose reads wait until its gate is closed.
+type gated struct {
+	state.Store
+	gate chan struct{}
+}
+
+func (s *gated) Get(ctx context.Context, table string, keys ...[]byte) ([]state.Entry, error) {
+	<-s.gate
+	return s.Store.Get(ctx, table, keys...)
+}
+
 // A change that failed, or whose acknowledgement was lost, and that comes again after a newer one, does not
 // take its place: by its version, or by the source's time of it.
 func TestTable_IsNotSetBackByWhatComesAgain(t *testing.T) {
