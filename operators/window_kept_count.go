@@ -10,14 +10,18 @@ import (
 
 // count commits what has come: values, the outcome of results, and how far the process is.
 func (p *keeper[K, T, A, O]) count(ctx context.Context, w keptWork[K, T, A]) bool {
-	own, at := p.own, p.at
-	p.own, p.at = max(own, w.own), w.at
 	values := p.undisturbed(ctx, w.values)
 	var t *keptTurn[K, T, A]
 	var changed []keptChange
-	err := p.recognize(ctx, values)
+	err := p.keepUp(ctx) // before this process is ahead of one that has begun meanwhile
+	own, at := p.own, p.at
+	p.own, p.at = max(own, w.own), w.at
 	if err == nil {
-		t, err = p.commit(ctx, p.wants(values, w.over), func(t *keptTurn[K, T, A]) {
+		t, err = p.commit(ctx, func() ([]keptWant[K], error) {
+			p.excuseSilence(values)
+			err := p.recognize(ctx, values)
+			return p.wants(values, w.over), err
+		}, func(t *keptTurn[K, T, A]) {
 			changed = changed[:0]
 			for _, f := range w.over {
 				p.note(t, f)
@@ -84,7 +88,7 @@ func (p *keeper[K, T, A, O]) recognize(ctx context.Context, values []*keptValue[
 	var ids [][]byte
 	var of []*keptValue[K, T]
 	for _, v := range values {
-		if v.known && v.info.Attempt > 1 {
+		if v.known && v.info.Attempt > 1 && !v.asked {
 			ids, of = append(ids, v.id[:]), append(of, v)
 		}
 	}
@@ -96,7 +100,7 @@ func (p *keeper[K, T, A, O]) recognize(ctx context.Context, values []*keptValue[
 		return err
 	}
 	for i, e := range entries {
-		of[i].again = e.Found()
+		of[i].again, of[i].asked = e.Found(), true
 	}
 	return nil
 }
@@ -203,16 +207,6 @@ func (p *keeper[K, T, A, O]) settle(ctx context.Context, t *keptTurn[K, T, A]) {
 	}
 }
 
-// excuse lets a record that failed here, through no fault of its own, not be late by that.
-func (p *keeper[K, T, A, O]) excuse(v *keptValue[K, T]) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.excused) >= keptPlacesMost {
-		clear(p.excused)
-	}
-	p.excused[v.Sequence()] = struct{}{}
-}
-
 // failed hands a value to the stage's policy.
 func (p *keeper[K, T, A, O]) failed(ctx context.Context, v *keptValue[K, T], err error) {
 	if v.known && p.Identify == nil {
@@ -226,6 +220,6 @@ func (p *keeper[K, T, A, O]) failed(ctx context.Context, v *keptValue[K, T], err
 
 // tell has a commit say that the process lives, and how far it is.
 func (p *keeper[K, T, A, O]) tell(ctx context.Context) error {
-	_, err := p.commit(ctx, nil, func(*keptTurn[K, T, A]) {})
+	_, err := p.commit(ctx, keysOf[K](nil), func(*keptTurn[K, T, A]) {})
 	return err
 }

@@ -37,7 +37,7 @@ func (p *keeper[K, T, A, O]) giveEarly(ctx context.Context) error {
 	var wants []keptWant[K]
 	commit := func() error {
 		var out []stage.Record[O]
-		t, err := p.commit(ctx, wants, func(t *keptTurn[K, T, A]) {
+		t, err := p.commit(ctx, keysOf(wants), func(t *keptTurn[K, T, A]) {
 			for _, k := range t.order {
 				p.countEarly(k)
 			}

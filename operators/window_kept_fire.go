@@ -19,17 +19,15 @@ type keptTodo[K comparable] struct {
 
 const (
 	// keptChunk is of how many keys results are claimed in one commit.
-	keptChunk = 256
+	keptChunk = 1024
 	// keptScan is how many keys that are due are read at once.
 	keptScan = 1 << 16
 )
 
 // give gives the results that are due.
 func (p *keeper[K, T, A, O]) give(ctx context.Context) error {
-	if p.rt.Now().Sub(p.synced) >= p.syncAfter() {
-		if err := p.sync(ctx); err != nil {
-			return err
-		}
+	if err := p.keepUp(ctx); err != nil {
+		return err
 	}
 	if p.mark == nil && p.Windows.kind != counted {
 		p.rise()
@@ -164,7 +162,7 @@ func (p *keeper[K, T, A, O]) claim(ctx context.Context, keys []keptTodo[K], hori
 	if len(wants) == 0 {
 		return nil
 	}
-	t, err := p.commit(ctx, wants, func(t *keptTurn[K, T, A]) {
+	t, err := p.commit(ctx, keysOf(wants), func(t *keptTurn[K, T, A]) {
 		for _, k := range t.order {
 			p.claimRow(t, k, tries[k.encoded], horizon)
 		}

@@ -139,7 +139,8 @@ func (p *keeper[K, T, A, O]) overWith(t *keptTurn[K, T, A], f *keptFlight[K, A])
 	case failed > 0:
 		p.rt.Count("given_again", failed)
 		p.todo[f.encoded] = keptTodo[K]{f.key, p.rt.Now().Add(regiveAfter(f.tries)), f.tries + 1}
-	case f.again && len(row.panes) > 0:
+	case f.again && len(row.panes) > 0, p.at == keptEnded && row.dirty():
+		// Who ended meanwhile, and had all that is left to give, has left this key to its owner.
 		p.todo[f.encoded] = keptTodo[K]{f.key, p.rt.Now(), 0}
 	}
 }

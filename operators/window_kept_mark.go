@@ -167,6 +167,14 @@ func (p *keeper[K, T, A, O]) rise() {
 	}
 }
 
+// keepUp learns how far the others are, if what is known of them is too old.
+func (p *keeper[K, T, A, O]) keepUp(ctx context.Context) error {
+	if p.rt.Now().Sub(p.synced) < p.syncAfter() {
+		return nil
+	}
+	return p.sync(ctx)
+}
+
 // syncAfter is how long what is known of the others is good for.
 func (p *keeper[K, T, A, O]) syncAfter() time.Duration {
 	if len(p.others) > 0 {

@@ -20,7 +20,8 @@ type keptValue[K comparable, T any] struct {
 	name  string // by this text, that of its record or its own,
 	id    keptID // and by this in the store
 	place keptPlace
-	again bool // the store has counted it
+	asked bool // the store was asked whether it has counted it
+	again bool // it has
 }
 
 // keptOutcome is what became of a value in a commit.

@@ -61,6 +61,11 @@ func (r *keptRow[A]) find(start instant, first string) int {
 	})
 }
 
+// dirty tells whether there is a result to be given, now or later.
+func (r *keptRow[A]) dirty() bool {
+	return slices.ContainsFunc(r.panes, func(p keptPane[A]) bool { return p.dirty })
+}
+
 // nextOf is when a row has to be looked at: nothingDue if it has no panes.
 func (w *windowing[K, T, A, O]) nextOf(r *keptRow[A]) instant {
 	if len(r.panes) == 0 {

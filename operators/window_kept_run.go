@@ -42,7 +42,9 @@ type keeper[K comparable, T, A, O any] struct {
 	seat     keptSeat
 	floor    keptFloor
 	past     past
-	own      instant // the watermark of what has been committed here
+	begun    time.Time
+	lenient  time.Time // until then nothing is late: see noticeSilence
+	own      instant   // the watermark of what has been committed here
 	at       keptAt
 	high     instant // that of all
 	others   map[string]keptMember
@@ -85,7 +87,7 @@ func (w keptWindowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]
 		rt: rt, next: next, disturb: stage.Disturbance(rt), self: "process " + rand.Text(), part: up.Partition,
 		knows: up.Redelivers || w.Identify != nil,
 		slots: make(chan struct{}, keptSlots), wake: make(chan struct{}, 1), excused: make(map[uint64]struct{}),
-		own: never, at: keptIdle, high: soon, reached: never, nextDue: soon, lastTime: never, lastAt: keptIdle,
+		begun: rt.Now(), own: never, at: keptIdle, high: soon, reached: never, nextDue: soon, lastTime: never, lastAt: keptIdle,
 		cache: make(map[string]keptInMemory[A]), out: make(map[string]*keptFlight[K, A]),
 		todo: make(map[string]keptTodo[K]), changed: make(map[string]*keptChanged[K]),
 	}

@@ -16,6 +16,7 @@ import (
 // when an answer is lost, and no two of them are.
 type keptTurn[K comparable, T, A any] struct {
 	number uint64
+	at     time.Time // when it was made up
 	keys   map[string]*keptKey[K, A]
 	order  []*keptKey[K, A]
 	values []*keptValue[K, T]
@@ -46,6 +47,11 @@ type keptWant[K comparable] struct {
 	past    bool // with its closed panes
 }
 
+// keysOf gives keys that stay the same however often a turn is begun anew.
+func keysOf[K comparable](wants []keptWant[K]) func() ([]keptWant[K], error) {
+	return func() ([]keptWant[K], error) { return wants, nil }
+}
+
 const (
 	// keptConflicts is how often a turn is begun anew after a conflict.
 	keptConflicts = 100
@@ -54,28 +60,36 @@ const (
 	keptLost = 4
 )
 
-// commit has a plan made of what the store has of keys, and commits it: again, with what the store has
-// then, as long as others were quicker. It gives the turn that was made. After an error that is not
-// unmade it may be made or not.
-func (p *keeper[K, T, A, O]) commit(ctx context.Context, wants []keptWant[K], plan func(t *keptTurn[K, T, A])) (*keptTurn[K, T, A], error) {
+// commit has a plan made of what the store has of the keys that it wants, and commits it: again, with what
+// the store has then, as long as others were quicker. It gives the turn that was made. After an error that
+// is not unmade it may be made or not.
+func (p *keeper[K, T, A, O]) commit(ctx context.Context, wants func() ([]keptWant[K], error), plan func(t *keptTurn[K, T, A])) (*keptTurn[K, T, A], error) {
 	var open []*keptTurn[K, T, A] // tries whose outcome is unknown
 	lost := 0
 	for try := 0; ; try++ {
+		p.noticeSilence()
 		if err := p.seated(ctx); err != nil {
 			return nil, err
 		}
 		if t := p.landed(open); t != nil {
 			return t, nil
 		}
-		t, err := p.load(ctx, wants)
+		all, err := wants()
 		if err != nil {
 			return nil, err
+		}
+		t, err := p.load(ctx, all)
+		if err != nil {
+			return nil, err
+		}
+		if p.noticeSilence() {
+			continue // what it wants was found out before it stood still
 		}
 		plan(t)
 		c := p.changes(t)
 		version, err := p.kept.Store.Commit(ctx, c)
 		if err == nil {
-			p.seat = keptSeat{version: version, number: t.number, known: true, told: p.rt.Now()}
+			p.seat = keptSeat{version: version, number: t.number, known: true, told: t.at}
 			p.made(t, version)
 			return t, nil
 		}
@@ -168,6 +182,7 @@ func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*ke
 // changes gives the writes of a turn. Rows come first: values of one that cannot be written fail.
 func (p *keeper[K, T, A, O]) changes(t *keptTurn[K, T, A]) *state.Changes {
 	c, now := &p.draft, p.rt.Now()
+	t.at = now
 	c.Reset()
 	t.writes = t.writes[:0]
 	put := func(table string, key, value []byte, version state.Version, expires time.Time, w keptWrite[K, A]) {

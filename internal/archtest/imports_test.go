@@ -26,6 +26,7 @@ func rules() map[string][]string {
 		"internal/pacing":      nil,
 		"internal/engine":      {"flow/stage", "internal/pacing"},
 		"internal/randpipe":    {"flow", "flow/stage", "operators", "state"},
+		"internal/windowmodel": {"flow", "flow/stage", "internal/randpipe", "state"},
 		"operators":            {"flow/stage", "internal/engine", "state"},
 		"flow":                 {"flow/stage", "operators", "internal/engine", "state"},
 		"flow/flowtest":        {"flow/...", "sources", "sinks", "broker/...", "client/...", "state/...", "operators"},
