@@ -70,7 +70,7 @@ chaos: ## kill workers of a job, and the proxy and the broker of a real RocketMQ
 .PHONY: test-crash
 test-crash: ## kill a broker with a directory CRASHES times (1,000), and crash its disk, and that of state, by as many seeds (takes 10 minutes)
 	go test ./broker -run TestDir_Loses -count=1 -timeout 60m -v -seeds $(CRASHES)
-	cd state/pebble && go test . -run TestStore_LosesNothing -count=1 -timeout 60m -v -seeds $(CRASHES)
+	cd state/pebble && go test . -run 'TestStore_LosesNothing|TestKept' -count=1 -timeout 60m -v -seeds $(CRASHES)
 	cd test && go run ./crash/cmd -kills $(CRASHES)
 
 .PHONY: test-postgres

@@ -20,7 +20,8 @@ var seeds = flag.Int("seeds", 100, "how many seeds the crash test runs, from 1")
 
 // disk is in memory, and keeps apart what was synced and what was not.
 type disk struct {
-	fs *vfs.MemFS
+	fs     *vfs.MemFS
+	memory uint64 // of the store
 
 	mu      sync.Mutex // guards what follows
 	left    int        // operations up to the crash; 0 if none is to come
@@ -28,11 +29,15 @@ type disk struct {
 	crashed *vfs.MemFS // what it has left
 }
 
-func newDisk() statetest.Disk { return &disk{fs: vfs.NewCrashableMem()} }
+// newDisk gives a disk for a store that keeps little in memory, and so writes its tables while the test runs.
+func newDisk() statetest.Disk { return newDiskFor(4 << 10) }
+
+func newDiskFor(memory uint64) *disk {
+	return &disk{fs: vfs.NewCrashableMem(), memory: memory}
+}
 
 func (d *disk) Open() (state.Store, error) {
-	// A store that keeps little in memory writes its tables while the test runs.
-	return pebble.Open("state", pebble.WithFS(errorfs.Wrap(d.fs, errorfs.InjectorFunc(d.operation))), pebble.WithMemory(4<<10))
+	return pebble.Open("state", pebble.WithFS(errorfs.Wrap(d.fs, errorfs.InjectorFunc(d.operation))), pebble.WithMemory(d.memory))
 }
 
 // operation is told of each operation before it is done.
@@ -60,13 +65,23 @@ func (d *disk) CrashAt(n int, r *rand.Rand, crashed func()) {
 	}
 }
 
+// crashNow lets the crash come that was to come, if it has not.
+func (d *disk) crashNow() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.left > 0 {
+		d.left = 0
+		d.crash()
+	}
+}
+
 func (d *disk) Restart() statetest.Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.crashed != nil {
-		return &disk{fs: d.crashed}
+		return &disk{fs: d.crashed, memory: d.memory}
 	}
-	return &disk{fs: d.fs}
+	return &disk{fs: d.fs, memory: d.memory}
 }
 
 func TestStore_LosesNothingInACrash(t *testing.T) {
