@@ -1,8 +1,12 @@
 package pebble
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	db "github.com/cockroachdb/pebble/v2"
 
@@ -99,11 +103,18 @@ func (s *Store) conditions(writes []state.Write) error {
 	return nil
 }
 
-// fill puts writes into a batch, with their version, and tells whether one of them deletes.
+// fill puts writes into a batch, with their version, and tells whether one of them deletes. They go in by
+// table and key: the database finds the place of one from that of the one before it.
 func fill(batch *db.Batch, writes []state.Write, v state.Version) (deletes bool, err error) {
 	var buf []byte
+	order := make([]*state.Write, len(writes))
 	for i := range writes {
-		w := &writes[i]
+		order[i] = &writes[i]
+	}
+	slices.SortStableFunc(order, func(a, b *state.Write) int {
+		return cmp.Or(strings.Compare(a.Table, b.Table), bytes.Compare(a.Key, b.Key))
+	})
+	for _, w := range order {
 		if w.Delete {
 			deletes = true
 			buf = entryKey(buf[:0], w.Table, w.Key)
