@@ -39,6 +39,7 @@ func rows() []row {
 		{"work", measureWork},
 		{"parmap", measureParMap},
 		{"window", measureWindow},
+		{"disk", measureWindowOnDisk},
 		{"edge", measureEdge},
 	}
 }

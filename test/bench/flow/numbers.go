@@ -16,12 +16,13 @@ const readSize = 32
 // numbers is a source of the numbers below n, which checks that each is settled once, and done.
 type numbers struct {
 	n       int
+	named   bool // the numbers have ids, by which they are known when they come again
 	settled atomic.Int64
 	wrong   atomic.Int64
 }
 
 func (s *numbers) SourceTraits() stage.SourceTraits {
-	return stage.SourceTraits{Name: "numbers", Immediate: true}
+	return stage.SourceTraits{Name: "numbers", Immediate: true, Redelivers: s.named, UniqueIDs: s.named}
 }
 
 func (s *numbers) Open(context.Context) (stage.Reader[int], error) {
@@ -71,7 +72,11 @@ func (r *numbersReader) Read(context.Context) (stage.Batch[int], error) {
 		b.values = append(b.values, r.next)
 		r.next++
 	}
-	return stage.Batch[int]{Values: b.values, Settler: b}, nil
+	batch := stage.Batch[int]{Values: b.values, Settler: b}
+	if r.s.named {
+		batch.Info = b.info
+	}
+	return batch, nil
 }
 
 func (r *numbersReader) Close(context.Context) error { return nil }
@@ -82,6 +87,11 @@ type numbersRead struct {
 	values []int
 	seen   []bool
 	n      int
+}
+
+// info names a number as a broker names its messages.
+func (b *numbersRead) info(i int) stage.Info {
+	return stage.Info{ID: fmt.Sprintf("01A2B3C4D5E6%020d", b.values[i]), Attempt: 1}
 }
 
 func (b *numbersRead) Settle(_ context.Context, outcomes []stage.Outcome) error {
