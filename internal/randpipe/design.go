@@ -14,6 +14,7 @@ type Options struct {
 	Mild      bool // no function fails for ever
 	Stalls    bool // some functions take longer than the lease
 	Positions bool // no source redelivers: what comes has a position
+	Returns   bool // what a policy buries may come again first: most do, and nothing takes that for a duplicate
 	Keeps     bool // windows may be in stores; then no function fails for ever, since what they give is given until it is safe
 }
 
@@ -130,7 +131,11 @@ func (a *artist) name(what string) string {
 
 func (a *artist) policy() policy {
 	p := policy{retries: a.IntN(4), delay: a.Between(time.Millisecond, 2*time.Second)}
-	switch n := a.IntN(100); {
+	n := a.IntN(100)
+	if a.opts.Returns && a.Chance(70) {
+		p.retries, n = a.IntN(2), 60
+	}
+	switch {
 	case n < 40:
 	case n < 60:
 		p.final = skip

@@ -55,13 +55,14 @@ type Failures struct {
 	dropped  map[Place]bool
 	repeated map[Place]int
 	kept     map[Place]bool // whatever the delivery
+	returned map[Place]bool
 }
 
 // NewFailures knows of none.
 func NewFailures() *Failures {
 	return &Failures{
 		failed: make(map[Place]int), final: make(map[Place]bool), dead: make(map[Place]bool), dropped: make(map[Place]bool),
-		repeated: make(map[Place]int), kept: make(map[Place]bool),
+		repeated: make(map[Place]int), kept: make(map[Place]bool), returned: make(map[Place]bool),
 	}
 }
 
@@ -77,6 +78,20 @@ func (f *Failures) Failed(at Place, final bool) {
 func (f *Failures) Buried(at Place) bool {
 	f.dead[at] = true
 	return f.failed[at] > 0
+}
+
+// Returned notes that what failed is to come again as another delivery, by a message of its own, and reports
+// whether there is a failure that it can be of.
+func (f *Failures) Returned(at Place) bool {
+	f.returned[at] = true
+	return f.failed[at] > 0
+}
+
+// Returns tells whether an effect is not of a delivery any more, but of one that is to come.
+func (f *Failures) Returns(src, delivery int, e Effect) bool {
+	return slices.ContainsFunc(e.hops, func(h hop) bool {
+		return h.policy.final == deadLetter && f.returned[Place{h.stage, src, delivery, h.id}]
+	})
 }
 
 // Dropped notes that an operator was free to drop a value.

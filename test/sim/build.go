@@ -79,6 +79,7 @@ func (w *world) Wrong(format string, args ...any) { w.ledger.violated(Promise, f
 type outfit struct {
 	w *world
 	p *process
+	d *design
 }
 
 var _ randpipe.Host = outfit{}
@@ -96,7 +97,14 @@ func (o outfit) Sink(spec *randpipe.Sink) stage.Sink[randpipe.Item] {
 }
 
 // Grave gives a sink of dead letters as the process has it.
-func (o outfit) Grave(spec *randpipe.Grave) stage.Sink[flow.Failure] { return grave{spec, o.w, o.p} }
+func (o outfit) Grave(spec *randpipe.Grave) stage.Sink[flow.Failure] {
+	g := grave{spec: spec, w: o.w, process: o.p}
+	if !o.d.returns(o.w.seed, spec) {
+		return g
+	}
+	g.tries = len(o.d.delays)
+	return retrySink{topic: sinks.RetryTopic(o.p.client, retryTopic, g, o.d.delays...), grave: g}
+}
 
 // BackOff gives a backoff whose delays end at instants of their own.
 func (o outfit) BackOff(d time.Duration) backoff.BackOff { return ownInstants{o.w, d} }

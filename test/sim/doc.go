@@ -12,7 +12,7 @@
 //   - Loss: an input that was stored has all its effects in the end, unless a policy skipped it or put
 //     it among the dead letters, or the broker did after the group's most attempts.
 //   - EarlyAck: a delivery is acknowledged only when all its effects are there, or a store has the value that
-//     gives them.
+//     gives them, or the broker has a message in the retry topic for those that failed.
 //   - Order: of a message group no value reaches a sink before those of earlier inputs.
 //   - Unknown: no sink gets a value that nothing gives.
 //   - Duplicate: an effect is there once for each delivery of its input, and more often only as often as
@@ -31,9 +31,19 @@
 // When all members have left, a last process whose input has ended gives what is incomplete: then nothing
 // that a store had may be missing.
 //
+// # Retry topics
+//
+// In two worlds of ten, policies send what fails to a retry topic ([sinks.RetryTopic]), which the processes
+// read as well, by a group of its own. What comes again is another delivery of its input: nothing is excused
+// by it in the end, and the world goes on until each message of the retry topic is acknowledged. By Promise
+// such a message counts one retry more than what it is of, and no more than there are delays; comes not
+// before its time, and as what it was; and nothing is a dead letter before its retries are used up, but what
+// fails for good. These worlds have no message groups, whose order is not kept, and nothing that takes for a
+// duplicate what comes again: no Dedupe, and no windows in a store.
+//
 // # Faults
 //
-// There are 43 kinds ([Kind]), and a run of 200 seeds or more fails if one of them has not occurred:
+// There are 44 kinds ([Kind]), and a run of 200 seeds or more fails if one of them has not occurred:
 //
 //   - of calls: requests lost, slow, late and twice; answers lost and slow; refused as unavailable, failed
 //     after they were done, throttled, an internal error; polls lost and cut; a damaged body
@@ -46,6 +56,7 @@
 //     failed
 //   - of producers: an input stored twice
 //   - of stores: a call failed, a commit made whose answer is lost, slow
+//   - of what failed: stored in the retry topic
 //
 // # Replay
 //

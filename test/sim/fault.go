@@ -49,7 +49,8 @@ const (
 	StoreFailed     // nothing was read or written
 	StoreAnswerLost // it was, and the process does not learn so
 	StoreSlow
-	Kinds // how many there are
+	RetryStored // in the retry topic, of what failed
+	Kinds       // how many there are
 )
 
 var kindNames = [Kinds]string{
@@ -66,7 +67,7 @@ var kindNames = [Kinds]string{
 	WriteUnclear: "write unclear", WriteFailedInPart: "write failed in part", WriteFailedForGood: "write failed for good",
 	WritePanicked: "write panicked", WriteSlow: "write slow", SinkNotOpened: "sink not opened",
 	BurialFailed: "burial failed", StoreFailed: "store failed", StoreAnswerLost: "store's answer lost",
-	StoreSlow: "store slow", InputTwice: "input twice",
+	StoreSlow: "store slow", RetryStored: "retry stored", InputTwice: "input twice",
 }
 
 // none is no fault.

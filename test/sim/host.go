@@ -155,11 +155,11 @@ func (h *host) messages(topic string) []storedItem {
 	return all
 }
 
-// copies counts the messages of an id in the topics of inputs.
+// copies counts the messages of an id in the topics that are read.
 func (h *host) copies(id string) int {
 	b, _, _ := h.current()
 	n := 0
-	for _, topic := range inputTopics {
+	for _, topic := range append([]string{retryTopic}, inputTopics...) {
 		for _, m := range b.Messages(topic) {
 			if m.ID == id {
 				n++
@@ -197,15 +197,18 @@ func (h *host) buried(src int) bool {
 	return false
 }
 
-// backlog is what the group has still to settle.
-func (h *host) backlog(group string) int64 {
+// backlog is what the groups have still to settle; -1 if nobody can say.
+func (h *host) backlog() (n int64) {
 	b, _, up := h.current()
 	if !up {
 		return -1
 	}
-	stats, err := b.GroupStats(group)
-	if err != nil {
-		return -1
+	for _, group := range h.opts.Groups {
+		stats, err := b.GroupStats(group.Name)
+		if err != nil {
+			return -1
+		}
+		n += stats.Backlog
 	}
-	return stats.Backlog
+	return n
 }

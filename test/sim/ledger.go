@@ -99,6 +99,10 @@ type delivery struct {
 	message string // its id
 	pass    int    // the number of the latest pass; 0 for none
 	settled bool   // acknowledged, and answered so
+
+	original string // the id that the message was first received with
+	retries  int    // how often it has come by the retry topic
+	stored   int    // retries of it that the broker has
 }
 
 // ledger knows from a plain evaluation of the stages' functions what must happen, is told what does, and
@@ -117,6 +121,8 @@ type ledger struct {
 	failures   *randpipe.Failures
 	acks       map[string]int       // that were answered well, by message id
 	acked      map[string]time.Time // when the latest of them was
+	retries    map[string]*retry    // by message id
+	tries      int                  // how often an input may come again
 }
 
 func newLedger(w *world) *ledger {
@@ -124,6 +130,7 @@ func newLedger(w *world) *ledger {
 		w: w, inputs: make(map[int]*input), byKey: make(map[string][]*input), deliveries: make([]delivery, 1),
 		handles: make(map[string]int), seen: make(map[randpipe.Place]int), unclear: make(map[randpipe.Place]int),
 		failures: randpipe.NewFailures(), acks: make(map[string]int), acked: make(map[string]time.Time),
+		retries: make(map[string]*retry),
 	}
 }
 
@@ -319,10 +326,13 @@ func (l *ledger) acknowledges(handle string) {
 	}
 	in, pass := l.inputs[l.deliveries[n].src], max(n, l.deliveries[n].pass)
 	in.tried = true
+	if r := l.retries[l.deliveries[n].message]; r != nil {
+		r.tried = true
+	}
 	for _, e := range in.wanted {
 		once := e.Once() && (in.arrived[arrival{e.Sink, e.ID, e.Lane}] > 0 || l.everExcusedLocked(in, e))
 		seen := l.seen[randpipe.Place{Stage: e.Sink, Src: in.Src, Delivery: pass, ID: e.ID}] > 0
-		if !seen && !once && !l.failures.Answered(in.Src, e) && !l.failures.Excuse(in.Src, pass, e) {
+		if !seen && !once && !l.failures.Answered(in.Src, e) && !l.failures.Excuse(in.Src, pass, e) && !l.comesAgainLocked(n, pass, e) {
 			l.violatedLocked(EarlyAck, "delivery %d of input %d is acknowledged, but %x is not in sink %s", n, in.Src, e.ID, e.Sink)
 		}
 	}
@@ -375,7 +385,7 @@ func (l *ledger) accepted(src int) {
 	l.inputs[src].stored = true
 }
 
-// unfinished gives the inputs that nobody has acknowledged, and that are not among the broker's dead
+// unfinished gives the inputs that nobody has acknowledged, they or a retry of them, and that are not among the broker's dead
 // letters. What was acknowledged without an answer may be settled or not: the backlog tells.
 func (l *ledger) unfinished() (all []int) {
 	l.mu.Lock()
@@ -385,8 +395,9 @@ func (l *ledger) unfinished() (all []int) {
 			all = append(all, in.Src)
 		}
 	}
+	all = append(all, l.waitingLocked()...)
 	slices.Sort(all)
-	return all
+	return slices.Compact(all)
 }
 
 // owed counts the effects that a store answers for and that are not there.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/client"
 	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/internal/randpipe"
 	"github.com/rocketflow-io/rocketflow/sources"
 )
@@ -19,6 +20,7 @@ type design struct {
 	*randpipe.Design
 	topics  []string // of the inputs
 	ordered bool
+	delays  []time.Duration // of the retry topic; none for no such topic
 }
 
 // A member is a place in the group: one process after the other.
@@ -121,28 +123,37 @@ func (m *member) live(ctx, cut context.Context, p *process) {
 // pipeline makes what the process runs.
 func (m *member) pipeline(p *process) *flow.Pipeline {
 	if m.last {
-		return m.design.Build(flow.FromSeq(func(func(randpipe.Item) bool) {}), outfit{m.w, p})
+		return m.design.Build(flow.FromSeq(func(func(randpipe.Item) bool) {}), outfit{m.w, p, m.design})
 	}
 	var streams []flow.Stream[randpipe.Item]
 	for _, topic := range m.design.topics {
 		src := sources.RocketMQ(p.client, topic, consumerGroup, sources.WithInvisible(m.w.lease))
-		streams = append(streams, flow.From(src).Named(sourceOf(topic)).Map(func(msg *client.Message) randpipe.Item {
-			it := itemOf(msg.Properties, "")
-			if string(msg.Body) != bodyOf(it) {
-				m.w.ledger.violated(Unknown, "delivery %d of input %d says %q", it.Delivery, it.Src, msg.Body)
-			}
-			it.Delivery = m.w.ledger.passes(it.Delivery)
-			if m.design.ordered {
-				it.Key = msg.MessageGroup
-			}
-			return it
-		}))
+		streams = append(streams, m.read(src, topic))
+	}
+	if m.design.retries() {
+		streams = append(streams, m.read(sources.RetryTopic(p.client, retryTopic, retryGroup, sources.WithInvisible(m.w.lease)), retryTopic))
 	}
 	s := streams[0]
 	if len(streams) > 1 {
 		s = flow.Merge(streams...)
 	}
-	return m.design.Build(s, outfit{m.w, p})
+	return m.design.Build(s, outfit{m.w, p, m.design})
+}
+
+// read gives the inputs that a source has.
+func (m *member) read(src stage.Source[*client.Message], topic string) flow.Stream[randpipe.Item] {
+	return flow.From(src).Named(sourceOf(topic)).Map(func(msg *client.Message) randpipe.Item {
+		it := itemOf(msg.Properties, "")
+		if string(msg.Body) != bodyOf(it) {
+			m.w.ledger.violated(Unknown, "delivery %d of input %d says %q", it.Delivery, it.Src, msg.Body)
+		}
+		m.w.ledger.restored(it.Delivery, msg)
+		it.Delivery = m.w.ledger.passes(it.Delivery)
+		if m.design.ordered {
+			it.Key = msg.MessageGroup
+		}
+		return it
+	})
 }
 
 // judge holds the end of a run against how it was ended.

@@ -86,9 +86,12 @@ func (q question) noteWith(s *v2.Status) {
 // stored tells the ledger of a message that the broker has.
 func (q question) stored(m *v2.Message) {
 	it := itemOf(m.GetUserProperties(), m.GetSystemProperties().GetMessageGroup())
-	if topic := m.GetTopic().GetName(); isInput(topic) {
+	switch topic := m.GetTopic().GetName(); {
+	case isInput(topic):
 		q.w.ledger.stored(it.Src)
-	} else {
+	case topic == retryTopic:
+		q.w.ledger.retryStored(m)
+	default:
 		q.w.ledger.arrives(topic, it)
 	}
 }
@@ -100,7 +103,7 @@ func (q question) unclear() {
 		return
 	}
 	for _, m := range r.GetMessages() {
-		if topic := m.GetTopic().GetName(); !isInput(topic) {
+		if topic := m.GetTopic().GetName(); isOutput(topic) {
 			q.w.ledger.mayRepeat(topic, itemOf(m.GetUserProperties(), ""))
 		}
 	}

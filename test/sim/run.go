@@ -117,12 +117,19 @@ func (w *world) report() *Report {
 
 // design makes the pipeline and the inputs.
 func (w *world) design(d randpipe.Dice) (*design, []*feeder) {
-	ordered := d.Chance(50)
+	returns := randpipe.NewDice(w.seed, "retry topic")
+	retried := returns.Chance(20)
+	ordered := d.Chance(50) && !retried // which a retry topic does not keep
 	w.lease = d.Between(15*time.Second, time.Minute)
 	drawn := randpipe.Draw(d, w, randpipe.Options{
-		Keyed: ordered, Leased: true, Endless: true, Topics: true, Stalls: true, Keeps: randpipe.NewDice(w.seed, "keeps").Chance(30),
+		Keyed: ordered, Leased: true, Endless: true, Topics: true, Stalls: true, Returns: retried,
+		Keeps: randpipe.NewDice(w.seed, "keeps").Chance(30) && !retried,
 	})
-	design := &design{drawn, inputTopics[:1+d.IntN(2)], ordered}
+	design := &design{Design: drawn, topics: inputTopics[:1+d.IntN(2)], ordered: ordered}
+	if retried {
+		design.drawRetries(returns)
+	}
+	w.ledger.tries = len(design.delays)
 	var feeders []*feeder
 	for n := range 1 + d.IntN(2) {
 		f := &feeder{w: w, name: fmt.Sprint("feeder", n+1), topics: design.topics, rest: d.Between(time.Millisecond, 2*time.Second)}
@@ -132,7 +139,7 @@ func (w *world) design(d randpipe.Dice) (*design, []*feeder) {
 			if ordered {
 				it.Key = fmt.Sprintf("%d-%d", n, d.IntN(keys))
 			}
-			w.ledger.expect(it, drawn.Effects(it, sourceOf(f.topicOf(it)), len(design.topics) == 1))
+			w.ledger.expect(it, drawn.Effects(it, sourceOf(f.topicOf(it)), len(design.topics) == 1 && !design.retries()))
 			f.inputs = append(f.inputs, it)
 		}
 		feeders = append(feeders, f)
@@ -166,6 +173,9 @@ func (w *world) makeHost(d randpipe.Dice, design *design) *host {
 	}
 	for _, topic := range design.Topics {
 		h.opts.Topics = append(h.opts.Topics, broker.Topic{Name: topic, Queues: 1 + d.IntN(4), Type: kind})
+	}
+	if design.retries() {
+		h.addRetries()
 	}
 	return h
 }
@@ -261,10 +271,10 @@ func (w *world) settle(fed <-chan struct{}) {
 		default:
 			continue
 		}
-		if w.host.backlog(consumerGroup) == 0 && len(w.ledger.unfinished()) == 0 {
+		if w.host.backlog() == 0 && len(w.ledger.unfinished()) == 0 {
 			return
 		}
 	}
-	w.ledger.violated(Ending, "after %v of calm the group has still %d to settle, and these inputs are not over: %v",
-		patience, w.host.backlog(consumerGroup), w.ledger.unfinished())
+	w.ledger.violated(Ending, "after %v of calm the groups have still %d to settle, and these inputs are not over: %v",
+		patience, w.host.backlog(), w.ledger.unfinished())
 }

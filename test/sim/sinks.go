@@ -168,6 +168,7 @@ type grave struct {
 	spec    *randpipe.Grave
 	w       *world
 	process *process
+	tries   int // how often a failure comes again before it is a dead letter
 }
 
 // Open gives a writer.
@@ -198,14 +199,15 @@ func (g grave) Write(_ context.Context, b stage.Batch[flow.Failure]) error {
 }
 
 func (g grave) bury(f flow.Failure) {
-	switch v := f.Value.(type) {
-	case randpipe.Item:
-		g.w.ledger.buried(v.At(f.Stage))
-	case []randpipe.Item:
-		for _, it := range v {
-			g.w.ledger.buried(it.At(f.Stage))
-		}
-	case nil: // it could not be decoded
+	items := itemsOf(f)
+	for _, it := range items {
+		g.w.ledger.buried(it.At(f.Stage))
+	}
+	switch {
+	case !g.isFinal(f):
+		g.w.ledger.violated(Promise, "a dead letter of %v at %s, which was to come again", items, f.Stage)
+	case items != nil:
+	case f.Value == nil: // it could not be decoded
 		m, _ := f.Source.(*client.Message)
 		if m == nil {
 			g.w.ledger.violated(Unknown, "a dead letter of no message")
@@ -215,7 +217,7 @@ func (g grave) bury(f flow.Failure) {
 		g.w.ledger.failed(at, true)
 		g.w.ledger.buried(at)
 	default:
-		g.w.ledger.violated(Unknown, "a dead letter of %v", v)
+		g.w.ledger.violated(Unknown, "a dead letter of %v", f.Value)
 	}
 	if f.Err == nil || f.Attempt < 1 || !errors.Is(f.Err, randpipe.ErrFault) && f.Value != nil && !isOutput(f.Stage) {
 		g.w.ledger.violated(Unknown, "a dead letter of %s without a reason: %v", f.Stage, f.Err)

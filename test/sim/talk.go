@@ -227,6 +227,7 @@ func (p *poll) given(m *v2.Message, begun time.Time) {
 	it := itemOf(m.GetUserProperties(), "")
 	sp := m.GetSystemProperties()
 	n := p.link.w.ledger.given(it.Src, sp.GetMessageId(), sp.GetReceiptHandle(), begun)
+	p.link.w.ledger.came(n, m)
 	m.UserProperties[propertyDelivery] = fmt.Sprint(n)
 	p.link.w.note("%s is given %d of input %d, attempt %d", p.link.name, n, it.Src, sp.GetDeliveryAttempt())
 }
