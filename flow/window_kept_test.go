@@ -327,6 +327,31 @@ func TestKept_GivesNothingBehindTheDrain(t *testing.T) {
 	})
 }
 
+// A process that has had all its input, and dies with results on their way, is one of those that are waited
+// for: the last to end gives them.
+func TestKept_GivesWhatOneThatHadEndedHadOnItsWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &troubled{Store: state.NewMemory()}
+		ctx, cancel := context.WithCancel(t.Context())
+		blocked := hours(flow.From(sources.Values(reading{"a", 5, 1}))).KeptIn(store, "w").Agg(zero, plus).
+			TryMap(func(ctx context.Context, w flow.Window[string, int]) (flow.Window[string, int], error) {
+				<-ctx.Done()
+				return w, ctx.Err()
+			}).To(&collector[flow.Window[string, int]]{})
+		ended := make(chan error)
+		go func() { ended <- blocked.Run(ctx, flow.WithDrainTimeout(time.Millisecond)) }()
+		time.Sleep(time.Second)
+		store.crashed = true // it cannot even say that it leaves
+		cancel()
+		require.Error(t, <-ended)
+
+		out := &collector[flow.Window[string, int]]{}
+		p := hours(flow.From(sources.Values[reading]())).KeptIn(store.Store, "w").Agg(zero, plus).To(out)
+		require.NoError(t, p.Run(t.Context()))
+		require.Equal(t, []sum{{"a", 0, 60, 1, 0, false, false}}, short(out.values()))
+	})
+}
+
 // slowToSettle is a source that takes outcomes when it is let.
 type slowToSettle struct {
 	stage.Source[reading]

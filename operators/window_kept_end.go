@@ -41,7 +41,8 @@ func (p *keeper[K, T, A, O]) Unfinished() bool {
 }
 
 // end gives what the end of the input leaves, unless other processes are at it: of those that end, the
-// last has all that is left to give. One that is silent may have died: it is waited for until that is known.
+// last has all that is left to give, but for keys whose results another has on their way, which gives the
+// rest. One that is silent may have died: it is waited for until that is known.
 func (p *keeper[K, T, A, O]) end(ctx context.Context) {
 	p.at = keptEnded
 	silent := make(map[string]keptMember)
@@ -61,7 +62,7 @@ func (p *keeper[K, T, A, O]) end(ctx context.Context) {
 			waits = waits || m.at != keptEnded && m.version == silent[name].version
 		}
 		if err == nil && !waits {
-			if err = p.endUpTo(ctx, blocked); err == nil {
+			if err = p.endUpTo(ctx, blocked); err == nil && !p.leftTo(silent) {
 				p.rested(nil)
 				return
 			}
@@ -73,6 +74,16 @@ func (p *keeper[K, T, A, O]) end(ctx context.Context) {
 		}
 		pause(ctx, wait)
 	}
+}
+
+// leftTo tells whether keys were left to one of some processes that has said nothing since.
+func (p *keeper[K, T, A, O]) leftTo(silent map[string]keptMember) bool {
+	for owner := range p.owners {
+		if m, lives := p.others[owner]; lives && m.version == silent[owner].version {
+			return true
+		}
+	}
+	return false
 }
 
 // endUpTo gives all that is left or, if others are at it, what is complete. What waits to be given again
@@ -97,6 +108,7 @@ func (p *keeper[K, T, A, O]) endUpTo(ctx context.Context, blocked bool) error {
 	p.mu.Lock()
 	p.fresh = false
 	p.mu.Unlock()
+	clear(p.owners)
 	if err := p.due(ctx, never, horizon); err != nil {
 		return err
 	}

@@ -192,6 +192,7 @@ func (p *keeper[K, T, A, O]) claimRow(t *keptTurn[K, T, A], k *keptKey[K, A], tr
 	row := &k.row
 	if row.owner != "" && row.owner != p.self {
 		if p.othersHave(row) {
+			p.owners[row.owner] = struct{}{}
 			return
 		}
 		row.owner = "" // it has died

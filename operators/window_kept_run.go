@@ -48,7 +48,8 @@ type keeper[K comparable, T, A, O any] struct {
 	at       keptAt
 	high     instant // that of all
 	others   map[string]keptMember
-	synced   time.Time // when others were last asked
+	owners   map[string]struct{} // of them, those that have results on their way which the end has left to them
+	synced   time.Time           // when others were last asked
 	draft    state.Changes
 	cache    map[string]keptInMemory[A]
 	out      map[string]*keptFlight[K, A] // by key: results on their way
@@ -89,7 +90,7 @@ func (w keptWindowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]
 		slots: make(chan struct{}, keptSlots), wake: make(chan struct{}, 1), excused: make(map[uint64]struct{}),
 		begun: rt.Now(), own: never, at: keptIdle, high: soon, reached: never, nextDue: soon, lastTime: never, lastAt: keptIdle,
 		cache: make(map[string]keptInMemory[A]), out: make(map[string]*keptFlight[K, A]),
-		todo: make(map[string]keptTodo[K]), changed: make(map[string]*keptChanged[K]),
+		owners: make(map[string]struct{}), todo: make(map[string]keptTodo[K]), changed: make(map[string]*keptChanged[K]),
 	}
 	if up.Redelivers {
 		p.past.grace = up.Redelivery + up.Redelivery/4 + time.Minute
