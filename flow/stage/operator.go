@@ -148,10 +148,10 @@ type Runtime interface {
 	// Upstream tells what the operator has to know about the stages above it. It is the same for the
 	// whole run.
 	Upstream() Upstream
-	// Barrier notes which records wait in a stage above for another try, or behind one of their key that
-	// does, and returns what tells whether all of those have come through to this stage, over edges too,
-	// or left on another way; nil if none waits. So an operator that goes by time can put off a step until
-	// what may be late by a retry is here. It does not count what an asynchronous operator has in work for
+	// Barrier notes which records wait in a stage above, or in this one, for another try, or behind one of
+	// their key that does, and returns what tells whether all of those have come through to this stage, over
+	// edges too, or left it or on another way; nil if none waits. So an operator that goes by time can put
+	// off a step until what may be late by a retry is here. It does not count what an asynchronous operator has in work for
 	// the first time.
 	Barrier() (passed func() bool)
 	// Ended tells, within Drain, whether that is for the end of the input: each source above has no

@@ -14,7 +14,7 @@ type runtime[I any] struct {
 
 	disturb  Disturbance // nil but in tests
 	disturbs bool        // the operator calls it by itself
-	above    []*Stage    // once it is asked for
+	barred   []*Stage    // those of the barrier, once it is asked for
 }
 
 var (
@@ -52,10 +52,10 @@ func (r *runtime[I]) End() { r.g.run.end(r.g.Stage) }
 func (r *runtime[I]) Upstream() stage.Upstream { return r.g.upstream }
 
 func (r *runtime[I]) Barrier() func() bool {
-	if r.above == nil {
-		r.above = r.g.run.above(r.g.Stage)
+	if r.barred == nil {
+		r.barred = append(r.g.run.above(r.g.Stage), r.g.Stage)
 	}
-	return barrier(r.above)
+	return barrier(r.barred)
 }
 
 func (r *runtime[I]) Ended() bool { return r.g.run.inputEnded(r.g.Stage) }
