@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,6 +202,39 @@ func TestTable_IsNotSetBackByWhatComesAgain(t *testing.T) {
 	}
 }
 
+// Nor does a change that another process has overtaken.
+func TestTable_IsNotSetBackByAnotherProcess(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := state.NewMemory()
+		d := &desk{store: &overtaken{Store: memory, by: func() {
+			newer := flow.From(sources.Values(customer{ID: "a", N: 2, Version: 2})).KeyBy(idOfCustomer).
+				Table(memory, "customers").Version(versionOf)
+			p := flow.From(sources.Values[order]()).KeyBy(ofCustomer).JoinTable(newer).Left(bill).To(&collector[string]{})
+			require.NoError(t, p.Run(t.Context()))
+		}}}
+		d.table = func(t flow.Table[string, customer]) flow.Table[string, customer] { return t.Version(versionOf) }
+		require.NoError(t, d.open(t, func(func()) {
+			d.give(customer{ID: "a", N: 1, Version: 1}, order{"a", 1})
+			require.Equal(t, []bool{true}, outcomes(d.change))
+		}))
+		require.Equal(t, []string{"1+2"}, d.out.values())
+		require.EqualValues(t, 1, d.counter("stale"))
+		require.EqualValues(t, 1, d.counter("conflicts"))
+	})
+}
+
+// overtaken is a store in which another process is quicker than the first commit.
+type overtaken struct {
+	state.Store
+	once sync.Once
+	by   func()
+}
+
+func (s *overtaken) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
+	s.once.Do(s.by)
+	return s.Store.Commit(ctx, c)
+}
+
 // Rule 6: a change is done when a commit has it, and makes no other change when it comes again although its
 // commit was not answered.
 func TestTable_AcknowledgesWhatIsCommitted(t *testing.T) {
@@ -254,13 +288,18 @@ func TestTable_IsWaitedFor(t *testing.T) {
 			time.Sleep(time.Minute)
 			require.Equal(t, []string{"3+20", "1+10", "2+10", "5+10", "4+-"}, d.out.values())
 
+			d.give(order{"e", 8})
+			d.changes <- customer{ID: "e", N: 50}
+			synctest.Wait()
+			require.Equal(t, []string{"3+20", "1+10", "2+10", "5+10", "4+-", "8+50"}, d.out.values(), "at once")
+
 			// Another process has made the row.
 			d.give(order{"d", 6})
 			other := flow.From(sources.Values[order]()).KeyBy(ofCustomer).
 				JoinTable(flow.From(sources.Values(customer{ID: "d", N: 30})).KeyBy(idOfCustomer).Table(d.store, "customers"))
 			require.NoError(t, other.Left(bill).To(&collector[string]{}).Run(t.Context()))
 			time.Sleep(2 * time.Second)
-			require.Equal(t, "6+30", d.out.values()[5])
+			require.Equal(t, "6+30", d.out.values()[6])
 		}))
 	})
 }

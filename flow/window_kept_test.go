@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rocketflow-io/rocketflow/flow"
-	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/operators"
 	"github.com/rocketflow-io/rocketflow/sources"
 	"github.com/rocketflow-io/rocketflow/state"
@@ -300,30 +299,34 @@ func TestKept_EndsWhenAStageBelowHasHadEnough(t *testing.T) {
 	})
 }
 
-// When a run is ended, what failed below is left to the next: nobody waits for it any more.
+// When a run is ended, what failed below is left to the next: while what is below drains, nobody waits for it.
 func TestKept_GivesNothingBehindTheDrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := state.NewMemory()
 		ctx, cancel := context.WithCancel(t.Context())
-		c := make(chan reading)
+		defer cancel()
+		c, slow := make(chan reading), make(chan struct{})
 		var tries atomic.Int32
-		settles := make(chan struct{})
-		p := hours(flow.From(slowToSettle{sources.Channel(c), settles})).KeptIn(store, "w").Agg(zero, plus).
-			TryMap(func(_ context.Context, w flow.Window[string, int]) (flow.Window[string, int], error) {
+		p := hours(flow.From(sources.Channel(c).Redeliver(0, nil))).KeptIn(state.NewMemory(), "w").Agg(zero, plus).
+			ParMapUnordered(2, func(_ context.Context, w flow.Window[string, int]) (flow.Window[string, int], error) {
+				if w.Key == "b" {
+					<-slow
+					return w, nil
+				}
 				tries.Add(1)
 				return w, errTest
 			}).OnError(flow.Nack()).To(&collector[flow.Window[string, int]]{})
-		ended := make(chan error)
+		ended := make(chan error, 1)
 		go func() { ended <- p.Run(ctx) }()
-		give(c, reading{"a", 5, 1}, reading{"a", 65, 2})
+		give(c, reading{"a", 5, 1}, reading{"b", 5, 4}, reading{"a", 65, 2})
 		require.Positive(t, tries.Load())
 		cancel()
 		synctest.Wait()
 		before := tries.Load()
-		time.Sleep(5 * time.Second) // the outcomes are on their way
-		require.Equal(t, before, tries.Load())
-		close(settles)
+		time.Sleep(5 * time.Second)
+		after := tries.Load()
+		close(slow)
 		require.NoError(t, <-ended)
+		require.Equal(t, before, after)
 	})
 }
 
@@ -350,38 +353,4 @@ func TestKept_GivesWhatOneThatHadEndedHadOnItsWay(t *testing.T) {
 		require.NoError(t, p.Run(t.Context()))
 		require.Equal(t, []sum{{"a", 0, 60, 1, 0, false, false}}, short(out.values()))
 	})
-}
-
-// slowToSettle is a source that takes outcomes when it is let.
-type slowToSettle struct {
-	stage.Source[reading]
-	settles <-chan struct{}
-}
-
-func (s slowToSettle) Open(ctx context.Context) (stage.Reader[reading], error) {
-	r, err := s.Source.Open(ctx)
-	return slowReader{r, s.settles}, err
-}
-
-type slowReader struct {
-	stage.Reader[reading]
-	settles <-chan struct{}
-}
-
-func (r slowReader) Read(ctx context.Context) (stage.Batch[reading], error) {
-	b, err := r.Reader.Read(ctx)
-	if b.Settler != nil {
-		b.Settler = slowSettler{b.Settler, r.settles}
-	}
-	return b, err
-}
-
-type slowSettler struct {
-	stage.Settler
-	settles <-chan struct{}
-}
-
-func (s slowSettler) Settle(ctx context.Context, all []stage.Outcome) error {
-	<-s.settles
-	return s.Settler.Settle(ctx, all)
 }

@@ -40,6 +40,9 @@ const (
 // failure, if the protocol has room for that. Of a joint record, such as a batch, each message is sent by
 // itself. The records must be messages: others are handed back.
 //
+// A Dedupe above the stage that fails takes what comes again for a duplicate, and it is lost. Let its id have
+// [Retries] in it, or put it below what can fail.
+//
 // The order of a message group is not kept: what failed comes after those behind it. Where it must be, as
 // of a FIFO group, use flow.Retry and flow.Nack.
 func RetryTopic(c *client.Client, topic string, dead stage.Sink[stage.Failure], delays ...time.Duration) stage.Sink[stage.Failure] {
