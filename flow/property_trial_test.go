@@ -36,9 +36,10 @@ func newTrial(seed uint64) *trial {
 	t := &trial{Dice: randpipe.NewDice(seed, "trial"), seed: seed, ledger: newLedger(), probed: seed%2 == 0}
 	t.keyed, t.leased = t.Chance(40), t.Chance(25)
 	t.once = !t.keyed && !t.leased && t.Chance(30)
+	keeps := randpipe.NewDice(seed, "keeps").Chance(30)
 	t.design = randpipe.Draw(t.Dice, t, randpipe.Options{
 		Keyed: t.keyed, Leased: t.leased, Mild: t.Chance(50), Positions: t.once,
-		Keeps: randpipe.NewDice(seed, "keeps").Chance(30),
+		Keeps: keeps, Joins: !keeps && randpipe.NewDice(seed, "joins").Chance(40), // both are in package sim
 	})
 	t.ledger.joint = t.design.Joint
 	n := 1 + t.IntN(5)/4

@@ -15,6 +15,7 @@ type Options struct {
 	Stalls    bool // some functions take longer than the lease
 	Positions bool // no source redelivers: what comes has a position
 	Returns   bool // what a policy buries may come again first: most do, and nothing takes that for a duplicate
+	Joins     bool // streams may be joined
 	Keeps     bool // windows may be in stores; then no function fails for ever, since what they give is given until it is safe
 }
 
@@ -98,6 +99,8 @@ func Draw(d Dice, env Env, opts Options) *Design {
 		case k.fits != nil && !k.fits(opts):
 		case k.stores:
 			a.keeping = append(a.keeping, k)
+		case k.joins:
+			a.joining = append(a.joining, k)
 		default:
 			a.kinds = append(a.kinds, k)
 		}
@@ -119,6 +122,8 @@ type artist struct {
 	design  *Design
 	kinds   []kind
 	keeping []kind // those that keep what they hold in a store
+	joining []kind // joins
+	joins   int    // so far
 	names   int
 	width   int // the most values that an input is here
 	unbound int // operators so far that hold any number of values
@@ -165,6 +170,10 @@ func (a *artist) op() *op {
 	k := a.kinds[a.IntN(len(a.kinds))]
 	if len(a.keeping) > 0 && a.Chance(12) {
 		k = a.keeping[a.IntN(len(a.keeping))]
+	}
+	if len(a.joining) > 0 && a.joins < maxJoins && a.Chance(20) {
+		k = a.joining[a.IntN(len(a.joining))]
+		a.joins++
 	}
 	for k.single && a.width > 1 || k.many && a.width > maxWidth {
 		k = a.kinds[a.IntN(len(a.kinds))]

@@ -24,6 +24,7 @@ type kind struct {
 	fansIn  bool               // takes another stream as well
 	gathers bool               // gives a value again with others
 	stores  bool               // answers for a value when a store has it
+	joins   bool               // pairs values
 
 	draw  func(*artist, *op)                // its arguments; nil for none
 	add   func(*op, stream) stream          // adds it; the stage that can fail gets the name of the op
@@ -38,12 +39,13 @@ type op struct {
 	salt   uint64
 	share  uint64  // of a filter: percent kept
 	n      int     // goroutines, values, or the burst
-	keys   int     // of a batch by key, at once
+	keys   int     // of a batch by key, at once; of a join
 	rate   float64 // of a throttle
 	age    time.Duration
 	bytes  bool          // batch by bytes too
 	store  state.Store   // outlives processes
 	window *windowing    // of windows
+	pairs  *pairing      // of joins
 	opens  int           // failures in a row, of a circuit breaker
 	trials int           // likewise: calls while it is half open
 	pause  time.Duration // likewise
@@ -151,6 +153,7 @@ func kinds() []kind {
 		}},
 		breakerKind(),
 		zipKind(),
+		joinKind(),
 	}
 	return append(append(kinds, windowKinds()...), keptKinds()...)
 }

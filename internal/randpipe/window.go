@@ -134,7 +134,7 @@ func (o *op) windowed(s stream) stream {
 	switch {
 	case w.event && w.lates != nil:
 		windows = windows.AllowedLateness(w.lateness).Late(func(late stream) *flow.Pipeline {
-			return late.Tap(run.late).To(lates{o}, flow.As(o.name+" late"), flow.OnWriteError(flow.Nack()))
+			return late.Tap(run.late).To(lates{o, w.lates}, flow.As(o.name+" late"), flow.OnWriteError(flow.Nack()))
 		})
 	case w.event:
 		windows = windows.AllowedLateness(w.lateness).DropLate()
@@ -284,7 +284,10 @@ func (r *windowRun) late(it Item) {
 }
 
 // lates is the sink of late values: what is there was dropped by right.
-type lates struct{ o *op }
+type lates struct {
+	o      *op
+	faults *Faults
+}
 
 var _ stage.Sink[Item] = lates{}
 
@@ -298,7 +301,7 @@ func (lates) Close(context.Context) error { return nil }
 func (l lates) Write(_ context.Context, b stage.Batch[Item]) error {
 	var failed stage.BatchError
 	for i, it := range b.Values {
-		kind := l.o.window.lates.Next(it.ID)
+		kind := l.faults.Next(it.ID)
 		if kind == NoFault {
 			l.o.env.Dropped(it.At(l.o.name))
 			continue

@@ -39,7 +39,17 @@
 // such a message counts one retry more than what it is of, and no more than there are delays; comes not
 // before its time, and as what it was; and nothing is a dead letter before its retries are used up, but what
 // fails for good. These worlds have no message groups, whose order is not kept, and nothing that takes for a
-// duplicate what comes again: no Dedupe, and no windows in a store.
+// duplicate what comes again: no Dedupe, no joins, and no windows in a store.
+//
+// # Joins
+//
+// Four in ten of the other worlds may have joins of two streams, where no message group is kept in order: by processing
+// time, with up to two in a pipeline. Both streams are made of one: by a split, so that a value is on one
+// side, or by a broadcast, so that it is on both. Which pairs there are after crashes is not told beforehand.
+// The effect of a value is that it is in a result, with a partner or alone, unless the join gives none of its
+// side alone: it is there before the value is acknowledged, and a value of one delivery is not given alone
+// behind a pair in one process (Promise). Joins by event time, and the pairs of values with themselves, are
+// drawn where inputs have an end: in the property test of package flow.
 //
 // # Faults
 //

@@ -124,6 +124,7 @@ func (w *world) design(d randpipe.Dice) (*design, []*feeder) {
 	drawn := randpipe.Draw(d, w, randpipe.Options{
 		Keyed: ordered, Leased: true, Endless: true, Topics: true, Stalls: true, Returns: retried,
 		Keeps: randpipe.NewDice(w.seed, "keeps").Chance(30) && !retried,
+		Joins: randpipe.NewDice(w.seed, "joins").Chance(40) && !retried, // they know by its identity what comes again
 	})
 	design := &design{Design: drawn, topics: inputTopics[:1+d.IntN(2)], ordered: ordered}
 	if retried {
