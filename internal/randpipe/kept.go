@@ -158,21 +158,27 @@ func (o *op) has(b []byte) {
 	k := o.window.kept
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for {
-		_, rest, ok := bytes.Cut(b, itemMark)
-		if !ok {
-			return
-		}
-		it, _, err := decodeItem(rest)
-		if err != nil {
-			o.env.Wrong("%s has what is no value in its store", o.name)
-			return
-		}
+	for _, it := range itemsIn(b, o) {
 		if at := it.At(o.storing()); !k.has[at] {
 			k.has[at] = true
 			o.env.Kept(at)
 		}
-		b = rest
+	}
+}
+
+// itemsIn gives the values that are in a write.
+func itemsIn(b []byte, o *op) (all []Item) {
+	for {
+		_, rest, ok := bytes.Cut(b, itemMark)
+		if !ok {
+			return all
+		}
+		it, _, err := decodeItem(rest)
+		if err != nil {
+			o.env.Wrong("%s has what is no value in its store", o.name)
+			return all
+		}
+		all, b = append(all, it), rest
 	}
 }
 
@@ -204,19 +210,23 @@ func (s noticing) Scan(ctx context.Context, table string, keys state.Range) iter
 func (s noticing) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
 	version, err := s.Store.Commit(ctx, c)
 	if err == nil {
-		s.run.committed()
+		s.run.committed(c)
 	}
 	return version, s.run.noticed(err)
 }
 
-// committed forgets the values that the store has.
-func (r *windowRun) committed() {
-	k := r.o.window.kept
+// committed forgets the values of which the store has said that it has them. Of a commit whose answer is
+// lost the run does not know, though the store has what is in it.
+func (r *windowRun) committed(c *state.Changes) {
+	said := make(map[Place]bool)
+	for _, w := range c.Writes {
+		for _, it := range itemsIn(w.Value, r.o) {
+			said[it.At(r.o.storing())] = true
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	r.put = slices.DeleteFunc(r.put, func(it Item) bool { return k.has[it.At(r.o.storing())] })
+	r.put = slices.DeleteFunc(r.put, func(it Item) bool { return said[it.At(r.o.storing())] })
 }
 
 // noticed gives the error of a store.

@@ -202,6 +202,7 @@ func (l *link) Invoke(ctx context.Context, method string, request, answer any, _
 	f := l.fate(ctx, rpc, unaryFaults)
 	md, _ := metadata.FromOutgoingContext(ctx)
 	q := question{w: l.w, method: method, metadata: md, request: proto.Clone(request.(proto.Message))}
+	q.sent()
 	if f.kind != none {
 		l.w.happened(f.kind, "%s %s %s", l.name, rpc, q.about())
 	}

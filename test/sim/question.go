@@ -37,17 +37,22 @@ func (q question) ask(ctx context.Context, conn grpc.ClientConnInterface, answer
 	return nil
 }
 
-// before tells the ledger what is asked for.
-func (q question) before() {
+// sent tells the ledger what a member asks for, whenever that comes to the broker.
+func (q question) sent() {
 	switch r := q.request.(type) {
-	case *v2.AckMessageRequest:
-		for _, e := range r.GetEntries() {
-			q.w.ledger.acknowledges(e.GetReceiptHandle())
-		}
 	case *v2.ChangeInvisibleDurationRequest:
 		q.w.ledger.handsBack(r.GetReceiptHandle(), "handed back")
 	case *v2.ForwardMessageToDeadLetterQueueRequest:
 		q.w.ledger.handsBack(r.GetReceiptHandle(), "moved to the dead letters")
+	}
+}
+
+// before tells the ledger what is to be done.
+func (q question) before() {
+	if r, ok := q.request.(*v2.AckMessageRequest); ok {
+		for _, e := range r.GetEntries() {
+			q.w.ledger.acknowledges(e.GetReceiptHandle())
+		}
 	}
 }
 
