@@ -344,7 +344,9 @@ func TestKept_GivesWhatOneThatHadEndedHadOnItsWay(t *testing.T) {
 		ended := make(chan error)
 		go func() { ended <- blocked.Run(ctx, flow.WithDrainTimeout(time.Millisecond)) }()
 		time.Sleep(time.Second)
+		store.mu.Lock()
 		store.crashed = true // it cannot even say that it leaves
+		store.mu.Unlock()
 		cancel()
 		require.Error(t, <-ended)
 
