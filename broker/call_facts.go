@@ -117,7 +117,6 @@ type outcome struct {
 	message  string
 	messages int // in the answer
 	ids      []string
-	fault    string
 	err      error // of the call itself
 }
 
@@ -134,7 +133,7 @@ func (o *outcome) read(answer any) {
 
 func (o *outcome) write(c *Call) {
 	c.Pending, c.Took = false, time.Since(c.At)
-	c.Code, c.Message, c.Fault = o.code, o.message, o.fault
+	c.Code, c.Message = o.code, o.message
 	if o.messages > 0 {
 		c.Messages, c.MessageIDs = o.messages, o.ids
 	}

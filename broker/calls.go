@@ -40,7 +40,7 @@ type Call struct {
 	Code    int32      // the protocol's, 20000 for OK; 0 if there was none
 	GRPC    codes.Code // of the call itself
 	Message string     // what was said with the code, unless that is OK
-	Fault   string     // what injected faults have done, "" for nothing
+	Fault   string     // what injected faults do to it, "" for nothing
 }
 
 // String gives the call in one line.

@@ -42,7 +42,8 @@ func (s *answerStream) receive(m any) error {
 	}
 	c := s.gate.newCall(s.Context(), s.method)
 	c.read(m)
-	s.number, s.verdict, s.read = s.gate.log.begin(&c), s.gate.faults.judge(&c), true
+	s.number, s.verdict = s.gate.enter(&c)
+	s.read = true
 	if err := s.gate.before(s.Context(), s.verdict); err != nil {
 		return err
 	}
@@ -71,7 +72,7 @@ func (s *answerStream) end(err error) error {
 		return err
 	}
 	err = s.happen(err)
-	s.outcome.err, s.outcome.fault = err, s.verdict.String()
+	s.outcome.err = err
 	s.gate.log.end(s.number, &s.outcome)
 	return err
 }
@@ -117,9 +118,8 @@ type talk struct {
 
 func (g *gate) newTalk(stream grpc.ServerStream, info *grpc.StreamServerInfo) *talk {
 	c := g.newCall(stream.Context(), info.FullMethod)
-	return &talk{
-		ServerStream: stream, gate: g, method: info.FullMethod, number: g.log.begin(&c), verdict: g.faults.judge(&c),
-	}
+	number, v := g.enter(&c)
+	return &talk{ServerStream: stream, gate: g, method: info.FullMethod, number: number, verdict: v}
 }
 
 // run lets the service have the stream.
@@ -135,7 +135,7 @@ func (t *talk) end(err error) error {
 	if err == nil && t.verdict.ends().kind == actDropResponse {
 		err = silence(t.Context())
 	}
-	t.gate.log.end(t.number, &outcome{err: err, fault: t.verdict.String()})
+	t.gate.log.end(t.number, &outcome{err: err})
 	return err
 }
 
@@ -215,9 +215,7 @@ func (t *talk) pass(command *v2.TelemetryCommand, toClient bool) (lost bool, v v
 	c := t.gate.newCall(t.Context(), t.method)
 	c.ToClient = toClient
 	c.readCommand(command)
-	v = t.gate.faults.judge(&c)
-	c.Fault = v.String()
-	t.gate.log.begin(&c)
+	_, v = t.gate.enter(&c)
 	for _, a := range v {
 		switch a.kind {
 		case actDropRequest, actDropResponse:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	v2 "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
@@ -67,6 +68,26 @@ func TestInject_LetsASendGoWrong(t *testing.T) {
 				r.Len(calls, 2)
 				r.Equal(c.log, calls[0].Fault)
 				r.Empty(calls[1].Fault)
+			})
+		})
+	}
+}
+
+func TestInject_IsInTheLogWhileItHappens(t *testing.T) {
+	for name, do := range map[string]broker.Action{
+		"delay": broker.DelayBy(time.Minute), "drop request": broker.DropRequest(), "drop response": broker.DropResponse(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *rig) {
+				r.inject(broker.Fault{On: broker.Match{RPC: "SendMessage"}, Do: do})
+				sent := make(chan struct{})
+				go func() { defer close(sent); r.try(r.ctx, "N", "a") }()
+				synctest.Wait()
+				calls := r.broker.Calls(broker.Match{RPC: "SendMessage"})
+				r.Len(calls, 1)
+				r.True(calls[0].Pending)
+				r.Equal(do.String(), calls[0].Fault)
+				<-sent
 			})
 		})
 	}

@@ -66,12 +66,20 @@ func (g *gate) unary(ctx context.Context, request any, info *grpc.UnaryServerInf
 	}
 	c := g.newCall(ctx, info.FullMethod)
 	c.read(request)
-	number, v := g.log.begin(&c), g.faults.judge(&c)
+	number, v := g.enter(&c)
 	answer, err := g.answer(ctx, &c, v, func() (any, error) { return handle(ctx, request) })
-	o := outcome{err: err, fault: v.String()}
+	o := outcome{err: err}
 	o.read(answer) // also if it was lost
 	g.log.end(number, &o)
 	return answer, err
+}
+
+// enter decides what becomes of a call and writes both down, before any of it happens: the client may
+// give up on a lost call, and ask for the log, sooner than the call ends here.
+func (g *gate) enter(c *Call) (number uint64, v verdict) {
+	v = g.faults.judge(c)
+	c.Fault = v.String()
+	return g.log.begin(c), v
 }
 
 // answer lets happen to a call what was decided. What it gives with an error is an answer that the
