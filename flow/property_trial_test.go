@@ -39,7 +39,7 @@ func newTrial(seed uint64) *trial {
 	keeps := randpipe.NewDice(seed, "keeps").Chance(30)
 	t.design = randpipe.Draw(t.Dice, t, randpipe.Options{
 		Keyed: t.keyed, Leased: t.leased, Mild: t.Chance(50), Positions: t.once,
-		Keeps: keeps, Joins: !keeps && randpipe.NewDice(seed, "joins").Chance(40), // both are in package sim
+		Keeps: keeps, Joins: randpipe.NewDice(seed, "joins").Chance(40),
 	})
 	t.ledger.joint = t.design.Joint
 	n := 1 + t.IntN(5)/4
