@@ -92,8 +92,8 @@ func (d Duty) Owner() SlabOwner {
 	return d.slab.owner
 }
 
-// Sequence gives the record's place in the order in which its source was read, from 1; 0 if it
-// has none.
+// Sequence gives a number that rises in the order in which the record's source was read, and that no other
+// record of the run has; 0 if it has none.
 func (d Duty) Sequence() uint64 {
 	if d.slab == nil || d.slab.first == 0 {
 		return 0
@@ -156,7 +156,7 @@ type Auditor interface{ SettledAgain() }
 type SlabOptions struct {
 	// Expires is the end of their lease; zero if there is none.
 	Expires time.Time
-	// First is the sequence number of the first record, from 1; 0 if records are not numbered.
+	// First is the sequence number of the first record (see [Duty.Sequence]); 0 if records are not numbered.
 	First uint64
 	// Quiet keeps the owner from being told of outcomes before Release. It saves work where all
 	// outcomes come before Release, and delays them where Release is late.

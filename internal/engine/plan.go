@@ -160,9 +160,13 @@ func AddInput[T any](p *Plan, out Outlet[T]) Outlet[T] {
 	return Outlet[T]{next: c, seg: seg, stages: out.stages}
 }
 
+// sequences is how many sequence numbers a source has, apart from those of others: one record may come from
+// two sources, such as a topic and its retry topic, and its deliveries are told apart by them.
+const sequences = 1 << 48
+
 // AddSource adds a source that feeds out.
 func AddSource[T any](p *Plan, spec StageSpec, src stage.Source[T], out Outlet[T]) {
-	s := &source[T]{Stage: p.newStage(spec, KindSource, out.seg), src: src, out: out.next}
+	s := &source[T]{Stage: p.newStage(spec, KindSource, out.seg), src: src, out: out.next, seq: uint64(len(p.run.sources)) * sequences}
 	s.next = out.stages
 	if d, ok := src.(stage.SourceDescriber); ok {
 		s.traits = d.SourceTraits()
