@@ -12,6 +12,7 @@ import (
 
 // Properties that sinks.RetryTopic adds to a message. The two packages do not know each other.
 const (
+	propertyRetries      = "rocketflow-retries"
 	propertyTopic        = "rocketflow-topic"
 	propertyMessageID    = "rocketflow-message-id"
 	propertyMessageGroup = "rocketflow-message-group"
@@ -22,6 +23,10 @@ const (
 // DELAY, when their time has come. Topic and group must exist. A message is what it was when it failed:
 // with the topic, id, message group and born time that it had, so that the same stages deal with it. Its
 // properties tell how often it has come this way, and why it failed last.
+//
+// Each time that it came this way counts as an attempt (see [stage.Info]). So windows, joins and tables know
+// that it comes again: it counts once, is not late by that, and does not set a table back. They remember what
+// may come again for as long as the longest delay of a sinks.RetryTopic of their pipeline, and a quarter more.
 //
 // It is a [RocketMQ] source in all else: merge it with the one that the messages were received from.
 func RetryTopic(c *client.Client, topic, group string, opts ...RocketMQOption) stage.Source[*client.Message] {
@@ -55,10 +60,20 @@ func (r retryReader) Read(ctx context.Context) (stage.Batch[*client.Message], er
 		b.Info = func(i int) stage.Info {
 			in := info(i)
 			in.ID, in.EventTime = values[i].ID, values[i].BornTime
+			in.Attempt += retriesOf(values[i])
 			return in
 		}
 	}
 	return b, err
+}
+
+// retriesOf tells how often a message has come this way: it was delivered as often before, at least.
+func retriesOf(m *client.Message) int {
+	n, err := strconv.Atoi(m.Properties[propertyRetries])
+	if err != nil {
+		return 0
+	}
+	return max(n, 0)
 }
 
 // original makes of a message what it was. The copy leaves the delivery what it is, which is settled by

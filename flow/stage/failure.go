@@ -1,6 +1,9 @@
 package stage
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Failure is a record that failed for good at a stage, as a dead-letter sink gets it.
 type Failure struct {
@@ -26,6 +29,9 @@ type RetrySink interface {
 	// ComesAgain tells of a failure that was written whether it comes again. It depends on nothing but the
 	// failure. So the engine counts the two apart.
 	ComesAgain(f Failure) bool
+	// Redelivery is how long it takes at most until a failure comes again, from when it was written.
+	// Operators are told of it as of what sources declare (see [Upstream]).
+	Redelivery() time.Duration
 }
 
 // FaultError is the error of a record that its source could not decode.

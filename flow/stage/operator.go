@@ -165,7 +165,8 @@ type Runtime interface {
 
 // Upstream is what an operator has to know about the stages above it.
 type Upstream struct {
-	// Redelivers says that a source above redelivers, and Redelivery is the longest that one declares.
+	// Redelivers says that a source above redelivers, and Redelivery is the longest that one declares, or
+	// that a [RetrySink] of the pipeline does.
 	Redelivers bool
 	Redelivery time.Duration
 	// Partition is the one that all records are of (see [Info.Partition]); empty if there are several.

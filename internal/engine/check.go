@@ -105,9 +105,9 @@ func checkPositions(traits stage.SourceTraits, path []*Stage) error {
 func (r *Run) tell(s reading) {
 	s.base().paths(nil, func(path []*Stage) {
 		traits, bound := s.declared(), answering(path)
+		traits.Redelivery = max(traits.Redelivery, traits.Lease, r.retriedAfter())
 		for i, st := range path {
 			if i == len(bound) {
-				traits.Redelivery = max(traits.Redelivery, traits.Lease)
 				traits.Keyed, traits.Lease = false, 0
 			}
 			if i > 0 && path[i-1].Desc.Answers { // what fails below it comes again
@@ -128,6 +128,16 @@ func (r *Run) tell(s reading) {
 
 // givesAgainAfter is how long a stage that answers for its records takes at most to give again what failed.
 const givesAgainAfter = time.Minute
+
+// retriedAfter is how long failures take at most that retry topics bring back.
+func (r *Run) retriedAfter() (longest time.Duration) {
+	for dl := range r.buriers {
+		if retry, ok := dl.Sink.(stage.RetrySink); ok {
+			longest = max(longest, retry.Redelivery())
+		}
+	}
+	return longest
+}
 
 // held gives how many records the stages of a path may hold together: each of a batch's members
 // may itself be a batch.

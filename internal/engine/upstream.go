@@ -16,7 +16,7 @@ func (s *Stage) learn(traits stage.SourceTraits, path []*Stage) {
 	u.Partition, s.learned = source, true
 	if traits.Redelivers {
 		u.Redelivers = true
-		u.Redelivery = max(u.Redelivery, traits.Redelivery, traits.Lease)
+		u.Redelivery = max(u.Redelivery, traits.Redelivery)
 	}
 	switch left := leftFor(traits, path); {
 	case s.holdsFor > 0:
