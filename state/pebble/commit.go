@@ -2,11 +2,9 @@ package pebble
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	db "github.com/cockroachdb/pebble/v2"
 
@@ -27,7 +25,7 @@ func (s *Store) Commit(ctx context.Context, changes *state.Changes) (state.Versi
 	}
 	batch := s.db.NewBatch()
 	defer func() { _ = batch.Close() }() // gives its memory back
-	v, err := s.apply(batch, changes.Writes)
+	v, err := s.apply(batch, inOrder(changes.Writes))
 	if err != nil {
 		return state.Any, err
 	}
@@ -39,9 +37,35 @@ func (s *Store) Commit(ctx context.Context, changes *state.Changes) (state.Versi
 	return v, nil
 }
 
+// A placed is a write of a commit, with the key of the database for its entry.
+type placed struct {
+	*state.Write
+	place  []byte
+	number int    // in the commit
+	known  *known // what is remembered of the entry; nil if it is not known yet
+}
+
+// inOrder gives writes by the keys of their entries, and of one entry in the order in which they are: the
+// database finds the place of one from that of the one before it.
+func inOrder(writes []state.Write) []placed {
+	all, arena := make([]placed, len(writes)), make([]byte, 0, 48*len(writes))
+	for i := range writes {
+		from, w := len(arena), &writes[i]
+		arena = entryKey(arena, w.Table, w.Key)
+		all[i] = placed{Write: w, place: arena[from:len(arena):len(arena)], number: i}
+	}
+	slices.SortFunc(all, func(a, b placed) int {
+		if c := bytes.Compare(a.place, b.place); c != 0 {
+			return c
+		}
+		return a.number - b.number
+	})
+	return all
+}
+
 // apply checks the conditions of writes, and makes them, so that they can be read and are on their way
 // to the disk.
-func (s *Store) apply(batch *db.Batch, writes []state.Write) (state.Version, error) {
+func (s *Store) apply(batch *db.Batch, writes []placed) (state.Version, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken != nil {
@@ -51,94 +75,123 @@ func (s *Store) apply(batch *db.Batch, writes []state.Write) (state.Version, err
 		return state.Any, err
 	}
 	v := s.last + 1
-	deletes, err := fill(batch, writes, v)
-	if err != nil {
+	if err := fill(batch, writes, v); err != nil {
 		return state.Any, s.failed("commit", err)
 	}
-	err = safely("commit", func() error { return s.db.ApplyNoSyncWait(batch, db.Sync) })
+	err := safely("commit", func() error { return s.db.ApplyNoSyncWait(batch, db.Sync) })
 	if err != nil {
 		return state.Any, s.breaks(err)
 	}
 	s.last = v
-	if deletes {
-		s.deleted = v
+	s.writes++
+	for i := range writes {
+		w := &writes[i]
+		if w.Delete {
+			s.deleted = v
+		} else {
+			s.highest.rise(w.Table, w.place)
+		}
+		if i+1 == len(writes) || !bytes.Equal(w.place, writes[i+1].place) { // else the next is what stands
+			s.wrote(w, v)
+		}
 	}
 	return v, nil
 }
 
+// wrote notes what is there after a write. Of what was never read nothing is remembered: it may never be
+// asked for. The lock is held.
+func (s *Store) wrote(w *placed, v state.Version) {
+	version, expires := v, state.Nanoseconds(w.Expires)
+	if w.Delete {
+		version, expires = state.Absent, 0
+	}
+	if w.known != nil {
+		w.known.version, w.known.expires = version, expires
+	} else if w.If > state.Any {
+		s.versions.note(w.Table, w.place, version, expires)
+	}
+}
+
 // conditions gives a conflict if versions are not those that writes ask for. The lock is held.
-func (s *Store) conditions(writes []state.Write) error {
-	var asking []int
+func (s *Store) conditions(writes []placed) error {
+	now := now()
+	var unmet []int
+	var unknown []*placed
+	var keys [][]byte
 	for i := range writes {
-		if writes[i].If != state.Any {
-			asking = append(asking, i)
+		w := &writes[i]
+		w.known = s.versions.find(w.Table, w.place)
+		switch {
+		case w.If == state.Any:
+		case w.known == nil:
+			if w.If == state.Absent {
+				if absent, err := s.above(w.Table, w.place); err != nil {
+					return s.failed("commit", err)
+				} else if absent {
+					continue
+				}
+			}
+			unknown, keys = append(unknown, w), append(keys, w.place)
+		case w.known.at(now) != w.If:
+			unmet = append(unmet, w.number)
 		}
 	}
-	if len(asking) == 0 {
-		return nil
-	}
-	now := now()
-	found := make([]state.Version, len(asking)) // Any where there is nothing
-	place := func(i int, dst []byte) []byte { w := &writes[asking[i]]; return entryKey(dst, w.Table, w.Key) }
-	err := s.entries(len(asking), place, func(i int, e entry) {
-		if !e.expired(now) {
-			found[i] = e.version
+	found := make([]bool, len(unknown))
+	err := s.entries(keys, func(i int, e entry) {
+		if e.expired(now) {
+			return
+		}
+		found[i] = true
+		if e.version != unknown[i].If {
+			unmet = append(unmet, unknown[i].number)
 		}
 	})
 	if err != nil {
 		return s.failed("commit", err)
 	}
-	var unmet []int
-	for i, version := range found {
-		if version == state.Any {
-			version = state.Absent
-		}
-		if writes[asking[i]].If != version {
-			unmet = append(unmet, asking[i])
+	for i, w := range unknown {
+		if !found[i] && w.If != state.Absent {
+			unmet = append(unmet, w.number)
 		}
 	}
 	if len(unmet) > 0 {
+		slices.Sort(unmet)
 		return &state.ConflictError{Writes: unmet}
 	}
 	return nil
 }
 
-// fill puts writes into a batch, with their version, and tells whether one of them deletes. They go in by
-// table and key: the database finds the place of one from that of the one before it.
-func fill(batch *db.Batch, writes []state.Write, v state.Version) (deletes bool, err error) {
-	var buf []byte
-	order := make([]*state.Write, len(writes))
+// fill puts writes into a batch, with their version.
+func fill(batch *db.Batch, writes []placed, v state.Version) error {
+	expire := lists{of: v}
 	for i := range writes {
-		order[i] = &writes[i]
-	}
-	slices.SortStableFunc(order, func(a, b *state.Write) int {
-		return cmp.Or(strings.Compare(a.Table, b.Table), bytes.Compare(a.Key, b.Key))
-	})
-	for _, w := range order {
+		w := &writes[i]
 		if w.Delete {
-			deletes = true
-			buf = entryKey(buf[:0], w.Table, w.Key)
-			if err := batch.Delete(buf, nil); err != nil {
-				return false, err
+			if err := batch.Delete(w.place, nil); err != nil {
+				return err
 			}
 			continue
 		}
-		if err := putEntry(batch, w.Table, w.Key, w.Value, v, state.Nanoseconds(w.Expires)); err != nil {
-			return false, err
+		expires := state.Nanoseconds(w.Expires)
+		if expires != 0 {
+			expire.add(expires, w.Table, w.Key)
+		}
+		if err := putEntry(batch, w.place, w.Value, v, expires); err != nil {
+			return err
 		}
 	}
-	return deletes, batch.Set(versionKey(), encodeVersion(v), nil)
+	if err := expire.write(batch); err != nil {
+		return err
+	}
+	return batch.Set(versionKey(), encodeVersion(v), nil)
 }
 
 // putEntry puts an entry into a batch, which takes the bytes as they are to be.
-func putEntry(batch *db.Batch, table string, key, value []byte, v state.Version, expires int64) error {
-	op := batch.SetDeferred(2+len(table)+len(key), headSize+len(value))
-	entryKey(op.Key[:0], table, key)
+func putEntry(batch *db.Batch, place, value []byte, v state.Version, expires int64) error {
+	op := batch.SetDeferred(len(place), headSize+len(value))
+	copy(op.Key, place)
 	copy(op.Value[len(appendHead(op.Value[:0], v, expires)):], value)
-	if err := op.Finish(); err != nil || expires == 0 {
-		return err
-	}
-	return batch.Set(expiryKey(nil, expires, table, key), nil, nil)
+	return op.Finish()
 }
 
 // synced waits until a batch is on the disk. If it cannot be, no one knows what is there: the store is

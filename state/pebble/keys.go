@@ -11,7 +11,7 @@ import (
 const (
 	kindMeta   = 'm' // what the store knows of itself
 	kindEntry  = 'e' // table, key: version, expiry, value
-	kindExpiry = 'x' // expiry, table, key: nothing; for sweep. It may be of an entry that has gone.
+	kindExpiry = 'x' // expiry, version, number: table and keys, some of which may have gone; for sweep
 )
 
 // versionKey has the last version that was given.
@@ -39,8 +39,10 @@ func splitPlace(place []byte) (table string, key []byte, err error) {
 	return string(place[1:n]), place[n:], nil
 }
 
-func expiryKey(dst []byte, expires int64, table string, key []byte) []byte {
-	return appendPlace(binary.BigEndian.AppendUint64(append(dst, kindExpiry), uint64(expires)), table, key)
+// expiryKey is of one of the lists of a commit.
+func expiryKey(dst []byte, expires int64, v state.Version, number uint32) []byte {
+	dst = binary.BigEndian.AppendUint64(append(dst, kindExpiry), uint64(expires))
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(dst, uint64(v)), number)
 }
 
 // headSize is what precedes the value of an entry.

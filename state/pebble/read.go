@@ -2,7 +2,6 @@ package pebble
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,52 +24,58 @@ func (s *Store) Get(ctx context.Context, table string, keys ...[]byte) ([]state.
 		entries[i] = state.Entry{Key: key, Version: state.Absent}
 	}
 	now, needs, present := now(), state.Any, 0
-	place := func(i int, dst []byte) []byte { return entryKey(dst, table, keys[i]) }
-	err := s.entries(len(keys), place, func(i int, e entry) {
+	places, order := upwards(table, keys)
+	s.mu.Lock()
+	writes := s.writes
+	s.mu.Unlock()
+	err := s.entries(places, func(at int, e entry) {
 		needs = max(needs, e.version)
 		if !e.expired(now) {
 			present++
+			i := order[at]
 			entries[i] = state.Entry{Key: keys[i], Value: bytes.Clone(e.value), Version: e.version, Expires: state.FromNanoseconds(e.expires)}
 		}
 	})
 	if err != nil {
 		return nil, s.failed("get", err)
 	}
+	s.mu.Lock()
 	if present < len(keys) {
 		// It may be absent by a commit that a crash could take back.
-		s.mu.Lock()
 		needs = max(needs, s.deleted)
-		s.mu.Unlock()
 	}
+	if s.writes == writes { // else this may have been read before the last of them
+		for at, i := range order {
+			s.versions.note(table, places[at], entries[i].Version, state.Nanoseconds(entries[i].Expires))
+		}
+	}
+	s.mu.Unlock()
 	if err := s.safe.await(ctx, needs); err != nil {
 		return nil, err
 	}
 	return entries, nil
 }
 
-// entries reads n entries, as they are at one moment, and gives those that are there to f. What f is
-// given is the database's. place appends the key of one.
+// entries reads the entries of keys of the database, which are in their order, as they are at one moment,
+// and gives those that are there to f. What f is given is the database's.
 //
 // For several an iterator is made: unlike a plain read it asks the filters of the last level too, where
 // most of the data is, and so reads nothing of what is absent. It goes upwards, since it finds a key from
 // the one before it sooner than from nowhere.
-func (s *Store) entries(n int, place func(i int, dst []byte) []byte, f func(i int, e entry)) (err error) {
-	if n == 1 {
-		return s.entry(place(0, nil), func(e entry) { f(0, e) })
-	}
-	keys, arena := make([][]byte, n), make([]byte, 0, 48*n)
-	for i := range keys {
-		from := len(arena)
-		arena = place(i, arena)
-		keys[i] = arena[from:len(arena):len(arena)]
+func (s *Store) entries(keys [][]byte, f func(i int, e entry)) (err error) {
+	switch len(keys) {
+	case 0:
+		return nil
+	case 1:
+		return s.entry(keys[0], func(e entry) { f(0, e) })
 	}
 	it, err := s.db.NewIter(&db.IterOptions{UseL6Filters: true})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	for _, i := range upwards(keys) {
-		if !it.SeekPrefixGE(keys[i]) {
+	for i, key := range keys {
+		if !it.SeekPrefixGE(key) {
 			if err := it.Error(); err != nil {
 				return err
 			}
@@ -89,14 +94,20 @@ func (s *Store) entries(n int, place func(i int, dst []byte) []byte, f func(i in
 	return nil
 }
 
-// upwards gives the places of keys in their order; of equal ones, in the order in which they are.
-func upwards(keys [][]byte) []int {
-	order := make([]int, len(keys))
+// upwards gives the keys of the database for entries of a table, in their order, and of which key each is.
+func upwards(table string, keys [][]byte) (places [][]byte, order []int) {
+	order = make([]int, len(keys))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Or(bytes.Compare(keys[a], keys[b]), a-b) })
-	return order
+	slices.SortFunc(order, func(a, b int) int { return bytes.Compare(keys[a], keys[b]) })
+	places, arena := make([][]byte, len(keys)), make([]byte, 0, 48*len(keys))
+	for at, i := range order {
+		from := len(arena)
+		arena = entryKey(arena, table, keys[i])
+		places[at] = arena[from:len(arena):len(arena)]
+	}
+	return places, order
 }
 
 // entry reads one entry, if it is there.

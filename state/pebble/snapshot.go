@@ -1,6 +1,7 @@
 package pebble
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -96,20 +97,34 @@ func (s *Store) fillFrom(ctx context.Context, r io.Reader) (state.Version, error
 	}
 	batch := s.db.NewBatch()
 	defer func() { _ = batch.Close() }()
+	s.writes++
+	s.versions.forget()
+	s.highest = nil
+	var expire lists
 	last, err := state.ReadSnapshot(r, func(e state.Saved) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if batch.Len() >= restoreBytes {
+			if err := expire.write(batch); err != nil {
+				return s.failed("restore", err)
+			}
 			if err := s.db.Apply(batch, db.NoSync); err != nil {
 				return s.failed("restore", err)
 			}
 			batch.Reset()
 		}
-		return putEntry(batch, e.Table, e.Key, e.Value, e.Version, state.Nanoseconds(e.Expires))
+		expires := state.Nanoseconds(e.Expires)
+		if expires != 0 {
+			expire.add(expires, e.Table, bytes.Clone(e.Key))
+		}
+		return putEntry(batch, entryKey(nil, e.Table, e.Key), e.Value, e.Version, expires)
 	})
 	if err != nil {
 		return 0, err
+	}
+	if err := expire.write(batch); err != nil {
+		return 0, s.failed("restore", err)
 	}
 	if err := batch.Delete(restoringKey(), nil); err != nil {
 		return 0, s.failed("restore", err)

@@ -40,10 +40,13 @@ type Store struct {
 
 	// mu guards what follows, and is held from the check of a commit's conditions until its changes
 	// can be read.
-	mu      sync.Mutex
-	last    state.Version // that was given
-	deleted state.Version // the last commit that deleted something
-	broken  error         // why nothing goes on; nil if all is well
+	mu       sync.Mutex
+	last     state.Version // that was given
+	writes   uint64        // how often something was written
+	versions versions
+	highest  highest
+	deleted  state.Version // the last commit that deleted something
+	broken   error         // why nothing goes on; nil if all is well
 
 	using sync.Mutex // guards what follows
 	users int        // calls under way
@@ -55,7 +58,7 @@ var _ state.Store = (*Store)(nil)
 
 // Open opens the store in a directory, which is made if it is not there.
 func Open(dir string, opts ...Option) (*Store, error) {
-	c := config{cache: DefaultCache, memory: 16 << 20, fs: vfs.Default, log: slog.New(slog.DiscardHandler)}
+	c := config{cache: DefaultCache, memory: 8 << 20, fs: vfs.Default, log: slog.New(slog.DiscardHandler)}
 	for _, opt := range opts {
 		opt(&c)
 	}
@@ -67,7 +70,8 @@ func Open(dir string, opts ...Option) (*Store, error) {
 	}
 	s := &Store{
 		dir: dir, files: ordered{c.fs}, log: c.log,
-		flushed: make(chan struct{}, 1), kept: make(chan struct{}), end: make(chan struct{}),
+		versions: versions{most: int(c.cache / 4 / bytesAVersion / 2)},
+		flushed:  make(chan struct{}, 1), kept: make(chan struct{}), end: make(chan struct{}),
 	}
 	if err := s.open(&c); err != nil {
 		return nil, damage(dir, fmt.Errorf("state/pebble: open %q: %w", dir, err))

@@ -1,6 +1,7 @@
 package pebble_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -113,6 +114,41 @@ func TestStore_RemovesWhatHasExpired(t *testing.T) {
 		kept, err = s.Kept()
 		require.NoError(t, err)
 		require.Zero(t, kept)
+	})
+}
+
+// What expires together is swept together, of any number and of several tables, also after a restore.
+func TestStore_RemovesWhatHasExpiredTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, "state", pebble.WithFS(vfs.NewMem()))
+		defer func() { require.NoError(t, s.Close()) }()
+		var writes []state.Write
+		for i := range 1000 {
+			w := put(fmt.Sprint(i), "v")
+			w.Table = []string{"t", "longer"}[i%2]
+			w.Expires = time.Now().Add(time.Duration(1+i%3) * time.Hour)
+			writes = append(writes, w)
+		}
+		writes = append(writes, put("stays", "v"))
+		commit(t, s, writes...)
+		kept, err := s.Kept()
+		require.NoError(t, err)
+		require.Less(t, kept, 1001+1000/10, "entries, and lists")
+
+		var saved bytes.Buffer
+		require.NoError(t, s.Snapshot(t.Context(), &saved))
+		restored := open(t, "restored", pebble.WithFS(vfs.NewMem()))
+		defer func() { require.NoError(t, restored.Close()) }()
+		require.NoError(t, restored.Restore(t.Context(), &saved))
+		for hours := range 3 {
+			time.Sleep(time.Hour + 2*time.Minute)
+			for _, s := range []*pebble.Store{s, restored} {
+				kept, err := s.Kept()
+				require.NoError(t, err)
+				left := 1 + []int{666, 333, 0}[hours]
+				require.True(t, left <= kept && kept <= left+left/10, "%d are kept, of %d", kept, left)
+			}
+		}
 	})
 }
 

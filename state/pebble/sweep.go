@@ -10,7 +10,7 @@ import (
 const (
 	// sweepEvery is how often what has expired is removed from the disk.
 	sweepEvery = time.Minute
-	// sweepMost is how much is removed at a time, while commits wait.
+	// sweepMost is how much is removed at a time, and a list more, while commits wait.
 	sweepMost = 256
 )
 
@@ -71,8 +71,17 @@ func (s *Store) sweepSome() (more bool, err error) {
 	defer func() { _ = batch.Close() }()
 	n := 0
 	for it.First(); it.Valid() && n < sweepMost && err == nil; it.Next() {
-		err = s.sweepOne(batch, it.Key(), now)
-		n++
+		var list []byte
+		if list, err = it.ValueAndErr(); err != nil {
+			break
+		}
+		err = eachListed(list, func(table string, key []byte) error {
+			n++
+			return s.sweepOne(batch, entryKey(nil, table, key), now)
+		})
+		if err == nil {
+			err = batch.Delete(it.Key(), nil)
+		}
 	}
 	if closed := it.Close(); err == nil {
 		err = closed
@@ -83,20 +92,17 @@ func (s *Store) sweepSome() (more bool, err error) {
 	if err != nil {
 		return false, s.failed("sweep", err)
 	}
-	return n == sweepMost, nil
+	return n >= sweepMost, nil
 }
 
-// sweepOne removes what a key of an expiry speaks of. The entry may have been written again since.
-func (s *Store) sweepOne(batch *db.Batch, expiry []byte, now int64) error {
-	key := append([]byte{kindEntry}, expiry[9:]...)
+// sweepOne removes an entry that was to expire. It may have been written again since.
+func (s *Store) sweepOne(batch *db.Batch, key []byte, now int64) error {
 	expired := false
 	if err := s.entry(key, func(e entry) { expired = e.expired(now) }); err != nil {
 		return err
 	}
-	if expired {
-		if err := batch.Delete(key, nil); err != nil {
-			return err
-		}
+	if !expired {
+		return nil
 	}
-	return batch.Delete(expiry, nil)
+	return batch.Delete(key, nil)
 }
