@@ -11,7 +11,7 @@ func (p *keeper[K, T, A, O]) made(t *keptTurn[K, T, A], version state.Version) {
 			p.floor.mark, p.floor.version = p.high, version
 		case w.key == nil:
 		case len(w.key.row.panes) > 0 && len(p.others) == 0:
-			p.remember(w.key.encoded, w.key.row, version)
+			p.remember(w.key, version)
 		default:
 			delete(p.cache, w.key.encoded)
 		}
@@ -22,7 +22,11 @@ func (p *keeper[K, T, A, O]) made(t *keptTurn[K, T, A], version state.Version) {
 }
 
 // remember keeps a row in memory. When there are too many, any others go.
-func (p *keeper[K, T, A, O]) remember(key string, row keptRow[A], version state.Version) {
+func (p *keeper[K, T, A, O]) remember(k *keptKey[K, A], version state.Version) {
+	if k.cached != nil {
+		k.cached.row, k.cached.version = k.row, version
+		return
+	}
 	if len(p.cache) >= keptCached {
 		n := keptCached / 16
 		for other := range p.cache {
@@ -32,7 +36,7 @@ func (p *keeper[K, T, A, O]) remember(key string, row keptRow[A], version state.
 			}
 		}
 	}
-	p.cache[key] = keptInMemory[A]{row, version}
+	p.cache[k.encoded] = &keptInMemory[A]{k.row, version}
 }
 
 // keptCached is how many rows are kept in memory, so that they need not be read.

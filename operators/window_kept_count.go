@@ -95,7 +95,7 @@ func (p *keeper[K, T, A, O]) recognize(ctx context.Context, values []*keptValue[
 	if len(ids) == 0 {
 		return nil
 	}
-	entries, err := p.kept.Store.Get(ctx, p.kept.Name+keptIDs, ids...)
+	entries, err := p.kept.Store.Get(ctx, p.tables.ids, ids...)
 	if err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (p *keeper[K, T, A, O]) recognize(ctx context.Context, values []*keptValue[
 	return nil
 }
 
-// wants gives the keys that values and results are of. A value that comes again may be of a window that
+// wants gives the keys that values and results are of, in their order, but of values that come again. A value that comes again may be of a window that
 // is closed.
 func (p *keeper[K, T, A, O]) wants(values []*keptValue[K, T], over []*keptFlight[K, A]) []keptWant[K] {
 	all := make([]keptWant[K], 0, len(values)+len(over))
@@ -130,27 +130,32 @@ type keptChange struct {
 
 // place puts values into the rows of a turn.
 func (p *keeper[K, T, A, O]) place(t *keptTurn[K, T, A], values []*keptValue[K, T], changed []keptChange) []keptChange {
-	t.values, t.became = values, make([]keptBecame, len(values))
-	here := make(map[keptID]bool, len(values))
+	t.values, t.became, t.rows = values, make([]keptBecame, len(values)), make([]*keptKey[K, A], len(values))
+	clear(p.here)
 	pl := placing[K, T, A, O]{keptWindowing: &p.keptWindowing, mark: p.high, past: p.past.mark(p.rt)}
 	if p.Early > 0 {
 		pl.into = func(key string, start instant) { changed = append(changed, keptChange{key, start}) }
 	}
-	inPart := int64(0)
+	inPart, wanted := int64(0), 0
 	for i, v := range values {
-		switch {
-		case v.again || v.known && here[v.id]:
+		if v.again {
 			t.became[i].keptOutcome = keptAgain
-		default:
-			k := t.keys[v.encoded]
-			var part bool
-			t.became[i], part = pl.safely(k, v)
-			if part {
-				inPart++
-			}
-			if v.known && t.became[i].keptOutcome == keptCounted {
-				here[v.id] = true
-			}
+			continue
+		}
+		k := t.of[wanted] // as wants has it
+		wanted++
+		t.rows[i] = k
+		if v.known && p.here[v.id] {
+			t.became[i].keptOutcome = keptAgain
+			continue
+		}
+		var part bool
+		t.became[i], part = pl.safely(k, v)
+		if part {
+			inPart++
+		}
+		if v.known && t.became[i].keptOutcome == keptCounted {
+			p.here[v.id] = true
 		}
 	}
 	t.inPart = inPart

@@ -136,7 +136,7 @@ func (p *keeper[K, T, A, O]) close(ctx context.Context) {
 	}
 	leave, cancel := context.WithTimeout(context.WithoutCancel(ctx), keptRest)
 	defer cancel()
-	c := &state.Changes{Writes: []state.Write{{Table: p.kept.Name + keptMembers, Key: []byte(p.self), Delete: true}}}
+	c := &state.Changes{Writes: []state.Write{{Table: p.tables.members, Key: []byte(p.self), Delete: true}}}
 	if _, err := p.kept.Store.Commit(leave, c); err != nil {
 		p.rt.Logger().Warn("the others are not told that this process has left", "windows", p.kept.Name, "error", err)
 	}

@@ -74,7 +74,7 @@ func (p *keeper[K, T, A, O]) due(ctx context.Context, from, until instant) error
 // scan gives the keys that are due up to a time, from a place in the table on, and when the next is, or
 // where there are more.
 func (p *keeper[K, T, A, O]) scan(ctx context.Context, from []byte, until instant) (keys []keptTodo[K], next instant, more []byte, err error) {
-	for e, err := range p.kept.Store.Scan(ctx, p.kept.Name+keptDue, state.Range{From: from}) {
+	for e, err := range p.kept.Store.Scan(ctx, p.tables.due, state.Range{From: from}) {
 		if err != nil {
 			return nil, 0, nil, err
 		}

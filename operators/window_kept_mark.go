@@ -56,7 +56,7 @@ func (p *keeper[K, T, A, O]) seated(ctx context.Context) error {
 	if p.seat.known && p.floor.known {
 		return nil
 	}
-	entries, err := p.kept.Store.Get(ctx, p.kept.Name+keptMembers, []byte(p.self), floorKey)
+	entries, err := p.kept.Store.Get(ctx, p.tables.members, []byte(p.self), floorKey)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func encodeSeat(number uint64, mark instant, at keptAt) []byte {
 // while nothing else is, the watermark stays.
 func (p *keeper[K, T, A, O]) sync(ctx context.Context) error {
 	others := make(map[string]keptMember)
-	for e, err := range p.kept.Store.Scan(ctx, p.kept.Name+keptMembers, state.Range{}) {
+	for e, err := range p.kept.Store.Scan(ctx, p.tables.members, state.Range{}) {
 		if err != nil {
 			return err
 		}

@@ -38,8 +38,9 @@ const (
 type keptKey[K comparable, A any] struct {
 	key     K
 	encoded string
-	read    keptRow[A]
-	version state.Version
+	cached  *keptInMemory[A] // nil if the store was asked
+	version state.Version    // of the row, as the store has it
+	wasDue  instant          // the time of its entry in the due table
 	row     keptRow[A]
 	touched bool // row is to be written
 	settled bool // the entry of the due table is to be exact; else it may be early

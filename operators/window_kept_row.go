@@ -19,6 +19,13 @@ const (
 	keptMembers = ".members" // by process: its watermark, for as long as it lives
 )
 
+// keptTables is their names.
+type keptTables struct{ rows, due, past, ids, members string }
+
+func tablesOf(name string) keptTables {
+	return keptTables{name + keptRows, name + keptDue, name + keptPast, name + keptIDs, name + keptMembers}
+}
+
 // keptRow is what is known of a key. It changes in one commit with its entry of the due table, of which
 // there is one for each row that has panes.
 type keptRow[A any] struct {

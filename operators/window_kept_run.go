@@ -19,10 +19,11 @@ type keeper[K comparable, T, A, O any] struct {
 	rt      stage.Runtime
 	next    stage.Emitter[O]
 	disturb func(context.Context, any, stage.Info) error // nil but in tests
-	self    string                                       // the process, among the members
-	knows   bool                                         // values have ids
-	part    string                                       // the partition of all records, if there is one
-	pastFor time.Duration                                // how long closed panes are kept
+	tables  keptTables
+	self    string        // the process, among the members
+	knows   bool          // values have ids
+	part    string        // the partition of all records, if there is one
+	pastFor time.Duration // how long closed panes are kept
 	slots   chan struct{}
 	wake    chan struct{}
 
@@ -51,7 +52,9 @@ type keeper[K comparable, T, A, O any] struct {
 	owners   map[string]struct{} // of them, those that have results on their way which the end has left to them
 	synced   time.Time           // when others were last asked
 	draft    state.Changes
-	cache    map[string]keptInMemory[A]
+	arena    []byte          // of the keys and values of draft, or of what is read
+	here     map[keptID]bool // values of a turn
+	cache    map[string]*keptInMemory[A]
 	out      map[string]*keptFlight[K, A] // by key: results on their way
 	todo     map[string]keptTodo[K]       // keys to be looked at, whatever the watermark
 	reached  instant                      // what was due up to that was looked at
@@ -89,7 +92,7 @@ func (w keptWindowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]
 		knows: up.Redelivers || w.Identify != nil,
 		slots: make(chan struct{}, keptSlots), wake: make(chan struct{}, 1), excused: make(map[uint64]struct{}),
 		begun: rt.Now(), own: never, at: keptIdle, high: soon, reached: never, nextDue: soon, lastTime: never, lastAt: keptIdle,
-		cache: make(map[string]keptInMemory[A]), out: make(map[string]*keptFlight[K, A]),
+		here: make(map[keptID]bool), cache: make(map[string]*keptInMemory[A]), out: make(map[string]*keptFlight[K, A]),
 		owners: make(map[string]struct{}), todo: make(map[string]keptTodo[K]), changed: make(map[string]*keptChanged[K]),
 	}
 	if up.Redelivers {
@@ -102,7 +105,7 @@ func (w keptWindowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]
 	case w.kept.Remember < p.past.grace:
 		return nil, fmt.Errorf("operators: window: ids of counted records are remembered for %v, but a record can come again after %v: remember them longer", w.kept.Remember, p.past.grace)
 	}
-	p.keptWindowing = w
+	p.keptWindowing, p.tables = w, tablesOf(w.kept.Name)
 	if w.Clock.event && w.Windows.kind != counted {
 		p.mark = newWatermark(guarded{rt, &p.mu}, w.Clock.outOfOrder, w.Clock.idle, func(context.Context) { p.stir() })
 		stage.Steps(rt, func(_ context.Context, to time.Time) {

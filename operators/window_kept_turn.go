@@ -19,10 +19,12 @@ type keptTurn[K comparable, T, A any] struct {
 	at     time.Time // when it was made up
 	keys   map[string]*keptKey[K, A]
 	order  []*keptKey[K, A]
+	of     []*keptKey[K, A] // by index of what was wanted
 	values []*keptValue[K, T]
-	became []keptBecame // of values, by index
-	inPart int64        // values that were late for some of their windows
-	raises bool         // windows are closed or results given by the watermark: the store has to know it
+	became []keptBecame     // of values, by index
+	rows   []*keptKey[K, A] // of values, by index; nil of those that come again
+	inPart int64            // values that were late for some of their windows
+	raises bool             // windows are closed or results given by the watermark: the store has to know it
 	writes []keptWrite[K, A]
 }
 
@@ -128,44 +130,37 @@ func (p *keeper[K, T, A, O]) landed(open []*keptTurn[K, T, A]) *keptTurn[K, T, A
 // load begins a turn with what the store has of keys.
 func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*keptTurn[K, T, A], error) {
 	p.number++
-	t := &keptTurn[K, T, A]{number: p.number, keys: make(map[string]*keptKey[K, A], len(wants))}
+	t := &keptTurn[K, T, A]{
+		number: p.number, keys: make(map[string]*keptKey[K, A], len(wants)),
+		order: make([]*keptKey[K, A], 0, len(wants)), of: make([]*keptKey[K, A], len(wants)),
+	}
 	var asked []*keptKey[K, A]
-	var ask [][]byte
-	for _, want := range wants {
+	all := make([]keptKey[K, A], len(wants)) // at once, for they go at once
+	for i, want := range wants {
 		k := t.keys[want.encoded]
 		if k == nil {
-			k = &keptKey[K, A]{key: want.key, encoded: want.encoded}
+			k = &all[i]
+			k.key, k.encoded = want.key, want.encoded
 			t.keys[want.encoded] = k
 			t.order = append(t.order, k)
-			if c, ok := p.cache[want.encoded]; ok {
-				k.read, k.version = c.row, c.version
+			if k.cached = p.cache[want.encoded]; k.cached != nil {
+				k.row, k.version = k.cached.row.clone(), k.cached.version
 			} else {
-				asked, ask = append(asked, k), append(ask, []byte(want.encoded))
+				asked = append(asked, k)
 			}
 		}
+		t.of[i] = k
 		k.asksPast = k.asksPast || want.past
 	}
-	if len(ask) > 0 {
-		entries, err := p.kept.Store.Get(ctx, p.kept.Name+keptRows, ask...)
-		if err != nil {
-			return nil, err
-		}
-		for i, e := range entries {
-			asked[i].version = e.Version
-			asked[i].read = keptRow[A]{closed: never, due: nothingDue}
-			if e.Found() {
-				if asked[i].read, err = decodeRow(e.Value, p.kept.Values); err != nil {
-					return nil, err
-				}
-			}
-		}
+	if err := p.read(ctx, asked); err != nil {
+		return nil, err
 	}
 	for _, k := range t.order {
-		k.row = k.read.clone()
+		k.wasDue = k.row.due
 		if !k.asksPast {
 			continue
 		}
-		for e, err := range p.kept.Store.Scan(ctx, p.kept.Name+keptPast, state.Prefix(pastPrefix(nil, k.encoded))) {
+		for e, err := range p.kept.Store.Scan(ctx, p.tables.past, state.Prefix(pastPrefix(nil, k.encoded))) {
 			if err != nil {
 				return nil, err
 			}
@@ -179,18 +174,53 @@ func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*ke
 	return t, nil
 }
 
+// read reads rows of the store.
+func (p *keeper[K, T, A, O]) read(ctx context.Context, keys []*keptKey[K, A]) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	ask := make([][]byte, len(keys))
+	p.arena = p.arena[:0]
+	for i, k := range keys {
+		ask[i] = p.bytes(k.encoded)
+	}
+	entries, err := p.kept.Store.Get(ctx, p.tables.rows, ask...)
+	if err != nil {
+		return err
+	}
+	for i, e := range entries {
+		k := keys[i]
+		k.version, k.row = e.Version, keptRow[A]{closed: never, due: nothingDue}
+		if !e.Found() {
+			continue
+		}
+		if k.row, err = decodeRow(e.Value, p.kept.Values); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bytes gives the bytes of a text, to be used until the store has answered.
+func (p *keeper[K, T, A, O]) bytes(s string) []byte {
+	from := len(p.arena)
+	p.arena = append(p.arena, s...)
+	return p.arena[from:len(p.arena):len(p.arena)]
+}
+
 // changes gives the writes of a turn. Rows come first: values of one that cannot be written fail.
 func (p *keeper[K, T, A, O]) changes(t *keptTurn[K, T, A]) *state.Changes {
 	c, now := &p.draft, p.rt.Now()
 	t.at = now
 	c.Reset()
-	t.writes = t.writes[:0]
+	p.arena = p.arena[:0]
+	t.writes = make([]keptWrite[K, A], 0, 2*len(t.order)+len(t.values)+2)
 	put := func(table string, key, value []byte, version state.Version, expires time.Time, w keptWrite[K, A]) {
-		c.Writes = append(c.Writes, state.Write{Table: p.kept.Name + table, Key: key, Value: value, If: version, Expires: expires})
+		c.Writes = append(c.Writes, state.Write{Table: table, Key: key, Value: value, If: version, Expires: expires})
 		t.writes = append(t.writes, w)
 	}
 	drop := func(table string, key []byte) {
-		c.Writes = append(c.Writes, state.Write{Table: p.kept.Name + table, Key: key, Delete: true})
+		c.Writes = append(c.Writes, state.Write{Table: table, Key: key, Delete: true})
 		t.writes = append(t.writes, keptWrite[K, A]{value: -1})
 	}
 	none := keptWrite[K, A]{value: -1}
@@ -201,34 +231,37 @@ func (p *keeper[K, T, A, O]) changes(t *keptTurn[K, T, A]) *state.Changes {
 		if next := p.nextOf(&k.row); k.settled || next == nothingDue || next < k.row.due || k.row.due == nothingDue {
 			k.row.due = next
 		}
-		value, err := appendRow(nil, &k.row, p.kept.Values)
-		if err == nil && len(value) > state.MaxValue {
-			err = fmt.Errorf("operators: window: the windows of key %v have %d bytes: a store takes %d", k.key, len(value), state.MaxValue)
+		from := len(p.arena)
+		arena, err := appendRow(p.arena, &k.row, p.kept.Values)
+		if size := len(arena) - from; err == nil && size > state.MaxValue {
+			err = fmt.Errorf("operators: window: the windows of key %v have %d bytes: a store takes %d", k.key, size, state.MaxValue)
 		}
 		if err != nil {
 			k.err = stage.Permanent(err)
 			continue
 		}
+		value := arena[from:len(arena):len(arena)]
+		p.arena = arena
 		var expires time.Time
 		if len(k.row.panes) == 0 && k.row.begun == 0 {
 			expires = now.Add(p.kept.staleness())
 		}
-		put(keptRows, []byte(k.encoded), value, k.version, expires, keptWrite[K, A]{key: k, value: -1})
-		if k.row.due != k.read.due {
-			if k.read.due != nothingDue {
-				drop(keptDue, dueKey(nil, k.read.due, k.encoded))
+		put(p.tables.rows, p.bytes(k.encoded), value, k.version, expires, keptWrite[K, A]{key: k, value: -1})
+		if k.row.due != k.wasDue {
+			if k.wasDue != nothingDue {
+				drop(p.tables.due, dueKey(nil, k.wasDue, k.encoded))
 			}
 			if k.row.due != nothingDue {
-				put(keptDue, dueKey(nil, k.row.due, k.encoded), nil, state.Any, time.Time{}, none)
+				put(p.tables.due, dueKey(nil, k.row.due, k.encoded), nil, state.Any, time.Time{}, none)
 			}
 		}
 		for _, start := range k.unpast {
-			drop(keptPast, appendTime(pastPrefix(nil, k.encoded), start))
+			drop(p.tables.past, appendTime(pastPrefix(nil, k.encoded), start))
 		}
 		for i := range k.toPast {
 			pane, err := appendPane(nil, &k.toPast[i], p.kept.Values)
 			if err == nil { // it was encoded before
-				put(keptPast, appendTime(pastPrefix(nil, k.encoded), k.toPast[i].start), pane, state.Any, now.Add(p.pastFor), none)
+				put(p.tables.past, appendTime(pastPrefix(nil, k.encoded), k.toPast[i].start), pane, state.Any, now.Add(p.pastFor), none)
 			}
 		}
 	}
@@ -236,15 +269,15 @@ func (p *keeper[K, T, A, O]) changes(t *keptTurn[K, T, A]) *state.Changes {
 		if t.became[i].keptOutcome != keptCounted {
 			continue
 		}
-		if err := t.keys[v.encoded].err; err != nil {
+		if err := t.rows[i].err; err != nil {
 			t.became[i] = keptBecame{keptFailed, err}
 		} else if v.known {
-			put(keptIDs, v.id[:], nil, state.Absent, now.Add(p.kept.Remember), keptWrite[K, A]{value: i})
+			put(p.tables.ids, v.id[:], nil, state.Absent, now.Add(p.kept.Remember), keptWrite[K, A]{value: i})
 		}
 	}
-	put(keptMembers, []byte(p.self), p.ownSeat(t.number), p.seat.version, now.Add(p.kept.Heartbeat), keptWrite[K, A]{value: -1, seat: true})
+	put(p.tables.members, []byte(p.self), p.ownSeat(t.number), p.seat.version, now.Add(p.kept.Heartbeat), keptWrite[K, A]{value: -1, seat: true})
 	if t.raises && p.high > p.floor.mark {
-		put(keptMembers, floorKey, p.risenFloor(), p.floor.version, time.Time{}, keptWrite[K, A]{value: -1, floor: true})
+		put(p.tables.members, floorKey, p.risenFloor(), p.floor.version, time.Time{}, keptWrite[K, A]{value: -1, floor: true})
 	}
 	return c
 }
