@@ -37,32 +37,6 @@ func (s *Store) Commit(ctx context.Context, changes *state.Changes) (state.Versi
 	return v, nil
 }
 
-// A placed is a write of a commit, with the key of the database for its entry.
-type placed struct {
-	*state.Write
-	place  []byte
-	number int    // in the commit
-	known  *known // what is remembered of the entry; nil if it is not known yet
-}
-
-// inOrder gives writes by the keys of their entries, and of one entry in the order in which they are: the
-// database finds the place of one from that of the one before it.
-func inOrder(writes []state.Write) []placed {
-	all, arena := make([]placed, len(writes)), make([]byte, 0, 48*len(writes))
-	for i := range writes {
-		from, w := len(arena), &writes[i]
-		arena = entryKey(arena, w.Table, w.Key)
-		all[i] = placed{Write: w, place: arena[from:len(arena):len(arena)], number: i}
-	}
-	slices.SortFunc(all, func(a, b placed) int {
-		if c := bytes.Compare(a.place, b.place); c != 0 {
-			return c
-		}
-		return a.number - b.number
-	})
-	return all
-}
-
 // apply checks the conditions of writes, and makes them, so that they can be read and are on their way
 // to the disk.
 func (s *Store) apply(batch *db.Batch, writes []placed) (state.Version, error) {
@@ -105,8 +79,8 @@ func (s *Store) wrote(w *placed, v state.Version) {
 	if w.Delete {
 		version, expires = state.Absent, 0
 	}
-	if w.known != nil {
-		w.known.version, w.known.expires = version, expires
+	if w.known {
+		s.versions.renew(w.mark, version, expires)
 	} else if w.If > state.Any {
 		s.versions.note(w.Table, w.place, version, expires)
 	}
@@ -120,10 +94,11 @@ func (s *Store) conditions(writes []placed) error {
 	var keys [][]byte
 	for i := range writes {
 		w := &writes[i]
-		w.known = s.versions.find(w.Table, w.place)
+		var there known
+		there, w.mark, w.known = s.versions.find(w.Table, w.place)
 		switch {
 		case w.If == state.Any:
-		case w.known == nil:
+		case !w.known:
 			if w.If == state.Absent {
 				if absent, err := s.above(w.Table, w.place); err != nil {
 					return s.failed("commit", err)
@@ -132,7 +107,7 @@ func (s *Store) conditions(writes []placed) error {
 				}
 			}
 			unknown, keys = append(unknown, w), append(keys, w.place)
-		case w.known.at(now) != w.If:
+		case there.at(now) != w.If:
 			unmet = append(unmet, w.number)
 		}
 	}

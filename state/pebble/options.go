@@ -27,7 +27,7 @@ type config struct {
 }
 
 // WithCache sets how many bytes of blocks are cached in memory: [DefaultCache] by default. The versions of
-// entries that were read may take about a quarter of that besides.
+// entries that were read may take about an eighth of that besides.
 func WithCache(bytes int64) Option { return func(c *config) { c.cache = bytes } }
 
 // WithLogger sets where the store tells of what its calls do not return: failures of its work in the

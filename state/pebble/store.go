@@ -70,7 +70,7 @@ func Open(dir string, opts ...Option) (*Store, error) {
 	}
 	s := &Store{
 		dir: dir, files: ordered{c.fs}, log: c.log,
-		versions: versions{most: int(c.cache / 4 / bytesAVersion / 2)},
+		versions: newVersions(c.cache / 8),
 		flushed:  make(chan struct{}, 1), kept: make(chan struct{}), end: make(chan struct{}),
 	}
 	if err := s.open(&c); err != nil {

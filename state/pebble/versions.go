@@ -1,22 +1,31 @@
 package pebble
 
-import "github.com/rocketflow-io/rocketflow/state"
+import (
+	"hash/maphash"
 
-// bytesAVersion is how much memory a version takes, about, with its key and its places in the maps.
-const bytesAVersion = 128
+	"github.com/rocketflow-io/rocketflow/state"
+)
+
+// bytesAVersion is how much memory a version takes, about, with its place in a map.
+const bytesAVersion = 64
 
 // versions remembers the versions of entries that were read, so that a commit that asks for one, as it
 // mostly does of what was read before, need not read it again. It is in two halves, of which the older
 // goes when the younger is full.
 type versions struct {
 	most       int // in each half; 0 remembers nothing
-	young, old map[string]*known
-	tables     map[string]bool // those of which anything was ever remembered
+	seeds      [2]maphash.Seed
+	young, old map[uint64]known // by the first half of the mark
+	tables     map[string]bool  // those of which anything was ever remembered
 }
+
+// mark stands for a key of the database: 128 bits of a hash that no one can foresee, so that two keys do
+// not meet.
+type mark [2]uint64
 
 // known is what is remembered of an entry.
 type known struct {
-	key     string        // of the database
+	check   uint64        // the second half of the mark
 	version state.Version // Absent if nothing is there
 	expires int64
 }
@@ -29,28 +38,33 @@ func (k *known) at(now int64) state.Version {
 	return k.version
 }
 
-// find gives what is remembered of a key; nil if it is not.
-func (v *versions) find(table string, key []byte) *known {
+func newVersions(bytes int64) versions {
+	return versions{most: int(bytes / bytesAVersion / 2), seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}}
+}
+
+func (v *versions) mark(key []byte) mark {
+	return mark{maphash.Bytes(v.seeds[0], key), maphash.Bytes(v.seeds[1], key)}
+}
+
+// find gives what is remembered of a key.
+func (v *versions) find(table string, key []byte) (k known, m mark, found bool) {
 	if !v.tables[table] {
-		return nil
+		return k, m, false
 	}
-	if k := v.young[string(key)]; k != nil {
-		return k
+	m = v.mark(key)
+	if k, found = v.young[m[0]]; found {
+		return k, m, k.check == m[1]
 	}
-	k := v.old[string(key)]
-	if k != nil {
-		v.keep(k)
+	if k, found = v.old[m[0]]; !found || k.check != m[1] {
+		return k, m, false
 	}
-	return k
+	v.keep(m, k)
+	return k, m, true
 }
 
 // note remembers a key.
 func (v *versions) note(table string, key []byte, version state.Version, expires int64) {
 	if v.most == 0 {
-		return
-	}
-	if k := v.find(table, key); k != nil {
-		k.version, k.expires = version, expires
 		return
 	}
 	if !v.tables[table] {
@@ -59,17 +73,22 @@ func (v *versions) note(table string, key []byte, version state.Version, expires
 		}
 		v.tables[table] = true
 	}
-	v.keep(&known{string(key), version, expires})
+	v.renew(v.mark(key), version, expires)
 }
 
-func (v *versions) keep(k *known) {
-	if len(v.young) >= v.most {
+// renew remembers a key by its mark.
+func (v *versions) renew(m mark, version state.Version, expires int64) {
+	v.keep(m, known{m[1], version, expires})
+}
+
+func (v *versions) keep(m mark, k known) {
+	if _, is := v.young[m[0]]; !is && len(v.young) >= v.most {
 		v.old, v.young = v.young, nil
 	}
 	if v.young == nil {
-		v.young = make(map[string]*known)
+		v.young = make(map[uint64]known)
 	}
-	v.young[k.key] = k
+	v.young[m[0]] = k
 }
 
 // forget forgets all.
