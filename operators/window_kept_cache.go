@@ -11,41 +11,14 @@ func (p *keeper[K, T, A, O]) made(t *keptTurn[K, T, A], version state.Version) {
 			p.floor.mark, p.floor.version = p.high, version
 		case w.key == nil:
 		case len(w.key.row.panes) > 0 && len(p.others) == 0:
-			p.remember(w.key, version)
+			p.cache.put(w.key.encoded, w.key.cached, w.key.row, version, w.key.size)
 		default:
-			delete(p.cache, w.key.encoded)
+			p.cache.drop(w.key.encoded)
 		}
 		if w.key != nil && w.key.row.due > p.high {
 			p.nextDue = min(p.nextDue, w.key.row.due)
 		}
 	}
-}
-
-// remember keeps a row in memory. When there are too many, any others go.
-func (p *keeper[K, T, A, O]) remember(k *keptKey[K, A], version state.Version) {
-	if k.cached != nil {
-		k.cached.row, k.cached.version = k.row, version
-		return
-	}
-	if len(p.cache) >= keptCached {
-		n := keptCached / 16
-		for other := range p.cache {
-			delete(p.cache, other)
-			if n--; n == 0 {
-				break
-			}
-		}
-	}
-	p.cache[k.encoded] = &keptInMemory[A]{k.row, version}
-}
-
-// keptCached is how many rows are kept in memory, so that they need not be read.
-const keptCached = 1 << 16
-
-// keptInMemory is a row as the store has it, unless another process has changed it: then a commit tells.
-type keptInMemory[A any] struct {
-	row     keptRow[A]
-	version state.Version
 }
 
 // yield gives up what a turn went by that others have changed.
@@ -59,7 +32,7 @@ func (p *keeper[K, T, A, O]) yield(t *keptTurn[K, T, A], conflict *state.Conflic
 		case w.value >= 0:
 			t.values[w.value].again = true
 		case w.key != nil:
-			delete(p.cache, w.key.encoded)
+			p.cache.drop(w.key.encoded)
 		}
 	}
 }
@@ -67,7 +40,67 @@ func (p *keeper[K, T, A, O]) yield(t *keptTurn[K, T, A], conflict *state.Conflic
 // forget gives up all that a turn went by, since it may have been made.
 func (p *keeper[K, T, A, O]) forget(t *keptTurn[K, T, A]) {
 	for key := range t.keys {
-		delete(p.cache, key)
+		p.cache.drop(key)
 	}
 	p.seat.known, p.floor.known = false, false
+}
+
+const (
+	// keptCached is how many bytes of rows, about, are kept in memory, so that they need not be read.
+	keptCached = 32 << 20
+	// keptOverhead is how many bytes a row takes in memory beside its key and its panes.
+	keptOverhead = 160
+)
+
+// keptInMemory is a row as the store has it, unless another process has changed it: then a commit tells.
+type keptInMemory[A any] struct {
+	row     keptRow[A]
+	version state.Version
+	bytes   int // that it counts for; 0 if it is not in the cache any more
+}
+
+// keptCache is rows that are in memory.
+type keptCache[A any] struct {
+	rows  map[string]*keptInMemory[A]
+	bytes int
+}
+
+// put keeps a row, in the place of the one that was found if there is one. When there is too much, any
+// others go.
+func (c *keptCache[A]) put(key string, found *keptInMemory[A], row keptRow[A], version state.Version, size int) {
+	if found == nil || found.bytes == 0 {
+		c.drop(key)
+		found = &keptInMemory[A]{}
+		if c.rows == nil {
+			c.rows = make(map[string]*keptInMemory[A])
+		}
+		c.rows[key] = found
+	}
+	bytes := keptOverhead + len(key) + 2*size
+	c.bytes += bytes - found.bytes
+	*found = keptInMemory[A]{row, version, bytes}
+	if c.bytes <= keptCached {
+		return
+	}
+	for other := range c.rows {
+		if c.drop(other); c.bytes <= keptCached/16*15 {
+			return
+		}
+	}
+}
+
+func (c *keptCache[A]) drop(key string) {
+	if r := c.rows[key]; r != nil {
+		c.bytes -= r.bytes
+		r.bytes = 0
+		delete(c.rows, key)
+	}
+}
+
+func (c *keptCache[A]) clear() {
+	for _, r := range c.rows {
+		r.bytes = 0
+	}
+	clear(c.rows)
+	c.bytes = 0
 }

@@ -139,7 +139,7 @@ func (p *keeper[K, T, A, O]) sync(ctx context.Context) error {
 		}
 	}
 	if len(others) > 0 {
-		clear(p.cache) // rows change without notice
+		p.cache.clear() // rows change without notice
 	}
 	for gone := range p.others {
 		if _, still := others[gone]; !still {

@@ -40,6 +40,7 @@ type keptKey[K comparable, A any] struct {
 	encoded string
 	cached  *keptInMemory[A] // nil if the store was asked
 	version state.Version    // of the row, as the store has it
+	size    int              // of row as it is written, in bytes
 	wasDue  instant          // the time of its entry in the due table
 	row     keptRow[A]
 	touched bool // row is to be written

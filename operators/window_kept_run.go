@@ -54,7 +54,7 @@ type keeper[K comparable, T, A, O any] struct {
 	draft    state.Changes
 	arena    []byte          // of the keys and values of draft, or of what is read
 	here     map[keptID]bool // values of a turn
-	cache    map[string]*keptInMemory[A]
+	cache    keptCache[A]
 	out      map[string]*keptFlight[K, A] // by key: results on their way
 	todo     map[string]keptTodo[K]       // keys to be looked at, whatever the watermark
 	reached  instant                      // what was due up to that was looked at
@@ -92,7 +92,7 @@ func (w keptWindowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]
 		knows: up.Redelivers || w.Identify != nil,
 		slots: make(chan struct{}, keptSlots), wake: make(chan struct{}, 1), excused: make(map[uint64]struct{}),
 		begun: rt.Now(), own: never, at: keptIdle, high: soon, reached: never, nextDue: soon, lastTime: never, lastAt: keptIdle,
-		here: make(map[keptID]bool), cache: make(map[string]*keptInMemory[A]), out: make(map[string]*keptFlight[K, A]),
+		here: make(map[keptID]bool), out: make(map[string]*keptFlight[K, A]),
 		owners: make(map[string]struct{}), todo: make(map[string]keptTodo[K]), changed: make(map[string]*keptChanged[K]),
 	}
 	if up.Redelivers {

@@ -143,7 +143,7 @@ func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*ke
 			k.key, k.encoded = want.key, want.encoded
 			t.keys[want.encoded] = k
 			t.order = append(t.order, k)
-			if k.cached = p.cache[want.encoded]; k.cached != nil {
+			if k.cached = p.cache.rows[want.encoded]; k.cached != nil {
 				k.row, k.version = k.cached.row.clone(), k.cached.version
 			} else {
 				asked = append(asked, k)
@@ -241,7 +241,7 @@ func (p *keeper[K, T, A, O]) changes(t *keptTurn[K, T, A]) *state.Changes {
 			continue
 		}
 		value := arena[from:len(arena):len(arena)]
-		p.arena = arena
+		p.arena, k.size = arena, len(value)
 		var expires time.Time
 		if len(k.row.panes) == 0 && k.row.begun == 0 {
 			expires = now.Add(p.kept.staleness())
