@@ -101,18 +101,22 @@ func TestKept_LeavesNothingBehindWhenResultsOfAnotherAreOnTheirWay(t *testing.T)
 	})
 }
 
-// standing is a store whose process stands still while a gate is there.
+// standing is a store whose process stands still while a gate is there: before it commits, or after it.
 type standing struct {
 	state.Store
-	stands atomic.Bool
-	gate   chan struct{}
+	stands, stays atomic.Bool
+	gate          chan struct{}
 }
 
 func (s *standing) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
 	if s.stands.Load() {
 		<-s.gate
 	}
-	return s.Store.Commit(ctx, c)
+	v, err := s.Store.Commit(ctx, c)
+	if s.stays.Load() {
+		<-s.gate
+	}
+	return v, err
 }
 
 // A process that stood still for longer than a heartbeat has values that the others did not wait for. They
@@ -141,5 +145,33 @@ func TestKept_ExcusesWhatAProcessHadWhileItStoodStill(t *testing.T) {
 		require.Empty(t, a.late.Values())
 		all := append(a.results(), b.results()...)
 		require.Contains(t, all, hourly{"a", 0, 7, 1}, "a correction")
+	})
+}
+
+// It has told the others that it lives when it began a commit, however late it gets the answer: what comes
+// meanwhile is not late either.
+func TestKept_ExcusesWhatCameWhileAProcessWaitedForTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		memory := state.NewMemory()
+		slow := &standing{Store: memory, gate: make(chan struct{})}
+		a, b := share(t, slow, nil), share(t, memory, nil)
+		time.Sleep(2 * time.Second) // they know of each other
+		b.give(reading{"a", 6, 2})
+		slow.stays.Store(true)
+		a.give(reading{"a", 7, 4})
+		a.give(reading{"a", 8, 8})
+		for at := 130; at < 160; at++ {
+			b.give(reading{"b", at, 1})
+			time.Sleep(time.Second)
+		}
+		require.Equal(t, []hourly{{"a", 0, 6, 0}}, b.results(), "it was not waited for")
+		close(slow.gate)
+		time.Sleep(2 * time.Second)
+		close(a.c)
+		close(b.c)
+		require.NoError(t, <-a.ended)
+		require.NoError(t, <-b.ended)
+		require.Empty(t, a.late.Values())
+		require.Contains(t, append(a.results(), b.results()...), hourly{"a", 0, 14, 1}, "a correction")
 	})
 }
