@@ -135,6 +135,10 @@ func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*ke
 		order: make([]*keptKey[K, A], 0, len(wants)), of: make([]*keptKey[K, A], len(wants)),
 	}
 	var asked []*keptKey[K, A]
+	cached := make([]*keptInMemory[A], len(wants)) // first, in one go: most of the time is waiting for memory
+	for i := range wants {
+		cached[i] = p.cache.rows[wants[i].encoded]
+	}
 	all := make([]keptKey[K, A], len(wants)) // at once, for they go at once
 	for i, want := range wants {
 		k := t.keys[want.encoded]
@@ -143,7 +147,7 @@ func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*ke
 			k.key, k.encoded = want.key, want.encoded
 			t.keys[want.encoded] = k
 			t.order = append(t.order, k)
-			if k.cached = p.cache.rows[want.encoded]; k.cached != nil {
+			if k.cached = cached[i]; k.cached != nil {
 				k.row, k.version = k.cached.row.clone(), k.cached.version
 			} else {
 				asked = append(asked, k)

@@ -82,8 +82,10 @@ func (v *versions) renew(m mark, version state.Version, expires int64) {
 }
 
 func (v *versions) keep(m mark, k known) {
-	if _, is := v.young[m[0]]; !is && len(v.young) >= v.most {
-		v.old, v.young = v.young, nil
+	if len(v.young) >= v.most {
+		if _, is := v.young[m[0]]; !is {
+			v.old, v.young = v.young, nil
+		}
 	}
 	if v.young == nil {
 		v.young = make(map[uint64]known)
