@@ -280,3 +280,42 @@ func TestJoin_DeadLettersBothValuesOfAPair(t *testing.T) {
 	require.Equal(t, []bool{true, true}, outcomes(left))
 	require.Equal(t, []bool{true}, outcomes(right))
 }
+
+// comesLater is a retry topic that sends nothing.
+type comesLater struct{ collector[flow.Failure] }
+
+func (*comesLater) ComesAgain(flow.Failure) bool { return true }
+
+// A pair that was put off comes again with the values that it was given with. One that was away and has come
+// since is not done by that: it is handed back, and gives the pair again.
+func TestJoin_HandsBackWhatWasAwayFromAPairThatIsPutOff(t *testing.T) {
+	var tries atomic.Int32
+	out, later := &collector[string]{}, &comesLater{collector[flow.Failure]{before: func(context.Context, []flow.Failure) error {
+		if tries.Add(1) == 1 {
+			return errTest // it fails, and so do both values
+		}
+		time.Sleep(90 * time.Second)
+		return nil
+	}}}
+	require.NoError(t, meet(t, func(l *sources.Memory[reading], r *sources.Memory[reply]) {
+		l.Redeliver(0, func(int) time.Duration { return time.Minute })
+	}, func(l flow.Stream[reading], r flow.Stream[reply]) *flow.Pipeline {
+		return joinReadings(l, r, 5, 5).DropLate().Inner(toldInner).TryMap(func(_ context.Context, v string) (string, error) {
+			if len(later.values()) == 0 {
+				return "", errTest
+			}
+			return v, nil
+		}).OnError(flow.DeadLetter(later)).To(out)
+	}, func(m *meetup) {
+		m.give(reading{"a", 10, 1}, answerAt("a", 10, 2))
+		time.Sleep(10 * time.Minute)
+		require.Len(t, later.values(), 1)
+		require.Equal(t, answerAt("a", 10, 2), later.values()[0].Source)
+		require.Nil(t, later.values()[0].Sources, "its partner was away")
+		require.Equal(t, []string{"1+2"}, out.values())
+		m.give(reading{"b", 30, 8}, answerAt("b", 31, 16))
+		require.Equal(t, []bool{true, false}, outcomes(m.left))
+		require.Equal(t, []bool{true, false}, outcomes(m.right))
+		require.Equal(t, 1, m.left.Outcomes()[0].HandedBack)
+	}))
+}

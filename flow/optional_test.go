@@ -56,6 +56,19 @@ func TestOptional_CountsAFailureAndDoesNotHoldTheAck(t *testing.T) {
 	}
 }
 
+// What comes again has not failed for good.
+func TestOptional_DoesNotCountWhatIsPutOff(t *testing.T) {
+	in, out := flowtest.NewInput(1), flowtest.NewOutput[int]()
+	branches := flow.From(in).Broadcast(2)
+	p := flow.Join(branches[0].To(out),
+		branches[1].Optional(1).TryMap(failing(is(1))).OnError(flow.DeadLetter(&comesLater{})).To(flowtest.NewOutput[int]().Named("aside")))
+	res := flowtest.Run(t, p)
+	require.NoError(t, res.Err)
+	work, _ := res.Snapshot.Stage("map")
+	require.EqualValues(t, 1, work.RetriedLater)
+	require.Empty(t, optional(t, res.Snapshot))
+}
+
 // A branch that is full is passed by: it holds up no one.
 func TestOptional_IsPassedByWhenItIsStuck(t *testing.T) {
 	in := flowtest.NewInput(numbers(200)...)

@@ -14,7 +14,8 @@ import (
 // Dedupe drops values whose id was processed before: by this run, by an earlier one or, with a store
 // that processes share, by another process. It marks an id when all that came of its value is safe,
 // never before, so that a value that failed is not taken for a duplicate when it comes again; and the
-// record is acknowledged when the mark is safe.
+// record is acknowledged when the mark is safe. A value that a policy below puts off, by sinks.RetryTopic,
+// is acknowledged without a mark, and passes when it comes again; one that is dead in the end is marked.
 //
 //	in   --a-----a-----b--|
 //	out  --a-----------b--|
@@ -30,7 +31,9 @@ import (
 //   - Order: kept, but a record that waits for a retry is overtaken, unless it has a key (rule 8).
 //   - Holds: up to 1024 records while their ids are looked up, many at a time.
 //   - Settles: a value when its mark is safe, and a duplicate done. One that comes while the first of
-//     its id is in flight is settled with it: done if that is, else handed back, to be tried in turn.
+//     its id is in flight is settled with it: done if that is or is put off, for what comes again stands for
+//     both; else handed back, to be tried in turn. One that comes while the first waits in a retry topic
+//     passes, as a try ahead of its time: if it succeeds, what waits is a duplicate.
 //   - Drain: waits for the store.
 //   - Fails: when the store does, or an id is empty. If the mark failed, another try, or a redelivery to
 //     the same run, does no more than to mark. Fails to build without id or store, with a name that no

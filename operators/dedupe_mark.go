@@ -10,7 +10,7 @@ import (
 )
 
 // settled takes the outcome of what came of a value. If it is safe, it is to be marked; if not, the id
-// is as if it had not come.
+// is as if it had not come. What was put off stands for the others of its id, too.
 func (p *deduper[T]) settled(ctx context.Context, e *dedupeID[T], err error) {
 	if err == nil {
 		e.first = stage.Resume(p.rt, e.first)
@@ -18,8 +18,15 @@ func (p *deduper[T]) settled(ctx context.Context, e *dedupeID[T], err error) {
 		return
 	}
 	others := p.over(e)
-	e.first.Fail(err)
-	p.handBack(ctx, others)
+	e.first.Settle(err)
+	if err != stage.ErrPutOff {
+		p.handBack(ctx, others)
+		return
+	}
+	for _, r := range others {
+		r.PutOff()
+	}
+	p.rt.Count("duplicates", int64(len(others)))
 }
 
 // handBack hands back records that were completed when another had their id.

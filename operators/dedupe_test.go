@@ -126,6 +126,39 @@ func TestDedupe_TakesWhatFailedForNoDuplicate(t *testing.T) {
 	in.RequireAcked(t)
 }
 
+// retries is a retry topic that sends nothing.
+type retries struct {
+	*flowtest.Output[flow.Failure]
+	again func() bool
+}
+
+func (r retries) ComesAgain(flow.Failure) bool { return r.again() }
+
+// Rule 5: what a policy below has come again is acknowledged, and is no duplicate then.
+func TestDedupe_DoesNotMarkWhatIsPutOff(t *testing.T) {
+	for _, row := range []struct {
+		name  string
+		again func() bool
+		want  []string
+	}{
+		{"comes again", func() bool { return true }, []string{"b1", "a2"}},
+		{"is dead", func() bool { return false }, []string{"b1"}},
+		{"may come again", func() bool { panic("nobody knows") }, []string{"b1", "a2"}},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			in, out := flowtest.NewInput("a1", "b1").Pause(time.Second).Give("a2", "b2"), flowtest.NewOutput[string]()
+			buried := flowtest.NewOutput[flow.Failure]().Named("buried")
+			p := flow.From(in).Dedupe(first, state.NewMemory(), "seen", 0).
+				Map(func(v string) string { return v }).OnError(flow.DeadLetter(retries{buried, row.again})).To(out)
+			res := flowtest.Run(t, p, flowtest.Fail("map", errTest).On("a1"))
+			require.NoError(t, res.Err)
+			require.Equal(t, row.want, out.Values())
+			require.Len(t, buried.Values(), 1)
+			in.RequireAcked(t)
+		})
+	}
+}
+
 func TestDedupe_SettlesTheSecondInFlightWithTheFirst(t *testing.T) {
 	t.Run("done", func(t *testing.T) {
 		in, out := flowtest.NewInput("a1", "a2").Pause(time.Second).Give("a3"), flowtest.NewOutput[string]()

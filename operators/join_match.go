@@ -45,7 +45,7 @@ type matchState int
 const (
 	onItsWay matchState = iota
 	safe
-	failed // to be given again, when one of its ends comes again
+	failed // or put off: to be given again, when one of its ends comes again
 )
 
 func (m *match[K, L, R]) single() bool { return m.ends[leftSide] == nil || m.ends[rightSide] == nil }
@@ -127,14 +127,16 @@ func (j *joiner[K, L, R, O]) give(m *match[K, L, R], e *joinee[K, L, R], d stage
 			}
 		}
 		// First among the members: what comes again finds the state of the match as it is.
-		duties[0] = d.StandIn(func(err error) { j.told(m, d, err) })
+		partner := duties[len(duties)-1] // or d again
+		duties[0] = d.StandIn(func(err error) { j.told(m, d, partner, err) })
 	}
 	j.out = append(j.out, stage.Join(v, duties))
 }
 
-// told is called when a match is settled, with the duty that it was given with. If it failed, its ends
-// have failed: they are held no more, so that they come again soon.
-func (j *joiner[K, L, R, O]) told(m *match[K, L, R], d stage.Duty, err error) {
+// told is called when a match is settled, with the duties that it was given with. If it failed, its ends
+// have failed: they are held no more, so that they come again soon. If it was put off, only what it was given
+// with comes again by that; what came later is handed back.
+func (j *joiner[K, L, R, O]) told(m *match[K, L, R], d, partner stage.Duty, err error) {
 	now := instantOf(time.Now())
 	j.mu.Lock()
 	duties := append(m.followers, d)
@@ -153,11 +155,11 @@ func (j *joiner[K, L, R, O]) told(m *match[K, L, R], d stage.Duty, err error) {
 		}
 	}
 	j.mu.Unlock()
-	for _, d := range duties {
-		if err != nil {
-			d.Fail(err)
+	for _, other := range duties {
+		if err == stage.ErrPutOff && other != d && other != partner {
+			other.Fail(stage.ErrHandedBack)
 		} else {
-			d.Done()
+			other.Settle(err)
 		}
 	}
 }

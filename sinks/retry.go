@@ -40,12 +40,15 @@ const (
 // failure, if the protocol has room for that. Of a joint record, such as a batch, each message is sent by
 // itself. The records must be messages: others are handed back.
 //
-// A Dedupe above the stage that fails takes what comes again for a duplicate, and it is lost. Let its id have
-// [Retries] in it, or put it below what can fail.
+// The record is then put off, not done: a Dedupe above the stage that fails does not mark it, and lets it pass
+// when it comes again; a join gives again what it gave of it. But what fails in an optional branch of a
+// Broadcast comes again through all of the pipeline, and for a Dedupe above that it is a duplicate. Windows and
+// joins that hold their records know one that comes again for as long as their sources may redeliver it; by
+// event time it may be late after longer delays.
 //
 // The order of a message group is not kept: what failed comes after those behind it. Where it must be, as
 // of a FIFO group, use flow.Retry and flow.Nack.
-func RetryTopic(c *client.Client, topic string, dead stage.Sink[stage.Failure], delays ...time.Duration) stage.Sink[stage.Failure] {
+func RetryTopic(c *client.Client, topic string, dead stage.Sink[stage.Failure], delays ...time.Duration) stage.RetrySink {
 	return &retryTopic{again: RocketMQ(c, topic), topic: topic, dead: dead, delays: delays}
 }
 

@@ -88,7 +88,8 @@ type Settler interface {
 type Outcome struct {
 	// Index is the record's place in its batch.
 	Index int
-	// Err is nil if the record is done, [ErrHandedBack] (by errors.Is) if it was not to blame and
-	// may be delivered again at once, and else why it failed.
+	// Err is nil if the record is done, or was put off to come again as another (see [Duty.PutOff]),
+	// [ErrHandedBack] (by errors.Is) if it was not to blame and may be delivered again at once, and else why
+	// it failed.
 	Err error
 }

@@ -23,7 +23,8 @@
 //  3. A batch, a window or a join holds the duty of each member; a member of several windows
 //     settles with the last.
 //  4. Fan-out settles when all required branches have; a failure wins and sticks.
-//  5. A sink's success settles done, value by value; a failure goes to the stage's error policy.
+//  5. A sink's success settles done, value by value; a failure goes to the stage's error policy. What that
+//     sends on to come again is put off: done for its source, and for no one who remembers what is done.
 //  6. A write to durable state may settle, where the state then answers for the value. From
 //     there on it cannot be handed back.
 //  7. Settlement is not cancelled with the pipeline's context: outcomes leave on their own,
@@ -39,7 +40,8 @@
 //
 // # Settling
 //
-// A record's duty is settled by [Duty.Done] or [Duty.Fail], forked by [Duty.Retain], moved to
-// another value by [Record.With], gathered by [Join] and stood in for by [Duty.StandIn]; there is no
-// other way. A duty settled twice changes nothing: the second call reports false.
+// A record's duty is settled by [Duty.Done], [Duty.Fail] or [Duty.PutOff], or with the outcome of another by
+// [Duty.Settle], forked by [Duty.Retain], moved to another value by [Record.With], gathered by [Join] and
+// stood in for by [Duty.StandIn]; there is no other way. A duty settled twice changes nothing: the second
+// call reports false.
 package stage

@@ -102,12 +102,11 @@ func (j *joint) Settled(s *Slab, all bool) {
 	if !all {
 		return
 	}
-	err, _ := s.Outcome(0)
-	for _, m := range j.members {
-		if err != nil {
-			m.Fail(err)
-		} else {
-			m.Done()
+	if err, _ := s.Outcome(0); err == nil {
+		DoneAll(j.members)
+	} else {
+		for _, m := range j.members {
+			m.Settle(err)
 		}
 	}
 	if j.block != nil {

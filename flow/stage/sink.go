@@ -112,6 +112,10 @@ var _ error = (*BatchError)(nil)
 // once, and the attempt need not be counted.
 var ErrHandedBack = errors.New("stage: handed back")
 
+// ErrPutOff is the outcome of a record that was put off to come again (see [Duty.PutOff]), as those learn it
+// who remember what is done. It is no failure, and of no use as one.
+var ErrPutOff = errors.New("stage: put off")
+
 // Permanent marks an error that no retry can mend: from Read it ends the run; from a stage it
 // skips the policy's retries. Permanent(nil) is nil.
 func Permanent(err error) error {

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"errors"
 	"math/bits"
 	"sync/atomic"
 	"time"
@@ -35,17 +36,41 @@ func DoneAll(duties []Duty) {
 	}
 }
 
-// Fail settles one duty as failed. A failure wins over what was or will be done, and the first
-// one stands (rule 4). It reports false if the record was settled before. A nil error is taken
-// for [ErrHandedBack].
+// Fail settles one duty as failed. A failure wins over what was or will be done or put off, and the
+// first one stands (rule 4). It reports false if the record was settled before. A nil error is taken
+// for [ErrHandedBack], and so is [ErrPutOff], which is no failure: see [Duty.PutOff].
 func (d Duty) Fail(err error) bool {
 	if d.slab == nil {
 		return true
 	}
-	if err == nil {
+	if err == nil || errors.Is(err, ErrPutOff) {
 		err = ErrHandedBack
 	}
-	return d.slab.fail(d.ref, err)
+	return d.slab.settleAs(d.ref, failedBit, err)
+}
+
+// PutOff settles one duty as put off: what is to come of the record is not there yet, but something safe
+// sees to it that the record comes again, such as a message in a retry topic. Its source takes it for done.
+// What remembers records that are done must not remember this one: it learns of it by the outcome
+// [ErrPutOff] (see [Duty.StandIn]). It wins over what was or will be done. It reports false if the record was
+// settled before.
+func (d Duty) PutOff() bool {
+	if d.slab == nil {
+		return true
+	}
+	return d.slab.settleAs(d.ref, putOffBit, nil)
+}
+
+// Settle settles one duty with the outcome of another: it is done if err is nil, put off if it is
+// [ErrPutOff], and else failed. It reports false if the record was settled before.
+func (d Duty) Settle(err error) bool {
+	switch err {
+	case nil:
+		return d.Done()
+	case ErrPutOff:
+		return d.PutOff()
+	}
+	return d.Fail(err)
 }
 
 // Retain takes n more duties for the record, which must be held at the time (rule 2): it then
@@ -124,7 +149,7 @@ type Slab struct {
 }
 
 // slot is the state of a record that is not simply done by its one duty: generation (32 bits),
-// failed (1), duties outstanding (31). A state of an earlier generation stands for one duty.
+// failed (1), put off (1), duties outstanding (30). A state of an earlier generation stands for one duty.
 type slot struct {
 	state atomic.Uint64
 	err   atomic.Pointer[error] // stored by who sets the failed bit; counts only where that is set
@@ -132,7 +157,8 @@ type slot struct {
 
 const (
 	failedBit = uint64(1) << 31
-	countMask = failedBit - 1
+	putOffBit = uint64(1) << 30
+	countMask = putOffBit - 1
 	wordBits  = 64
 )
 
@@ -248,7 +274,8 @@ func (s *Slab) Rearm(collected int) {
 	}
 }
 
-// Outcome gives the error of record i, nil if it is done, and whether it is settled.
+// Outcome gives the error of record i, nil if it is done and [ErrPutOff] if it is put off, and whether it
+// is settled.
 func (s *Slab) Outcome(i int) (err error, settled bool) {
 	if s.done[i/wordBits].Load()&(1<<(i%wordBits)) == 0 {
 		return nil, false
@@ -257,8 +284,11 @@ func (s *Slab) Outcome(i int) (err error, settled bool) {
 		return nil, true
 	}
 	sl := s.slot(i)
-	if state := sl.state.Load(); state>>32 != uint64(s.gen.Load()) || state&failedBit == 0 {
+	switch state := sl.state.Load(); {
+	case state>>32 != uint64(s.gen.Load()) || state&(failedBit|putOffBit) == 0:
 		return nil, true
+	case state&failedBit == 0:
+		return ErrPutOff, true
 	}
 	if p := sl.err.Load(); p != nil {
 		return *p, true
@@ -267,8 +297,8 @@ func (s *Slab) Outcome(i int) (err error, settled bool) {
 	return ErrHandedBack, true
 }
 
-// AllDone tells whether every record is settled and none of them failed or was forked: what
-// Outcome would tell of each.
+// AllDone tells whether every record is settled and none of them failed, was put off or was forked:
+// what Outcome would tell of each.
 func (s *Slab) AllDone() bool {
 	return s.left.Load() == 0 && !s.touched.Load()
 }
@@ -279,7 +309,7 @@ func (s *Slab) Abandon(err error) int {
 	for i := range s.n {
 		ref := s.Duty(i).ref
 		if s.live(ref) {
-			s.markFailed(ref, err)
+			s.mark(ref, failedBit, err)
 			if s.end(i) {
 				n++
 			}
@@ -396,23 +426,25 @@ func (s *Slab) retain(ref uint64, n int) bool {
 	}
 }
 
-// fail lets the failure stand before this duty is dropped, so that no one can see the record
+// settleAs lets what is not done stand before this duty is dropped, so that no one can see the record
 // settled without it (rule 4).
-func (s *Slab) fail(ref uint64, err error) bool {
-	s.markFailed(ref, err)
+func (s *Slab) settleAs(ref, bit uint64, err error) bool {
+	s.mark(ref, bit, err)
 	return s.drop(ref)
 }
 
-// markFailed sets the failed bit, once: the first failure stands.
-func (s *Slab) markFailed(ref uint64, err error) {
+// mark sets the bit of a record that failed or is put off, once: the first failure stands.
+func (s *Slab) mark(ref, bit uint64, err error) {
 	s.touched.Store(true)
 	for {
 		sl, raw, state, ok := s.at(ref)
-		if !ok || state&failedBit != 0 {
+		if !ok || state&bit != 0 {
 			return
 		}
-		if sl.state.CompareAndSwap(raw, state|failedBit) {
-			sl.err.Store(&err)
+		if sl.state.CompareAndSwap(raw, state|bit) {
+			if bit == failedBit {
+				sl.err.Store(&err)
+			}
 			return
 		}
 	}

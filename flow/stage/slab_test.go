@@ -2,6 +2,7 @@ package stage_test
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -93,9 +94,59 @@ func TestDuty_FailsIfOneOfItsPartsDoes(t *testing.T) {
 	require.Equal(t, errTest, err)
 }
 
+// Rule 4: what is put off is not done, whatever else is, and a failure wins over it.
+func TestDuty_IsPutOffIfOneOfItsPartsIs(t *testing.T) {
+	done, put, fail := stage.Duty.Done, stage.Duty.PutOff, func(d stage.Duty) bool { return d.Fail(errTest) }
+	for _, row := range []struct {
+		parts []func(stage.Duty) bool
+		want  error
+	}{
+		{[]func(stage.Duty) bool{put}, stage.ErrPutOff},
+		{[]func(stage.Duty) bool{put, done, done}, stage.ErrPutOff},
+		{[]func(stage.Duty) bool{done, put, put}, stage.ErrPutOff},
+		{[]func(stage.Duty) bool{put, fail, done}, errTest},
+		{[]func(stage.Duty) bool{fail, put}, errTest},
+	} {
+		s, o, d := opened(2)
+		s.Release()
+		d[0].Retain(len(row.parts) - 1)
+		for _, settle := range row.parts {
+			require.True(t, settle(d[0]))
+		}
+		require.False(t, d[0].PutOff(), "rule 1")
+		err, settled := s.Outcome(0)
+		require.True(t, settled)
+		require.Equal(t, row.want, err)
+		d[1].Done()
+		require.EqualValues(t, 1, o.all.Load())
+		require.False(t, s.AllDone())
+		err, _ = s.Outcome(1)
+		require.NoError(t, err)
+
+		stood, _, outer := opened(1)
+		stood.Release()
+		stage.Join(0, []stage.Duty{outer[0].StandIn(func(err error) { outer[0].Settle(err) }), {}}).Settle(row.want)
+		err, settled = stood.Outcome(0)
+		require.True(t, settled)
+		require.Equal(t, row.want, err, "passed on by a joint record and a stand-in")
+	}
+}
+
+// A failure that is made of it does not acknowledge.
+func TestDuty_IsNotPutOffByAFailure(t *testing.T) {
+	s, _, d := opened(2)
+	s.Release()
+	d[0].Fail(stage.ErrPutOff)
+	d[1].Settle(fmt.Errorf("work: %w", stage.ErrPutOff))
+	for i := range d {
+		err, _ := s.Outcome(i)
+		require.Equal(t, stage.ErrHandedBack, err)
+	}
+}
+
 func TestDuty_OfNothingSettlesNothing(t *testing.T) {
 	var d stage.Duty
-	require.True(t, d.Done() && d.Fail(errTest) && d.Retain(3))
+	require.True(t, d.Done() && d.Fail(errTest) && d.PutOff() && d.Settle(nil) && d.Retain(3))
 	require.Zero(t, d.Info())
 	require.Nil(t, d.Origin())
 	require.Nil(t, d.Owner())
@@ -261,11 +312,7 @@ func TestSlab_SettlesOnceUnderConcurrency(t *testing.T) {
 							d[i].Done()
 						}
 					case 1:
-						if i%3 == 0 {
-							d[i].Fail(errTest)
-						} else {
-							d[i].Done()
-						}
+						d[i].Settle([]error{errTest, nil, stage.ErrPutOff}[i%3])
 					case 2:
 						if w == 0 && i == n/2 && round%2 == 0 {
 							s.Abandon(stage.ErrHandedBack)

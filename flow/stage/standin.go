@@ -2,9 +2,10 @@ package stage
 
 // StandIn gives a duty that stands in for d: for an operator that has something to do between the
 // moment when all that came of a record is safe and that when its source hears of it, such as to note
-// what was processed. When the stand-in is settled, settled is called, once, with nil or the failure.
-// Who settles last calls it, so it must not wait; d is then to be settled in it or later. In all that
-// is known of the record the stand-in is as d. If d settles nothing, settled is called all the same.
+// what was processed. When the stand-in is settled, settled is called, once, with nil, [ErrPutOff] or the
+// failure, which [Duty.Settle] passes on to d. Who settles last calls it, so it must not wait; d is then to
+// be settled in it or later. In all that is known of the record the stand-in is as d. If d settles nothing,
+// settled is called all the same.
 func (d Duty) StandIn(settled func(err error)) Duty {
 	s := &standIn{duty: d, settled: settled}
 	s.slab.Open(1, s, SlabOptions{Expires: d.Expires(), First: d.Sequence()})

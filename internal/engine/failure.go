@@ -91,19 +91,20 @@ func (s *Stage) finish(a attempt, t *tries) {
 	a.settled()
 }
 
-// bury writes the failure to the dead-letter sink. The record is done when that has succeeded,
-// and is handed back when it has not.
+// bury writes the failure to the dead-letter sink. When that has succeeded the record is done, or put off
+// if it is to come again; it is handed back when it has not.
 func (s *Stage) bury(a attempt, t *tries) {
 	f := stage.Failure{
 		Stage: s.Name, Err: t.err, Attempt: t.n, Value: a.value(),
 		Source: a.duty.Origin(), Info: a.duty.Info(), Sources: membersOrigins(a.duty),
 	}
+	again := s.comesAgain(f)
 	s.hold(1)
-	s.run.buriers[s.policy.DeadLetter].bury(f, a.duty, func(err error) {
+	s.run.buriers[s.policy.DeadLetter].bury(f, a.duty, again, func(err error) {
 		switch {
 		case err != nil:
 			s.nacked.Add(1)
-		case s.comesAgain(f):
+		case again:
 			s.later.Add(1)
 		default:
 			s.dead.Add(1)
@@ -113,7 +114,8 @@ func (s *Stage) bury(a attempt, t *tries) {
 	})
 }
 
-// comesAgain tells whether the sink of the policy has sent a failure to a retry topic.
+// comesAgain tells whether the sink of the policy sends a failure to a retry topic. If it cannot tell, the
+// record is not to be taken for done.
 func (s *Stage) comesAgain(f stage.Failure) (again bool) {
 	retry, ok := s.policy.DeadLetter.Sink.(stage.RetrySink)
 	if !ok {
@@ -123,7 +125,7 @@ func (s *Stage) comesAgain(f stage.Failure) (again bool) {
 		again = retry.ComesAgain(f)
 		return nil
 	})
-	return err == nil && again
+	return err != nil || again
 }
 
 // membersOrigins gives what was read for each member of a joint record; nil for any other.

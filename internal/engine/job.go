@@ -21,6 +21,7 @@ type extra struct {
 	tries *tries
 	lane  lane            // the key that it holds, since it has passed the gate
 	then  func(err error) // told how the value ended; of dead letters, which pass no gate
+	again bool            // of those: when it is written, the record is put off and not done
 }
 
 // entry is one value of a job on its own.

@@ -72,7 +72,7 @@ func (b *branch) settled(err error) {
 	b.open--
 	b.mu.Unlock()
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, stage.ErrPutOff):
 	case errors.Is(err, stage.ErrHandedBack):
 		b.rt.Count(countHandedBack, 1)
 	default:

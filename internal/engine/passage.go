@@ -63,11 +63,8 @@ func (s *standIn) Settled(slab *stage.Slab, all bool) {
 	if !all {
 		return
 	}
-	if err, _ := slab.Outcome(0); err != nil {
-		s.duty.Fail(err)
-	} else {
-		s.duty.Done()
-	}
+	err, _ := slab.Outcome(0)
+	s.duty.Settle(err)
 }
 
 // Info gives what is known of the record.

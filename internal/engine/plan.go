@@ -26,7 +26,8 @@ type Plan struct{ run *Run }
 
 // burier is the sink of dead letters, as the stages see it.
 type burier interface {
-	bury(f stage.Failure, d stage.Duty, then func(err error))
+	// bury writes a failure and settles its duty: as put off, if the sink sees to it that it comes again.
+	bury(f stage.Failure, d stage.Duty, again bool, then func(err error))
 }
 
 // Outlet is where a stage emits to: the next stage, the segment that it belongs to, and what

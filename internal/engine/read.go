@@ -77,6 +77,9 @@ func (r *read[T]) collect(found *outcomes) []stage.Outcome {
 		}
 		if err, ok := r.slab.Outcome(i); ok {
 			r.sent[i] = true
+			if err == stage.ErrPutOff {
+				err = nil // what comes again is another record
+			}
 			list = append(list, stage.Outcome{Index: i, Err: err})
 		}
 	}

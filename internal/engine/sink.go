@@ -111,10 +111,10 @@ func (s *sink[T]) EmitAll(_ context.Context, rs []stage.Record[T]) {
 }
 
 // bury takes a failure, as the writer of dead letters. It may be called under other locks.
-func (s *sink[T]) bury(value T, d stage.Duty, then func(err error)) {
+func (s *sink[T]) bury(value T, d stage.Duty, again bool, then func(err error)) {
 	s.seg.do(func(context.Context) {
 		s.in++
-		s.gather(entry[T]{value: value, duty: d, extra: extra{then: then}})
+		s.gather(entry[T]{value: value, duty: d, extra: extra{then: then, again: again}})
 	})
 }
 
@@ -281,10 +281,15 @@ func names(e *stage.BatchError, n int) bool {
 }
 
 func (s *sink[T]) written(j *job[T], i int) {
-	j.duties[i].Done()
 	x, special := j.extras[i]
 	if !special {
+		j.duties[i].Done()
 		return
+	}
+	if x.again {
+		j.duties[i].PutOff()
+	} else {
+		j.duties[i].Done()
 	}
 	s.freed(x.lane)
 	if x.then != nil {

@@ -77,14 +77,10 @@ func (s *step) Settled(slab *stage.Slab, all bool) {
 	s.probe.mu.Unlock()
 	err, _ := slab.Outcome(0)
 	_, told := errors.AsType[*StageError](err)
-	switch {
-	case err == nil:
-		s.duty.Done()
-	case told:
-		s.duty.Fail(err)
-	default:
-		s.duty.Fail(&StageError{Stage: s.stage.Name, Err: err})
+	if err != nil && err != stage.ErrPutOff && !told {
+		err = &StageError{Stage: s.stage.Name, Err: err}
 	}
+	s.duty.Settle(err)
 }
 
 // SettledAgain notes a breach of rule 1. What is cut off may be settled late: that is none.

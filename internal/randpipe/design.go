@@ -14,7 +14,7 @@ type Options struct {
 	Mild      bool // no function fails for ever
 	Stalls    bool // some functions take longer than the lease
 	Positions bool // no source redelivers: what comes has a position
-	Returns   bool // what a policy buries may come again first: most do, and nothing takes that for a duplicate
+	Returns   bool // what a policy buries may come again first: most do
 	Joins     bool // streams may be joined
 	Keeps     bool // windows may be in stores; then no function fails for ever, since what they give is given until it is safe
 }

@@ -130,7 +130,7 @@ func kinds() []kind {
 				return o.takeApart(s.Reduce(func() []Item { return nil }, func(all []Item, it Item) []Item { return append(all, it) }))
 			}},
 		{name: "Scan", gives: mapped, add: (*op).scan},
-		{name: "Dedupe", fits: func(o Options) bool { return !o.Returns }, joint: true, once: true, gives: same, draw: func(_ *artist, o *op) { o.store = state.NewMemory() },
+		{name: "Dedupe", joint: true, once: true, gives: same, draw: func(_ *artist, o *op) { o.store = state.NewMemory() },
 			add: func(o *op, s stream) stream {
 				return s.Dedupe(func(it Item) string { return strconv.FormatUint(it.ID, 16) }, o.store, o.name, 0).Named(o.name)
 			}},

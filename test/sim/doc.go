@@ -38,8 +38,9 @@
 // by it in the end, and the world goes on until each message of the retry topic is acknowledged. By Promise
 // such a message counts one retry more than what it is of, and no more than there are delays; comes not
 // before its time, and as what it was; and nothing is a dead letter before its retries are used up, but what
-// fails for good. These worlds have no message groups, whose order is not kept, and nothing that takes for a
-// duplicate what comes again: no Dedupe, no joins, and no windows in a store.
+// fails for good. A Dedupe lets it pass,
+// since it was put off and not done. These worlds have no message groups, whose order is not kept, no joins and no
+// windows in a store.
 //
 // # Joins
 //

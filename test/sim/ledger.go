@@ -330,7 +330,7 @@ func (l *ledger) acknowledges(handle string) {
 		r.tried = true
 	}
 	for _, e := range in.wanted {
-		once := e.Once() && (in.arrived[arrival{e.Sink, e.ID, e.Lane}] > 0 || l.everExcusedLocked(in, e))
+		once := e.Once() && (in.arrived[arrival{e.Sink, e.ID, e.Lane}] > 0 || l.everExcusedLocked(in, e) || l.waitsLocked(in.Src))
 		seen := l.seen[randpipe.Place{Stage: e.Sink, Src: in.Src, Delivery: pass, ID: e.ID}] > 0
 		if !seen && !once && !l.failures.Answered(in.Src, e) && !l.failures.Excuse(in.Src, pass, e) && !l.comesAgainLocked(n, pass, e) {
 			l.violatedLocked(EarlyAck, "delivery %d of input %d is acknowledged, but %x is not in sink %s", n, in.Src, e.ID, e.Sink)

@@ -93,6 +93,17 @@ func (l *ledger) comesAgainLocked(n, pass int, e randpipe.Effect) bool {
 	return d.stored > 0 && l.failures.Returns(d.src, pass, e)
 }
 
+// waitsLocked tells whether a retry of an input is in the broker, which none has acknowledged: it stands for
+// what came at the same time and is left out.
+func (l *ledger) waitsLocked(src int) bool {
+	for _, r := range l.retries {
+		if r.src == src && !r.tried {
+			return true
+		}
+	}
+	return false
+}
+
 // waitingLocked gives the inputs of which a retry is still to be acknowledged.
 func (l *ledger) waitingLocked() (all []int) {
 	for _, r := range l.retries {

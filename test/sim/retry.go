@@ -46,9 +46,14 @@ func (h *host) addRetries() {
 
 // retrySink is the retry topic in front of a grave, as one process has it.
 type retrySink struct {
-	topic stage.Sink[flow.Failure]
+	topic stage.RetrySink
 	grave grave
 }
+
+var _ stage.RetrySink = retrySink{}
+
+// ComesAgain is that of the retry topic.
+func (s retrySink) ComesAgain(f flow.Failure) bool { return s.topic.ComesAgain(f) }
 
 // Open gives a writer that tells the ledger what is to come again.
 func (s retrySink) Open(ctx context.Context) (stage.Writer[flow.Failure], error) {
