@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/rocketflow-io/rocketflow/flow"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/sources"
 )
 
@@ -284,7 +285,10 @@ func TestJoin_DeadLettersBothValuesOfAPair(t *testing.T) {
 // comesLater is a retry topic that sends nothing.
 type comesLater struct{ collector[flow.Failure] }
 
+var _ stage.RetrySink = (*comesLater)(nil)
+
 func (*comesLater) ComesAgain(flow.Failure) bool { return true }
+func (*comesLater) Redelivery() time.Duration    { return time.Minute }
 
 // A pair that was put off comes again with the values that it was given with. One that was away and has come
 // since is not done by that: it is handed back, and gives the pair again.

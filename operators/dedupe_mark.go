@@ -19,7 +19,7 @@ func (p *deduper[T]) settled(ctx context.Context, e *dedupeID[T], err error) {
 	}
 	others := p.over(e)
 	e.first.Settle(err)
-	if err != stage.ErrPutOff {
+	if !errors.Is(err, stage.ErrPutOff) {
 		p.handBack(ctx, others)
 		return
 	}

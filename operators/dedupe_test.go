@@ -17,6 +17,7 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/flowtest"
+	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/operators"
 	"github.com/rocketflow-io/rocketflow/sources"
 	"github.com/rocketflow-io/rocketflow/state"
@@ -132,7 +133,10 @@ type retries struct {
 	again func() bool
 }
 
+var _ stage.RetrySink = retries{}
+
 func (r retries) ComesAgain(flow.Failure) bool { return r.again() }
+func (retries) Redelivery() time.Duration      { return time.Second }
 
 // Rule 5: what a policy below has come again is acknowledged, and is no duplicate then.
 func TestDedupe_DoesNotMarkWhatIsPutOff(t *testing.T) {

@@ -1,6 +1,7 @@
 package operators
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -156,7 +157,7 @@ func (j *joiner[K, L, R, O]) told(m *match[K, L, R], d, partner stage.Duty, err 
 	}
 	j.mu.Unlock()
 	for _, other := range duties {
-		if err == stage.ErrPutOff && other != d && other != partner {
+		if errors.Is(err, stage.ErrPutOff) && other != d && other != partner {
 			other.Fail(stage.ErrHandedBack)
 		} else {
 			other.Settle(err)

@@ -42,9 +42,7 @@ const (
 //
 // The record is then put off, not done: a Dedupe above the stage that fails does not mark it, and lets it pass
 // when it comes again; a join gives again what it gave of it. But what fails in an optional branch of a
-// Broadcast comes again through all of the pipeline, and for a Dedupe above that it is a duplicate. Windows and
-// joins that hold their records know one that comes again for as long as their sources may redeliver it; by
-// event time it may be late after longer delays.
+// Broadcast comes again through all of the pipeline, and for a Dedupe above that it is a duplicate.
 //
 // The order of a message group is not kept: what failed comes after those behind it. Where it must be, as
 // of a FIFO group, use flow.Retry and flow.Nack.

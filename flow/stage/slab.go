@@ -64,10 +64,10 @@ func (d Duty) PutOff() bool {
 // Settle settles one duty with the outcome of another: it is done if err is nil, put off if it is
 // [ErrPutOff], and else failed. It reports false if the record was settled before.
 func (d Duty) Settle(err error) bool {
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		return d.Done()
-	case ErrPutOff:
+	case errors.Is(err, ErrPutOff):
 		return d.PutOff()
 	}
 	return d.Fail(err)

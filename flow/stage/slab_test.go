@@ -137,7 +137,7 @@ func TestDuty_IsNotPutOffByAFailure(t *testing.T) {
 	s, _, d := opened(2)
 	s.Release()
 	d[0].Fail(stage.ErrPutOff)
-	d[1].Settle(fmt.Errorf("work: %w", stage.ErrPutOff))
+	d[1].Fail(fmt.Errorf("work: %w", stage.ErrPutOff))
 	for i := range d {
 		err, _ := s.Outcome(i)
 		require.Equal(t, stage.ErrHandedBack, err)

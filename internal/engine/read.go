@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -77,7 +78,7 @@ func (r *read[T]) collect(found *outcomes) []stage.Outcome {
 		}
 		if err, ok := r.slab.Outcome(i); ok {
 			r.sent[i] = true
-			if err == stage.ErrPutOff {
+			if errors.Is(err, stage.ErrPutOff) {
 				err = nil // what comes again is another record
 			}
 			list = append(list, stage.Outcome{Index: i, Err: err})

@@ -77,7 +77,7 @@ func (s *step) Settled(slab *stage.Slab, all bool) {
 	s.probe.mu.Unlock()
 	err, _ := slab.Outcome(0)
 	_, told := errors.AsType[*StageError](err)
-	if err != nil && err != stage.ErrPutOff && !told {
+	if err != nil && !errors.Is(err, stage.ErrPutOff) && !told {
 		err = &StageError{Stage: s.stage.Name, Err: err}
 	}
 	s.duty.Settle(err)

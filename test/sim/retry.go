@@ -55,6 +55,9 @@ var _ stage.RetrySink = retrySink{}
 // ComesAgain is that of the retry topic.
 func (s retrySink) ComesAgain(f flow.Failure) bool { return s.topic.ComesAgain(f) }
 
+// Redelivery is that of the retry topic.
+func (s retrySink) Redelivery() time.Duration { return s.topic.Redelivery() }
+
 // Open gives a writer that tells the ledger what is to come again.
 func (s retrySink) Open(ctx context.Context) (stage.Writer[flow.Failure], error) {
 	w, err := s.topic.Open(ctx)
