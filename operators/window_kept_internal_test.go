@@ -33,3 +33,19 @@ func TestKept_OpensAPaneInTheTurnThatClosesIt(t *testing.T) {
 	require.Equal(t, []keptPane[int]{given}, k.row.panes, "the same pane, with its revisions")
 	require.Empty(t, k.toPast)
 }
+
+// endedRuntime is that of an operator whose input has ended.
+type endedRuntime struct{ stage.Runtime }
+
+func (endedRuntime) Ended() bool { return true }
+
+// A value that waited for another try can be counted when the end of the input has been given, but before the
+// engine looks whether anything waits: then there is more to give.
+func TestKept_IsUnfinishedWhenAValueIsCountedAfterTheEnd(t *testing.T) {
+	p := &keeper[string, int, int, Window[string, int]]{rt: endedRuntime{}}
+	require.False(t, p.Unfinished())
+	p.freshen(&keptTurn[string, int, int]{became: []keptBecame{{keptOutcome: keptAgain}, {keptOutcome: keptLate}}})
+	require.False(t, p.Unfinished(), "nothing was counted")
+	p.freshen(&keptTurn[string, int, int]{became: []keptBecame{{keptOutcome: keptCounted}}})
+	require.True(t, p.Unfinished())
+}
