@@ -130,7 +130,9 @@ type keptChange struct {
 
 // place puts values into the rows of a turn.
 func (p *keeper[K, T, A, O]) place(t *keptTurn[K, T, A], values []*keptValue[K, T], changed []keptChange) []keptChange {
-	t.values, t.became, t.rows = values, make([]keptBecame, len(values)), make([]*keptKey[K, A], len(values))
+	t.values = values
+	t.became = append(t.became[:0], make([]keptBecame, len(values))...)
+	t.rows = append(t.rows[:0], make([]*keptKey[K, A], len(values))...)
 	clear(p.here)
 	pl := placing[K, T, A, O]{keptWindowing: &p.keptWindowing, mark: p.high, past: p.past.mark(p.rt)}
 	if p.Early > 0 {

@@ -54,7 +54,8 @@ func (p *keptPlaces) take(record keptID, delivery uint64) keptPlace {
 		all.next++
 	}
 	if len(p.young) >= keptPlacesMost {
-		p.old, p.young = p.young, nil
+		p.old, p.young = p.young, p.old
+		clear(p.young)
 	}
 	if p.young == nil {
 		p.young = make(map[keptID]keptPlaced)

@@ -51,6 +51,7 @@ type keeper[K comparable, T, A, O any] struct {
 	others   map[string]keptMember
 	owners   map[string]struct{} // of them, those that have results on their way which the end has left to them
 	synced   time.Time           // when others were last asked
+	turn     keptTurn[K, T, A]   // the last one
 	draft    state.Changes
 	arena    []byte          // of the keys and values of draft, or of what is read
 	here     map[keptID]bool // values of a turn

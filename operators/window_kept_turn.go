@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -23,6 +24,7 @@ type keptTurn[K comparable, T, A any] struct {
 	values []*keptValue[K, T]
 	became []keptBecame     // of values, by index
 	rows   []*keptKey[K, A] // of values, by index; nil of those that come again
+	all    []keptKey[K, A]  // what keys, order, of and rows are of
 	inPart int64            // values that were late for some of their windows
 	raises bool             // windows are closed or results given by the watermark: the store has to know it
 	writes []keptWrite[K, A]
@@ -80,8 +82,11 @@ func (p *keeper[K, T, A, O]) commit(ctx context.Context, wants func() ([]keptWan
 		if err != nil {
 			return nil, err
 		}
-		t, err := p.load(ctx, all)
-		if err != nil {
+		t := &p.turn // the turn before is at its end
+		if try > 0 {
+			t = new(keptTurn[K, T, A])
+		}
+		if err := p.load(ctx, t, all); err != nil {
 			return nil, err
 		}
 		if p.noticeSilence() {
@@ -127,23 +132,33 @@ func (p *keeper[K, T, A, O]) landed(open []*keptTurn[K, T, A]) *keptTurn[K, T, A
 	return nil
 }
 
-// load begins a turn with what the store has of keys.
-func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*keptTurn[K, T, A], error) {
-	p.number++
-	t := &keptTurn[K, T, A]{
-		number: p.number, keys: make(map[string]*keptKey[K, A], len(wants)),
-		order: make([]*keptKey[K, A], 0, len(wants)), of: make([]*keptKey[K, A], len(wants)),
+// begin makes a turn as new, for so many keys. It has the memory that it had.
+func (t *keptTurn[K, T, A]) begin(number uint64, n int) {
+	clear(t.all)
+	clear(t.writes)
+	clear(t.keys)
+	if t.keys == nil {
+		t.keys = make(map[string]*keptKey[K, A], n)
 	}
+	*t = keptTurn[K, T, A]{
+		number: number, keys: t.keys, all: slices.Grow(t.all[:0], n)[:n], order: t.order[:0], of: t.of[:0],
+		became: t.became[:0], rows: t.rows[:0], writes: t.writes[:0],
+	}
+}
+
+// load begins a turn with what the store has of keys.
+func (p *keeper[K, T, A, O]) load(ctx context.Context, t *keptTurn[K, T, A], wants []keptWant[K]) error {
+	p.number++
+	t.begin(p.number, len(wants))
 	var asked []*keptKey[K, A]
 	cached := make([]*keptInMemory[A], len(wants)) // first, in one go: most of the time is waiting for memory
 	for i := range wants {
 		cached[i] = p.cache.rows[wants[i].encoded]
 	}
-	all := make([]keptKey[K, A], len(wants)) // at once, for they go at once
 	for i, want := range wants {
 		k := t.keys[want.encoded]
 		if k == nil {
-			k = &all[i]
+			k = &t.all[i]
 			k.key, k.encoded = want.key, want.encoded
 			t.keys[want.encoded] = k
 			t.order = append(t.order, k)
@@ -153,11 +168,11 @@ func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*ke
 				asked = append(asked, k)
 			}
 		}
-		t.of[i] = k
+		t.of = append(t.of, k)
 		k.asksPast = k.asksPast || want.past
 	}
 	if err := p.read(ctx, asked); err != nil {
-		return nil, err
+		return err
 	}
 	for _, k := range t.order {
 		k.wasDue = k.row.due
@@ -166,16 +181,16 @@ func (p *keeper[K, T, A, O]) load(ctx context.Context, wants []keptWant[K]) (*ke
 		}
 		for e, err := range p.kept.Store.Scan(ctx, p.tables.past, state.Prefix(pastPrefix(nil, k.encoded))) {
 			if err != nil {
-				return nil, err
+				return err
 			}
 			pane, err := decodePane(&keptReader{b: e.Value}, p.kept.Values)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			k.past = append(k.past, pane)
 		}
 	}
-	return t, nil
+	return nil
 }
 
 // read reads rows of the store.
@@ -218,7 +233,7 @@ func (p *keeper[K, T, A, O]) changes(t *keptTurn[K, T, A]) *state.Changes {
 	t.at = now
 	c.Reset()
 	p.arena = p.arena[:0]
-	t.writes = make([]keptWrite[K, A], 0, 2*len(t.order)+len(t.values)+2)
+	t.writes = t.writes[:0]
 	put := func(table string, key, value []byte, version state.Version, expires time.Time, w keptWrite[K, A]) {
 		c.Writes = append(c.Writes, state.Write{Table: table, Key: key, Value: value, If: version, Expires: expires})
 		t.writes = append(t.writes, w)

@@ -45,7 +45,6 @@ func openDB(s *Store, c *config) (*db.DB, error) {
 		CacheSize:                   c.cache + memTables*int64(c.memory),
 		MemTableSize:                c.memory,
 		MemTableStopWritesThreshold: memTables,
-		L0CompactionThreshold:       2,
 		Logger:                      logger{c.log},
 		EventListener: &db.EventListener{
 			// Damage is the error of who reads; it does not end the process.

@@ -58,7 +58,7 @@ var _ state.Store = (*Store)(nil)
 
 // Open opens the store in a directory, which is made if it is not there.
 func Open(dir string, opts ...Option) (*Store, error) {
-	c := config{cache: DefaultCache, memory: 8 << 20, fs: vfs.Default, log: slog.New(slog.DiscardHandler)}
+	c := config{cache: DefaultCache, memory: 16 << 20, fs: vfs.Default, log: slog.New(slog.DiscardHandler)}
 	for _, opt := range opts {
 		opt(&c)
 	}

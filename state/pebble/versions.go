@@ -84,7 +84,8 @@ func (v *versions) renew(m mark, version state.Version, expires int64) {
 func (v *versions) keep(m mark, k known) {
 	if len(v.young) >= v.most {
 		if _, is := v.young[m[0]]; !is {
-			v.old, v.young = v.young, nil
+			v.old, v.young = v.young, v.old
+			clear(v.young)
 		}
 	}
 	if v.young == nil {
