@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -125,3 +126,29 @@ func (b *both) restore() {
 
 func (b *both) table() string { return []string{"a", "bc"}[b.r.IntN(2)] }
 func (b *both) key() []byte   { return fmt.Append(nil, b.r.IntN(12)) }
+
+// What a Get remembers may not be what a commit has overwritten meanwhile: then another commit could go by
+// it, and an update be lost.
+func TestStore_LosesNoUpdateOfManyAtATime(t *testing.T) {
+	s := open(t, "state", pebble.WithFS(vfs.NewMem()))
+	defer func() { require.NoError(t, s.Close()) }()
+	counts := state.NewTable[int, int]("counts")
+	const rounds, workers, times = 50, 8, 100
+	for key := range rounds {
+		var work sync.WaitGroup
+		for range workers {
+			work.Go(func() {
+				for range times {
+					_, err := counts.Update(t.Context(), s, key, func(i state.Item[int, int]) (int, error) { return i.Value + 1, nil })
+					if err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		work.Wait()
+		item, err := counts.Get(t.Context(), s, key)
+		require.NoError(t, err)
+		require.Equal(t, workers*times, item.Value)
+	}
+}
