@@ -44,6 +44,10 @@ const (
 // when it comes again; a join gives again what it gave of it. But what fails in an optional branch of a
 // Broadcast comes again through all of the pipeline, and for a Dedupe above that it is a duplicate.
 //
+// Where a Broadcast has one branch that puts a record off and one that hands it back, it comes again both ways,
+// each time as one message more: a branch that goes on handing back, such as one whose Take has ended before the
+// others have, should not stand beside a retry topic.
+//
 // The order of a message group is not kept: what failed comes after those behind it. Where it must be, as
 // of a FIFO group, use flow.Retry and flow.Nack.
 func RetryTopic(c *client.Client, topic string, dead stage.Sink[stage.Failure], delays ...time.Duration) stage.RetrySink {
