@@ -33,14 +33,13 @@
 //
 // # Retry topics
 //
-// In two worlds of ten, policies send what fails to a retry topic ([sinks.RetryTopic]), which the processes
-// read as well, by a group of its own. What comes again is another delivery of its input: nothing is excused
-// by it in the end, and the world goes on until each message of the retry topic is acknowledged. By Promise
-// such a message counts one retry more than what it is of, and no more than there are delays; comes not
-// before its time, and as what it was; and nothing is a dead letter before its retries are used up, but what
-// fails for good. A Dedupe lets it pass,
-// since it was put off and not done. These worlds have no message groups, whose order is not kept, no joins and no
-// windows in a store.
+// In two worlds of ten, but for those with a Take, policies send what fails to a retry topic
+// ([sinks.RetryTopic]), which the processes read as well, by a group of its own. What comes again is another
+// delivery of its input: nothing is excused by it in the end, and the world goes on until each message of the
+// retry topic is acknowledged. By Promise such a message counts one retry more than what it is of, and no
+// more than there are delays; comes not before its time, and as what it was; and nothing is a dead letter
+// before its retries are used up, but what fails for good. A Dedupe lets it pass, since it was put off and
+// not done. These worlds have no message groups, whose order is not kept, no joins and no windows in a store.
 //
 // # Joins
 //

@@ -127,7 +127,7 @@ func (w *world) design(d randpipe.Dice) (*design, []*feeder) {
 		Joins: randpipe.NewDice(w.seed, "joins").Chance(40) && !retried, // they know by its identity what comes again
 	})
 	design := &design{Design: drawn, topics: inputTopics[:1+d.IntN(2)], ordered: ordered}
-	if retried && !drawn.Ends { // a branch that has ended hands back what another has put off: each time there is a copy more
+	if retried && !drawn.Ends { // else a branch that has ended hands back what another has put off, for ever
 		design.drawRetries(returns)
 	}
 	w.ledger.tries = len(design.delays)
