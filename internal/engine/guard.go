@@ -11,18 +11,18 @@ import (
 // guard stands before an operator: it counts, turns panics into errors, and applies the stage's
 // error policy, so that neither the stages above nor those below see its failures (rule 9).
 type guard[I any] struct {
-	*Stage
-	proc stage.Processor[I]
-	turns[I]
-	down *Segment // where the operator emits: its own segment, or the one below if asynchronous
-	gate gate[lane, inLine[I]]
-	ctx  context.Context // what the operator's functions get: the run's, with the stage
+	stage *Stage
+	proc  stage.Processor[I]
+	turns turns[I]
+	down  *Segment // where the operator emits: its own segment, or the one below if asynchronous
+	gate  gate[lane, inLine[I]]
+	ctx   context.Context // what the operator's functions get: the run's, with the stage
 }
 
-// Emit takes a record from the stage above. The segment's lock is held.
-func (g *guard[I]) Emit(ctx context.Context, r stage.Record[I]) {
-	g.in++
-	if g.detour.Load() {
+// emit takes a record from the stage above. The segment's lock is held.
+func (g *guard[I]) emit(ctx context.Context, r stage.Record[I]) {
+	g.stage.in++
+	if g.stage.detour.Load() {
 		g.admit(ctx, r)
 	} else if err := g.process(r); err != nil {
 		g.ended(ctx, r, trial{}, err)
@@ -34,7 +34,7 @@ func (g *guard[I]) Emit(ctx context.Context, r stage.Record[I]) {
 func (g *guard[I]) process(r stage.Record[I]) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = g.panicked(p)
+			err = g.stage.panicked(p)
 		}
 	}()
 	return g.proc.Process(g.ctx, r)
@@ -47,8 +47,8 @@ func (s *Stage) panicked(value any) error {
 
 // admit is the way in for records that may have to wait or turn back.
 func (g *guard[I]) admit(ctx context.Context, r stage.Record[I]) {
-	if g.run.hard.Load() {
-		g.handBack(r.Duty)
+	if g.stage.run.hard.Load() {
+		g.stage.handBack(r.Duty)
 		return
 	}
 	k, ok := keyOf(r.Duty)
@@ -58,7 +58,7 @@ func (g *guard[I]) admit(ctx context.Context, r stage.Record[I]) {
 	}
 	// Rule 8: one value of a key at a time. What finds its key taken waits at the gate.
 	if !g.gate.enter(k.lane(), inLine[I]{record: r}) {
-		g.hold(1)
+		g.stage.hold(1)
 		return
 	}
 	g.enter(ctx, r, k, trial{})
@@ -69,12 +69,12 @@ func (g *guard[I]) admit(ctx context.Context, r stage.Record[I]) {
 func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef, t trial) {
 	t.lane = k.lane()
 	switch {
-	case g.run.hard.Load() || k.turnedBack():
-		g.handBack(r.Duty)
-	case g.leased && g.run.tooLate(r.Duty, time.Now()):
+	case g.stage.run.hard.Load() || k.turnedBack():
+		g.stage.handBack(r.Duty)
+	case g.stage.leased && g.stage.run.tooLate(r.Duty, time.Now()):
 		// Its source has delivered it again, or is about to: what an old copy comes to helps no one,
 		// and holds up the new one.
-		g.expire(r.Duty)
+		g.stage.expire(r.Duty)
 	default:
 		g.try(ctx, r, t)
 		return
@@ -84,15 +84,15 @@ func (g *guard[I]) enter(ctx context.Context, r stage.Record[I], k keyRef, t tri
 
 // try runs a record through the operator, for the first time or again.
 func (g *guard[I]) try(ctx context.Context, r stage.Record[I], t trial) {
-	if g.keyer != nil && !t.turn.any && !g.takeTurn(ctx, r, &t) {
+	if g.turns.keyer != nil && !t.turn.any && !g.takeTurn(ctx, r, &t) {
 		return
 	}
-	if !g.Desc.Async {
+	if !g.stage.Desc.Async {
 		g.ended(ctx, r, t, g.process(r))
 		return
 	}
-	g.hold(1)
-	taken := stage.Record[I]{Value: r.Value, Duty: g.begin(r.Duty, t)}
+	g.stage.hold(1)
+	taken := stage.Record[I]{Value: r.Value, Duty: g.stage.begin(r.Duty, t)}
 	if err := g.process(taken); err != nil {
 		g.ended(ctx, r, t, err) // the operator did not take the record
 	}
@@ -101,20 +101,20 @@ func (g *guard[I]) try(ctx context.Context, r stage.Record[I], t trial) {
 // ended follows a try: a failure goes to the policy, and the record's key is free again unless
 // it waits for another try.
 func (g *guard[I]) ended(ctx context.Context, r stage.Record[I], t trial, err error) {
-	if g.Desc.Async {
-		defer g.hold(-1)
+	if g.stage.Desc.Async {
+		defer g.stage.hold(-1)
 	}
 	if err == nil {
 		g.freed(t)
 		g.cameThrough(t.tries)
 		return
 	}
-	g.failed(attempt{
+	g.stage.failed(attempt{
 		duty:  r.Duty,
 		value: func() any { return r.Value },
 		tries: t.tries,
 		again: func(again *tries) {
-			g.seg.do(func(ctx context.Context) { g.again(ctx, r, trial{again, t.lane, t.turn}) })
+			g.stage.seg.do(func(ctx context.Context) { g.again(ctx, r, trial{again, t.lane, t.turn}) })
 		},
 		waits:   func() { g.delays(t) },
 		settled: func() { g.freed(t) },
@@ -135,7 +135,7 @@ func (g *guard[I]) delays(t trial) {
 // for another try: it comes as late.
 func (g *guard[I]) delayed(w inLine[I]) inLine[I] {
 	if w.trial.tries == nil {
-		w.trial.tries = &tries{place: g.retrying.join()}
+		w.trial.tries = &tries{place: g.stage.retrying.join()}
 	}
 	return w
 }
@@ -147,20 +147,20 @@ func (g *guard[I]) cameThrough(t *tries) {
 	if t == nil || t.place == 0 {
 		return
 	}
-	g.run.after(0, func() {
+	g.stage.run.after(0, func() {
 		g.down.root().do(func(context.Context) {})
-		g.delayBelow()
-		g.retrying.leave(t.place)
+		g.stage.delayBelow()
+		g.stage.retrying.leave(t.place)
 	})
 }
 
 // again is the next try of a record that waited for it.
 func (g *guard[I]) again(ctx context.Context, r stage.Record[I], t trial) {
-	if g.refuse(r.Duty, t.tries) {
+	if g.stage.refuse(r.Duty, t.tries) {
 		g.left(t)
 		return
 	}
-	g.retries.Add(1)
+	g.stage.retries.Add(1)
 	g.try(ctx, r, t)
 }
 
@@ -174,7 +174,7 @@ func (g *guard[I]) freed(t trial) {
 func (g *guard[I]) left(t trial) {
 	g.freed(t)
 	if t.tries != nil && t.tries.place > 0 {
-		g.retrying.leave(t.tries.place)
+		g.stage.retrying.leave(t.tries.place)
 	}
 }
 
@@ -185,18 +185,18 @@ func (g *guard[I]) leave(l lane) {
 		return
 	}
 	if next, ok := g.gate.leave(l); ok {
-		g.run.after(0, func() {
-			g.seg.do(func(ctx context.Context) { g.resume(ctx, next.record, l, next.trial) })
+		g.stage.run.after(0, func() {
+			g.stage.seg.do(func(ctx context.Context) { g.resume(ctx, next.record, l, next.trial) })
 		})
 	}
 }
 
 // resume lets in a record that waited at the gate and now holds its key.
 func (g *guard[I]) resume(ctx context.Context, r stage.Record[I], l lane, t trial) {
-	defer g.hold(-1)
+	defer g.stage.hold(-1)
 	k, ok := keyOf(r.Duty)
 	if !ok { // it was settled while it waited, so nothing of it goes on
-		g.handBack(r.Duty)
+		g.stage.handBack(r.Duty)
 		t.lane = l
 		g.left(t)
 		return
@@ -208,14 +208,14 @@ func (g *guard[I]) resume(ctx context.Context, r stage.Record[I], l lane, t tria
 // synchronous operator is drained when the waits are over, so that what waited can still join
 // what is held; an asynchronous one may need Drain for them to end.
 func (g *guard[I]) drain(ctx context.Context) error {
-	if idle := g.untilIdle(); idle != nil && !g.Desc.Async {
+	if idle := g.stage.untilIdle(); idle != nil && !g.stage.Desc.Async {
 		<-idle
 	}
 	for {
 		if err := g.drainOnce(ctx); err != nil {
 			return err
 		}
-		idle := g.untilIdle()
+		idle := g.stage.untilIdle()
 		if idle == nil {
 			return nil
 		}
@@ -224,17 +224,17 @@ func (g *guard[I]) drain(ctx context.Context) error {
 }
 
 func (g *guard[I]) drainOnce(ctx context.Context) (err error) {
-	if g.Desc.Async {
+	if g.stage.Desc.Async {
 		return g.safeDrain(ctx)
 	}
-	g.seg.do(func(context.Context) { err = g.safeDrain(ctx) })
+	g.stage.seg.do(func(context.Context) { err = g.safeDrain(ctx) })
 	return err
 }
 
 func (g *guard[I]) safeDrain(ctx context.Context) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = g.panicked(p)
+			err = g.stage.panicked(p)
 		}
 	}()
 	return g.proc.Drain(ctx)

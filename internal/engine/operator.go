@@ -11,9 +11,9 @@ import (
 // operator is an operator with its guard. Where the operator can, it works on chunks: the calls
 // between stages, the counting and the recover of panics then cost a chunk and not a record.
 type operator[I, O any] struct {
-	*guard[I]
-	op  stage.Operator[I, O]
-	out Outlet[O]
+	guard guard[I]
+	op    stage.Operator[I, O]
+	out   Outlet[O]
 
 	chunker stage.Chunker[I, O] // nil if the operator takes records one by one
 	chunk   stage.Chunk[I, O]
@@ -25,66 +25,80 @@ var (
 	_ part               = (*operator[int, string])(nil)
 )
 
-func (o *operator[I, O]) base() *Stage { return o.Stage }
+func (o *operator[I, O]) base() *Stage { return o.guard.stage }
 
 func (o *operator[I, O]) start(ctx context.Context) error {
-	o.down = o.out.seg.root()
-	o.gate.delay, o.turns.gate.delay = o.delayed, o.delayed
-	rt := &runtime[I]{g: o.guard, disturb: o.run.cfg.Probe.disturbance(o.Name)}
-	o.ctx = stage.WithScope(o.run.userCtx, o.Stage)
-	err := o.safely(func() (err error) {
-		if o.proc, err = o.op.Start(rt, o.out.next); err != nil {
+	g := &o.guard
+	g.down = o.out.seg.root()
+	g.gate.delay, g.turns.gate.delay = g.delayed, g.delayed
+	g.ctx = stage.WithScope(g.stage.run.userCtx, g.stage)
+	rt := &runtime[I]{g: g, disturb: g.stage.run.cfg.Probe.disturbance(g.stage.Name)}
+	err := g.stage.startProcessor(ctx, func() (_ any, err error) {
+		g.proc, err = o.op.Start(rt, o.out.next)
+		return g.proc, err
+	})
+	if err != nil {
+		return err
+	}
+	if g.turns.keyer, _ = g.proc.(stage.Keyer[I]); g.turns.keyer != nil || g.stage.Desc.Async {
+		g.stage.detour.Store(true)
+	}
+	if rt.disturb != nil && !rt.disturbs {
+		g.proc = disturbedProcessor[I]{g.proc, rt.disturb}
+	}
+	o.chunker, _ = g.proc.(stage.Chunker[I, O])
+	return nil
+}
+
+// startProcessor has an operator make its processor, and that prepare itself.
+func (s *Stage) startProcessor(ctx context.Context, start func() (any, error)) error {
+	err := s.safely(func() error {
+		proc, err := start()
+		if err != nil {
 			return err
 		}
-		if p, ok := o.proc.(stage.Preparer); ok {
-			err = p.Prepare(stage.WithScope(ctx, o.Stage))
+		if p, ok := proc.(stage.Preparer); ok {
+			err = p.Prepare(stage.WithScope(ctx, s))
 		}
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("flow: start stage %q: %w", o.Name, err)
+		return fmt.Errorf("flow: start stage %q: %w", s.Name, err)
 	}
-	if o.keyer, _ = o.proc.(stage.Keyer[I]); o.keyer != nil {
-		o.detour.Store(true)
-	}
-	if rt.disturb != nil && !rt.disturbs {
-		o.proc = disturbedProcessor[I]{o.proc, rt.disturb}
-	}
-	if o.Desc.Async {
-		o.detour.Store(true)
-	}
-	o.chunker, _ = o.proc.(stage.Chunker[I, O])
 	return nil
 }
 
 // drain ends when what the operator emitted is with the stages below. An asynchronous one may
 // complete its last record in the middle of a stretch of work, whose end sends on what is emitted.
 func (o *operator[I, O]) drain(context.Context) error {
-	err := o.guard.drain(o.ctx)
-	if o.Desc.Async {
+	err := o.guard.drain(o.guard.ctx)
+	if o.guard.stage.Desc.Async {
 		o.out.seg.root().do(func(context.Context) {})
 	}
 	return err
 }
 
 func (o *operator[I, O]) unfinished() bool {
-	u, ok := o.proc.(stage.Unfinished)
+	u, ok := o.guard.proc.(stage.Unfinished)
 	return ok && u.Unfinished()
 }
 
 func (o *operator[I, O]) close(context.Context) error {
-	if e, ok := o.proc.(interface{ end() }); ok {
+	if e, ok := o.guard.proc.(interface{ end() }); ok {
 		e.end()
 	}
 	return nil
 }
 
+// Emit takes a record from the stage above. The segment's lock is held.
+func (o *operator[I, O]) Emit(ctx context.Context, r stage.Record[I]) { o.guard.emit(ctx, r) }
+
 // EmitAll takes records from the stage above. The segment's lock is held.
 func (o *operator[I, O]) EmitAll(ctx context.Context, rs []stage.Record[I]) {
 	switch {
-	case o.chunker == nil || o.detour.Load():
+	case o.chunker == nil || o.guard.stage.detour.Load():
 		o.emitEach(ctx, rs)
-	case o.Desc.Fallible:
+	case o.guard.stage.Desc.Fallible:
 		o.emitPaced(ctx, rs)
 	default:
 		o.emitChunk(ctx, rs)
@@ -100,7 +114,7 @@ const (
 
 // emitEach works on records one by one.
 func (o *operator[I, O]) emitEach(ctx context.Context, rs []stage.Record[I]) {
-	if !o.Desc.Fallible {
+	if !o.guard.stage.Desc.Fallible {
 		for _, r := range rs {
 			o.Emit(ctx, r)
 		}
@@ -111,7 +125,7 @@ func (o *operator[I, O]) emitEach(ctx context.Context, rs []stage.Record[I]) {
 		o.Emit(ctx, r)
 		now := time.Since(start)
 		if now-begun > chunkTime {
-			o.seg.flush()
+			o.guard.stage.seg.flush()
 		}
 		begun = now
 	}
@@ -121,7 +135,7 @@ func (o *operator[I, O]) emitEach(ctx context.Context, rs []stage.Record[I]) {
 // system, and the first record is not to wait for the last of many such calls.
 func (o *operator[I, O]) emitPaced(ctx context.Context, rs []stage.Record[I]) {
 	for len(rs) > 0 {
-		if o.detour.Load() {
+		if o.guard.stage.detour.Load() {
 			o.EmitAll(ctx, rs)
 			return
 		}
@@ -130,7 +144,7 @@ func (o *operator[I, O]) emitPaced(ctx context.Context, rs []stage.Record[I]) {
 		o.emitChunk(ctx, rs[:n])
 		if time.Since(begun) > chunkTime {
 			o.limit = n / 4
-			o.seg.flush()
+			o.guard.stage.seg.flush()
 		} else if n >= o.limit {
 			o.limit = min(2*n, maxChunk)
 		}
@@ -140,14 +154,14 @@ func (o *operator[I, O]) emitPaced(ctx context.Context, rs []stage.Record[I]) {
 
 // emitChunk works on records as one chunk. Failures cut it in parts.
 func (o *operator[I, O]) emitChunk(ctx context.Context, rs []stage.Record[I]) {
-	o.in += int64(len(rs))
+	o.guard.stage.in += int64(len(rs))
 	c := &o.chunk
 	for c.In = rs; len(c.In) > 0; c.At = 0 {
 		err := o.processChunk(c)
 		if err == nil {
 			break
 		}
-		o.ended(ctx, c.In[c.At], trial{}, err)
+		o.guard.ended(ctx, c.In[c.At], trial{}, err)
 		c.In = c.In[c.At+1:]
 	}
 	c.In, c.At = nil, 0
@@ -164,8 +178,8 @@ func (o *operator[I, O]) emitChunk(ctx context.Context, rs []stage.Record[I]) {
 func (o *operator[I, O]) processChunk(c *stage.Chunk[I, O]) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = o.panicked(p)
+			err = o.guard.stage.panicked(p)
 		}
 	}()
-	return o.chunker.ProcessChunk(o.ctx, c)
+	return o.chunker.ProcessChunk(o.guard.ctx, c)
 }

@@ -31,13 +31,13 @@ type inLine[I any] struct {
 // or has failed.
 func (g *guard[I]) takeTurn(ctx context.Context, r stage.Record[I], t *trial) bool {
 	var taken turn
-	err := g.safely(func() error {
-		taken = turn{g.keyer.KeyOf(r.Value), true}
+	err := g.stage.safely(func() error {
+		taken = turn{g.turns.keyer.KeyOf(r.Value), true}
 		return nil
 	})
 	if err != nil {
-		if g.Desc.Async {
-			g.hold(1)
+		if g.stage.Desc.Async {
+			g.stage.hold(1)
 		}
 		g.ended(ctx, r, *t, err)
 		return false
@@ -46,7 +46,7 @@ func (g *guard[I]) takeTurn(ctx context.Context, r stage.Record[I], t *trial) bo
 	if g.turns.gate.enter(t.turn, inLine[I]{r, *t}) {
 		return true
 	}
-	g.hold(1)
+	g.stage.hold(1)
 	return false
 }
 
@@ -56,23 +56,23 @@ func (g *guard[I]) endTurn(of turn) {
 		return
 	}
 	if next, ok := g.turns.gate.leave(of); ok {
-		g.run.after(0, func() {
-			g.seg.do(func(ctx context.Context) { g.begins(ctx, next.record, next.trial) })
+		g.stage.run.after(0, func() {
+			g.stage.seg.do(func(ctx context.Context) { g.begins(ctx, next.record, next.trial) })
 		})
 	}
 }
 
 // begins is the turn of a record that waited for it. Only now is it clear whether it may go on.
 func (g *guard[I]) begins(ctx context.Context, r stage.Record[I], t trial) {
-	defer g.hold(-1)
+	defer g.stage.hold(-1)
 	k, keyed := keyOf(r.Duty)
 	switch {
-	case g.run.hard.Load() || keyed && k.turnedBack():
-		g.handBack(r.Duty)
+	case g.stage.run.hard.Load() || keyed && k.turnedBack():
+		g.stage.handBack(r.Duty)
 	case t.lane != (lane{}) && !keyed: // it was settled while it waited, so nothing of it goes on
-		g.handBack(r.Duty)
-	case g.leased && g.run.tooLate(r.Duty, time.Now()):
-		g.expire(r.Duty)
+		g.stage.handBack(r.Duty)
+	case g.stage.leased && g.stage.run.tooLate(r.Duty, time.Now()):
+		g.stage.expire(r.Duty)
 	default:
 		g.try(ctx, r, t)
 		return
