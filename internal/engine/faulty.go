@@ -23,13 +23,21 @@ func (s *source[T]) pushWithCare(r *read[T]) {
 	for i, v := range r.batch.Values {
 		in := incoming[T]{stage.Record[T]{Value: v, Duty: r.slab.Duty(i)}, faults[i]}
 		k, keyed := keyOf(in.record.Duty)
-		if keyed && !s.gate.pass(k.lane(), in) {
+		if keyed && !s.gate.free(k.lane()) && s.gate.wait(k.lane(), s.inLane(in)) {
 			s.stage.hold(1)
 			continue
 		}
 		if s.take(in, k) {
-			s.gate.enter(k.lane(), in)
+			s.gate.enter(k.lane())
 		}
+	}
+}
+
+// inLane lets in a record that waited for its key, as take does.
+func (s *source[T]) inLane(in incoming[T]) func() bool {
+	return func() bool {
+		k, _ := keyOf(in.record.Duty)
+		return s.take(in, k)
 	}
 }
 
@@ -73,12 +81,11 @@ func (s *source[T]) faulty(d stage.Duty, f *stage.Fault, k keyRef) {
 // release lets in what waited for a faulty record of its key, up to the next faulty one.
 func (s *source[T]) release(l lane) {
 	for {
-		in, ok := s.gate.leave(l)
+		letIn, ok := s.gate.leave(l)
 		if !ok {
 			return
 		}
-		k, _ := keyOf(in.record.Duty)
-		holds := s.take(in, k)
+		holds := letIn()
 		s.stage.hold(-1)
 		if holds {
 			return

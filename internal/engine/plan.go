@@ -136,9 +136,10 @@ func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out
 	if desc.Answers {
 		st.frees = math.MaxInt32
 	}
-	o := &operator[I, O]{guard: guard[I]{stage: st, down: out.seg}, op: op, out: out}
-	p.add(o)
-	return Outlet[I]{next: traced(p, st, o), seg: seg, stages: []*Stage{st}}
+	g := &guard[I]{stage: st, gates: gates{stage: st, down: out.seg}}
+	g.op = &operator[I, O]{guard: g, op: op, next: out.next}
+	p.add(g)
+	return Outlet[I]{next: traced(p, st, g), seg: seg, stages: []*Stage{st}}
 }
 
 // AddBroadcast adds a fan-out to several branches, which become one segment.

@@ -37,7 +37,7 @@ func (r *runtime[I]) Count(name string, n int64) { r.g.stage.Count(name, n) }
 
 func (r *runtime[I]) Gauge(name string, read func() int64) { r.g.stage.gauges.add(name, read) }
 
-func (r *runtime[I]) Do(f func(ctx context.Context)) { r.g.down.do(f) }
+func (r *runtime[I]) Do(f func(ctx context.Context)) { r.g.gates.down.do(f) }
 
 func (r *runtime[I]) Go(f func(ctx context.Context)) {
 	r.g.stage.run.goes.Add(1)
@@ -66,7 +66,7 @@ func (r *runtime[I]) After(d time.Duration, f func(ctx context.Context)) func() 
 	if r.g.stage.run.hard.Load() {
 		return func() bool { return true } // what is held is about to be drained
 	}
-	return r.g.stage.run.after(d, func() { r.g.down.do(f) })
+	return r.g.stage.run.after(d, func() { r.g.gates.down.do(f) })
 }
 
 // Disturbance gives what the operator is to call.
@@ -81,14 +81,14 @@ func (r *runtime[I]) Followed() bool { return r.g.stage.run.cfg.Probe != nil }
 // Steps lets the probe, if there is one, move the operator's watermark.
 func (r *runtime[I]) Steps(f func(ctx context.Context, to time.Time)) {
 	r.g.stage.run.cfg.Probe.steppers(func(to time.Time) {
-		r.g.down.do(func(ctx context.Context) { f(ctx, to) })
+		r.g.gates.down.do(func(ctx context.Context) { f(ctx, to) })
 	})
 }
 
 // Complete takes the return of an asynchronous operator from a record.
 func (r *runtime[I]) Complete(ctx context.Context, rec stage.Record[I], err error) {
 	duty, t := r.g.stage.returned(rec.Duty)
-	r.g.ended(ctx, stage.Record[I]{Value: rec.Value, Duty: duty}, t, err)
+	r.g.ended(stage.Record[I]{Value: rec.Value, Duty: duty}, t, err)
 }
 
 // Resume lets the stage wait for a record again. It gave up its key when it was completed, and holds

@@ -45,12 +45,21 @@ func (s *sink[T]) admit(l lane, e *entry[T]) bool {
 	case e.extra.lane == l, e.extra.then != nil:
 		return true
 	case s.ordered:
-		return s.gate.pass(l, *e)
-	case s.gate.enter(l, *e):
-		e.extra.lane = l
-		return true
+		return s.gate.free(l) || !s.gate.wait(l, s.inLane(*e, l))
 	}
-	return false
+	for !s.gate.enter(l) {
+		if s.gate.wait(l, s.inLane(*e, l)) {
+			return false
+		}
+	}
+	e.extra.lane = l
+	return true
+}
+
+// inLane lets in a value that waited for its key, which it has then.
+func (s *sink[T]) inLane(e entry[T], l lane) func() {
+	e.extra.lane = l
+	return func() { s.letIn(e) }
 }
 
 // turned ends the way of a value that was not written.
@@ -66,12 +75,9 @@ func (s *sink[T]) freed(l lane) {
 	if l == (lane{}) {
 		return
 	}
-	next, ok := s.gate.leave(l)
-	if !ok {
-		return
+	if letIn, ok := s.gate.leave(l); ok {
+		letIn()
 	}
-	next.extra.lane = l
-	s.letIn(next)
 }
 
 // letIn gathers a value that waited at the gate and now holds its key.

@@ -27,7 +27,7 @@ type sink[T any] struct {
 	traits stage.SinkTraits
 	writer stage.Writer[T]
 	ctx    context.Context // of writes: the run's, with the stage
-	gate   gate[lane, entry[T]]
+	gate   gate[lane, func()]
 
 	max     int  // values of one write
 	ordered bool // the writer keeps the order of keys, so several values of one may share a write
@@ -328,9 +328,11 @@ func (s *sink[T]) unwritten(e entry[T], err error, broken brokenKeys) {
 		// failed: it waits for the key, and if that is free already, is to be written again.
 		behind := broken[k.lane()]
 		broken[k.lane()] = true
-		if !s.gate.enter(k.lane(), e) {
-			s.stage.hold(1)
-			return
+		for !s.gate.enter(k.lane()) {
+			if s.gate.wait(k.lane(), s.inLane(e, k.lane())) {
+				s.stage.hold(1)
+				return
+			}
 		}
 		e.extra.lane = k.lane()
 		if behind {

@@ -24,7 +24,7 @@ type source[T any] struct {
 	ledger *ledger                 // nil if the source is not keyed
 	weigh  func(T) int             // nil if the size of values is unknown
 	stock  func() stage.Stock      // nil if the reader does not tell what it has fetched
-	gate   gate[lane, incoming[T]] // of keys with a faulty record that is being dealt with
+	gate   gate[lane, func() bool] // of keys with a faulty record that is being dealt with
 	pace   pace
 	acks   settler
 	slow   bool        // a push may take long, so outcomes are not to wait for its end
