@@ -3,6 +3,7 @@ package flow_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -10,11 +11,22 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/flowtest"
 )
 
-// beside gives the even values as a stream, and the odd ones to a function, as an operator with a side
-// stream does.
+// beside gives the even values as a stream, and the odd ones to a function.
 func beside(s flow.Stream[int], odd func(flow.Stream[int]) *flow.Pipeline) flow.Stream[int] {
-	yes, no := s.Partition(func(v int) bool { return v%2 == 0 })
-	return flow.WithSide(yes, odd(no))
+	return parting(s, func(v int) bool { return v%2 == 1 }, odd)
+}
+
+// parting gives values as a stream, and others to a function: as late for windows of one value each, which
+// are an operator with a side stream.
+func parting(s flow.Stream[int], isLate func(int) bool, late func(flow.Stream[int]) *flow.Pipeline) flow.Stream[int] {
+	when := func(v int) time.Time {
+		if isLate(v) {
+			return day.Add(-hour)
+		}
+		return day.Add(time.Duration(v) * time.Second)
+	}
+	return s.KeyBy(func(int) string { return "" }).Window(flow.Tumbling(time.Second), flow.EventTime(when, 0)).Late(late).
+		Collect().Map(func(w flow.Window[string, []int]) int { return w.Value[0] })
 }
 
 func TestSide_IsPartOfWhatTheStreamBecomes(t *testing.T) {
@@ -39,7 +51,7 @@ func TestSide_IsPartOfWhatTheStreamBecomes(t *testing.T) {
 			require.Equal(t, []int{1, 3, 5}, odds.Values())
 			in.RequireAcked(t)
 			require.Equal(t, 1, strings.Count(p.Explain(), "odds"), p.Explain())
-			require.Equal(t, 1, strings.Count(p.Mermaid(), "-->|no|"), p.Mermaid())
+			require.Equal(t, 1, strings.Count(p.Mermaid(), "-->|late|"), p.Mermaid())
 		})
 	}
 }
@@ -49,8 +61,8 @@ func TestSide_MayHaveSidesOfItsOwn(t *testing.T) {
 	in := flowtest.NewInput(numbers(9)...)
 	evens, odds, rest := flowtest.NewOutput[int](), flowtest.NewOutput[int]().Named("odds"), flowtest.NewOutput[int]().Named("rest")
 	inner := func(s flow.Stream[int]) *flow.Pipeline {
-		few, many := s.Partition(func(v int) bool { return v < 4 })
-		return flow.WithSide(few, many.To(rest)).To(odds)
+		many := func(s flow.Stream[int]) *flow.Pipeline { return s.To(rest) }
+		return parting(s, func(v int) bool { return v >= 4 }, many).To(odds)
 	}
 	p := beside(flow.From(in), inner).To(evens)
 	require.NoError(t, flowtest.Run(t, p).Err)
