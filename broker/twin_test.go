@@ -227,7 +227,7 @@ func (t *twins) restart() {
 }
 
 func TestDir_MakesNoDifference(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(twinSeeds) {
 		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tw := newTwins(t, seed)

@@ -12,7 +12,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/state"
 )
 
-var seeds = flag.Int("seeds", 30, "how many seeds the test of shared windows runs, from 0")
+var seeds = flag.Int("seeds", manySeeds, "how many seeds the test of shared windows runs, from 0")
 
 // unclosed is a store that other processes go on with.
 type unclosed struct{ state.Store }

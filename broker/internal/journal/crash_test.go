@@ -17,7 +17,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/broker/internal/journal/crashfs"
 )
 
-var seeds = flag.Uint64("seeds", 1000, "how many seeds the tests by seeds try")
+var seeds = flag.Uint64("seeds", manySeeds, "how many seeds the tests by seeds try")
 
 // What is found after a crash is a prefix of what was appended, with all that somebody has waited
 // for, and all that was found before.
