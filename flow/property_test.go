@@ -13,7 +13,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	flag.Int("seeds", 100, "how many random pipelines the property test runs")
+	flag.Int("seeds", manyPipelines, "how many random pipelines the property test runs")
 	flag.Int("seed", 0, "the one random pipeline that the property test runs; 0 for many")
 	goleak.VerifyTestMain(m)
 }
