@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -64,201 +63,49 @@ func (d deduping[T]) Describe() stage.Description {
 	return stage.Description{Name: "dedupe", Fallible: true, Async: true, Settles: "when its mark is safe, or as done if it has one", Problem: problem}
 }
 
-const (
-	// maxLookups is how many records may wait for their ids to be looked up.
-	maxLookups = 1024
-	// maxUnmarked is how many values are remembered that are safe although their marks are not. They
-	// are there while the store fails; those above are emitted again when they come again.
-	maxUnmarked = 10_000
-)
-
 func (d deduping[T]) Start(rt stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {
-	p := &deduper[T]{
-		deduping: d, rt: rt, next: next, disturb: stage.Disturbance(rt),
-		slots: make(chan struct{}, maxLookups), lookups: newGathering[*dedupeID[T]](), safe: newGathering[*dedupeID[T]](),
-		ids: make(map[string]*dedupeID[T]), unmarked: make(map[string]time.Time),
-	}
-	rt.Go(p.lookUp)
-	rt.Go(p.mark)
+	p := &dedupeEnds[T]{id: d.id, rt: rt, next: next}
+	p.deduper = startDeduper(rt, p, d.store, d.marks)
 	return p, nil
 }
 
-// deduper has a goroutine that looks ids up and one that marks them. Each takes at once what came while
-// it was busy. A record has a slot from Process until its id was looked up.
-type deduper[T any] struct {
-	deduping[T]
+// dedupeEnds is what of a Dedupe depends on the type of its values. All else is compiled once.
+type dedupeEnds[T any] struct {
+	deduper *deduper
+	id      func(T) string
 	rt      stage.Runtime
 	next    stage.Emitter[T]
-	disturb func(context.Context, any, stage.Info) error // nil but in tests
-	slots   chan struct{}
-	lookups *gathering[*dedupeID[T]]
-	safe    *gathering[*dedupeID[T]] // to be marked
-
-	// mu guards what follows. It is not held when a record is emitted, settled or completed, which
-	// may settle others.
-	mu       sync.Mutex
-	ids      map[string]*dedupeID[T] // those looked up, in flight or being marked
-	unmarked map[string]time.Time    // when each became safe without a mark
-}
-
-// dedupeID is an id from the time when it comes until its record is settled.
-type dedupeID[T any] struct {
-	id     string
-	first  stage.Record[T]
-	looked bool              // under the lock: it is known that the id is new
-	others []stage.Record[T] // under the lock: of the same id; completed if looked
 }
 
 // Process waits for a slot; that is the backpressure. When ctx ends meanwhile, the record is handed
 // back.
-func (p *deduper[T]) Process(ctx context.Context, r stage.Record[T]) error {
-	id := p.id(r.Value)
-	if id == "" {
-		return stage.Permanent(errors.New("operators: dedupe: the id is empty: give each value an id, or filter out what has none"))
-	}
-	select {
-	case p.slots <- struct{}{}:
-	case <-ctx.Done():
-		return stage.ErrHandedBack
-	}
-	p.mu.Lock()
-	e, known := p.ids[id]
-	if known {
-		e.others = append(e.others, r)
-		looked := e.looked
-		p.mu.Unlock()
-		if looked {
-			p.completed(ctx, r, nil)
-		}
-		return nil
-	}
-	e = &dedupeID[T]{id: id, first: r}
-	p.ids[id] = e
-	since, unmarked := p.unmarked[id]
-	delete(p.unmarked, id)
-	e.looked = unmarked && (p.marks.Keep == 0 || p.rt.Now().Sub(since) < p.marks.Keep)
-	p.mu.Unlock()
-	if e.looked {
-		<-p.slots
-		p.toMark(ctx, e)
-	} else if !p.lookups.put(e) {
-		p.failed(ctx, e, stage.ErrHandedBack)
-	}
+func (p *dedupeEnds[T]) Process(ctx context.Context, r stage.Record[T]) error {
+	return p.deduper.process(ctx, p.id(r.Value), stage.Record[any]{Value: r.Value, Duty: r.Duty})
+}
+
+func (p *dedupeEnds[T]) Drain(context.Context) error {
+	p.deduper.drain()
 	return nil
 }
 
-// completed returns a record that has a slot.
-func (p *deduper[T]) completed(ctx context.Context, r stage.Record[T], err error) {
-	<-p.slots
-	stage.Complete(ctx, p.rt, r, err)
-}
-
-// over takes an id out, and gives the other records that came with it.
-func (p *deduper[T]) over(e *dedupeID[T]) (others []stage.Record[T]) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.overLocked(e)
-}
-
-func (p *deduper[T]) overLocked(e *dedupeID[T]) (others []stage.Record[T]) {
-	delete(p.ids, e.id)
-	return e.others
-}
-
-// lookUp is the goroutine that asks the store for ids.
-func (p *deduper[T]) lookUp(ctx context.Context) {
-	for {
-		asked, ok := p.lookups.take(ctx)
-		if asked = p.undisturbed(ctx, asked); len(asked) > 0 {
-			ids := make([]string, len(asked))
-			for i, e := range asked {
-				ids[i] = e.id
-			}
-			seen, err := p.marks.Seen(ctx, p.store, ids...)
-			if err != nil {
-				for _, e := range asked {
-					p.failed(ctx, e, fmt.Errorf("operators: dedupe: look up ids: %w", err))
-				}
-			} else {
-				p.answered(asked, seen)
-			}
-		}
-		if !ok {
-			return
-		}
+func (p *dedupeEnds[T]) emit(ctx context.Context, rs []stage.Record[any]) {
+	typed := make([]stage.Record[T], len(rs))
+	for i, r := range rs {
+		typed[i] = p.typed(r)
 	}
+	p.next.EmitAll(ctx, typed)
 }
 
-// undisturbed gives the ids of the records that a test does not let fail.
-func (p *deduper[T]) undisturbed(ctx context.Context, asked []*dedupeID[T]) []*dedupeID[T] {
-	if p.disturb == nil {
-		return asked
-	}
-	var rest []*dedupeID[T]
-	for _, e := range asked {
-		if err := p.disturb(ctx, e.first.Value, e.first.Info()); err != nil {
-			p.failed(ctx, e, err)
-		} else {
-			rest = append(rest, e)
-		}
-	}
-	return rest
+func (p *dedupeEnds[T]) complete(ctx context.Context, r stage.Record[any], err error) {
+	stage.Complete(ctx, p.rt, p.typed(r), err)
 }
 
-// failed hands an id that could not be looked up to the stage's policy, with each record of it.
-func (p *deduper[T]) failed(ctx context.Context, e *dedupeID[T], err error) {
-	for _, r := range append(p.over(e), e.first) {
-		p.completed(ctx, r, err)
-	}
+func (p *dedupeEnds[T]) resume(r stage.Record[any]) stage.Record[any] {
+	return stage.Record[any]{Value: r.Value, Duty: stage.Resume(p.rt, p.typed(r)).Duty}
 }
 
-// answered emits what is new, and settles what was processed before.
-func (p *deduper[T]) answered(asked []*dedupeID[T], seen []bool) {
-	p.rt.Do(func(ctx context.Context) {
-		var fresh []stage.Record[T]
-		returned := make([]stage.Record[T], 0, len(asked))
-		for i, e := range asked {
-			returned = append(returned, e.first)
-			if seen[i] {
-				others := p.over(e)
-				p.duplicates(append(others, e.first))
-				returned = append(returned, others...)
-				continue
-			}
-			p.mu.Lock()
-			e.looked = true
-			returned = append(returned, e.others...)
-			p.mu.Unlock()
-			fresh = append(fresh, stage.Record[T]{
-				Value: e.first.Value,
-				Duty:  e.first.StandIn(func(err error) { p.settled(ctx, e, err) }),
-			})
-		}
-		if len(fresh) > 0 {
-			p.next.EmitAll(ctx, fresh)
-		}
-		for _, r := range returned {
-			p.completed(ctx, r, nil)
-		}
-	})
-}
-
-// duplicates settles records of an id that was processed (rule 2).
-func (p *deduper[T]) duplicates(rs []stage.Record[T]) {
-	for _, r := range rs {
-		r.Done()
-	}
-	p.rt.Count("duplicates", int64(len(rs)))
-}
-
-// Drain waits until each id was looked up: it takes all slots, and gives them back. For marks the
-// engine waits.
-func (p *deduper[T]) Drain(context.Context) error {
-	for range cap(p.slots) {
-		p.slots <- struct{}{}
-	}
-	for range cap(p.slots) {
-		<-p.slots
-	}
-	return nil
+// typed gives a record as it came. A value of an interface type may be nil.
+func (p *dedupeEnds[T]) typed(r stage.Record[any]) stage.Record[T] {
+	v, _ := r.Value.(T)
+	return stage.Record[T]{Value: v, Duty: r.Duty}
 }

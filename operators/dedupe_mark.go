@@ -11,9 +11,9 @@ import (
 
 // settled takes the outcome of what came of a value. If it is safe, it is to be marked; if not, the id
 // is as if it had not come. What was put off stands for the others of its id, too.
-func (p *deduper[T]) settled(ctx context.Context, e *dedupeID[T], err error) {
+func (p *deduper) settled(ctx context.Context, e *dedupeID, err error) {
 	if err == nil {
-		e.first = stage.Resume(p.rt, e.first)
+		e.first = p.ends.resume(e.first)
 		p.toMark(ctx, e)
 		return
 	}
@@ -30,20 +30,20 @@ func (p *deduper[T]) settled(ctx context.Context, e *dedupeID[T], err error) {
 }
 
 // handBack hands back records that were completed when another had their id.
-func (p *deduper[T]) handBack(ctx context.Context, rs []stage.Record[T]) {
+func (p *deduper) handBack(ctx context.Context, rs []stage.Record[any]) {
 	for _, r := range rs {
-		stage.Complete(ctx, p.rt, stage.Resume(p.rt, r), stage.ErrHandedBack)
+		p.ends.complete(ctx, p.ends.resume(r), stage.ErrHandedBack)
 	}
 }
 
-func (p *deduper[T]) toMark(ctx context.Context, e *dedupeID[T]) {
+func (p *deduper) toMark(ctx context.Context, e *dedupeID) {
 	if !p.safe.put(e) {
 		p.notMarked(ctx, e, stage.ErrHandedBack)
 	}
 }
 
 // mark is the goroutine that has the store mark ids.
-func (p *deduper[T]) mark(ctx context.Context) {
+func (p *deduper) mark(ctx context.Context) {
 	for {
 		safe, ok := p.safe.take(ctx)
 		if err := p.commit(ctx, safe); err != nil {
@@ -63,7 +63,7 @@ func (p *deduper[T]) mark(ctx context.Context) {
 
 // commit marks ids. What has a mark already, by another process or by a commit whose answer was lost,
 // needs none.
-func (p *deduper[T]) commit(ctx context.Context, safe []*dedupeID[T]) error {
+func (p *deduper) commit(ctx context.Context, safe []*dedupeID) error {
 	var c state.Changes
 	for _, e := range safe {
 		p.marks.Add(&c, e.id)
@@ -82,14 +82,14 @@ func (p *deduper[T]) commit(ctx context.Context, safe []*dedupeID[T]) error {
 }
 
 // marked settles what came with an id.
-func (p *deduper[T]) marked(ctx context.Context, e *dedupeID[T]) {
+func (p *deduper) marked(ctx context.Context, e *dedupeID) {
 	p.duplicates(p.over(e))
 	e.first.Done()
-	stage.Complete(ctx, p.rt, e.first, nil)
+	p.ends.complete(ctx, e.first, nil)
 }
 
 // notMarked hands a value that is safe, but not its mark, to the stage's policy.
-func (p *deduper[T]) notMarked(ctx context.Context, e *dedupeID[T], err error) {
+func (p *deduper) notMarked(ctx context.Context, e *dedupeID, err error) {
 	p.mu.Lock()
 	if len(p.unmarked) < maxUnmarked {
 		p.unmarked[e.id] = p.rt.Now()
@@ -97,5 +97,5 @@ func (p *deduper[T]) notMarked(ctx context.Context, e *dedupeID[T], err error) {
 	others := p.overLocked(e)
 	p.mu.Unlock()
 	p.handBack(ctx, others)
-	stage.Complete(ctx, p.rt, e.first, err)
+	p.ends.complete(ctx, e.first, err)
 }
