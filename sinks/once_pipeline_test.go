@@ -24,7 +24,7 @@ import (
 // Consume, transform, produce, while answers get lost, connections break, and two processes are killed
 // and started again: each input has exactly one output in the end.
 func TestRocketMQOnce_GivesEachInputOneOutputWhateverHappens(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(storms) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { newStorm(t, seed).rage() })
 		})

@@ -16,7 +16,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/state/statetest"
 )
 
-var seeds = flag.Int("seeds", 100, "how many seeds the crash test runs, from 1")
+var seeds = flag.Int("seeds", manySeeds, "how many seeds the crash test runs, from 1")
 
 // disk is in memory, and keeps apart what was synced and what was not.
 type disk struct {
