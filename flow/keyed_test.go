@@ -80,6 +80,30 @@ func TestKeyed_FreesAKeyWhoseRecordIsSettledAtOnce(t *testing.T) {
 	}
 }
 
+// Rule 8: what a writer leaves out behind a failure of another key, with which it has the message group of a
+// topic in common, is not overtaken by later values of its own key.
+func TestKeyed_IsNotOvertakenWhereTheWriterLeftItOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := sources.Slice(numbers(8)).Keyed(parity).Redeliver(0, nil)
+		out := &collector[int]{traits: stage.SinkTraits{OrderedKeys: true, MaxBatch: 2}}
+		failures := 0
+		out.before = func(_ context.Context, values []int) error {
+			var failed stage.BatchError
+			if values[0] == 0 && failures < 2 {
+				failures++
+				failed.Fail(0, errTest)
+				for i := range values[1:] {
+					failed.Fail(i+1, stage.ErrHandedBack)
+				}
+			}
+			return failed.OrNil()
+		}
+		p := flow.From(src).To(out, flow.OnWriteError(flow.Retry(3, seconds(60))))
+		require.NoError(t, p.Run(t.Context()))
+		require.Equal(t, []int{1, 3, 5, 7, 0, 2, 4, 6}, out.values())
+	})
+}
+
 // Rule 8: a batch has at most one value of a key, unless the writer keeps their order itself.
 func TestKeyed_WritesOneValueOfAKeyAtATime(t *testing.T) {
 	for _, ordered := range []bool{false, true} {

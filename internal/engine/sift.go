@@ -12,23 +12,23 @@ import (
 func (s *sink[T]) sift(j *job[T]) *job[T] {
 	kept := newJob[T](j.len())
 	now := time.Now()
-	hard := s.stage.run.hard.Load()
+	hard := s.run.hard.Load()
 	for i := range j.values {
 		e := j.at(i)
 		k, keyed := keyOf(e.duty)
-		keyed = keyed && s.stage.keyed
+		keyed = keyed && s.keyed
 		switch {
 		case hard:
-			s.stage.handBack(e.duty)
+			s.handBack(e.duty)
 			s.turned(e)
-		case s.stage.run.tooLate(e.duty, now):
-			s.stage.expire(e.duty)
+		case s.run.tooLate(e.duty, now):
+			s.expire(e.duty)
 			s.turned(e)
 		case keyed && !s.admit(k.lane(), &e):
-			s.stage.hold(1)
+			s.hold(1)
 		// Only behind the gate is it clear: until then an earlier record could be handed back.
 		case keyed && k.turnedBack():
-			s.stage.handBack(e.duty)
+			s.handBack(e.duty)
 			s.turned(e)
 		default:
 			kept.addEntry(e)
@@ -45,21 +45,12 @@ func (s *sink[T]) admit(l lane, e *entry[T]) bool {
 	case e.extra.lane == l, e.extra.then != nil:
 		return true
 	case s.ordered:
-		return s.gate.free(l) || !s.gate.wait(l, s.inLane(*e, l))
+		return s.gate.pass(l, *e)
+	case s.gate.enter(l, *e):
+		e.extra.lane = l
+		return true
 	}
-	for !s.gate.enter(l) {
-		if s.gate.wait(l, s.inLane(*e, l)) {
-			return false
-		}
-	}
-	e.extra.lane = l
-	return true
-}
-
-// inLane lets in a value that waited for its key, which it has then.
-func (s *sink[T]) inLane(e entry[T], l lane) func() {
-	e.extra.lane = l
-	return func() { s.letIn(e) }
+	return false
 }
 
 // turned ends the way of a value that was not written.
@@ -75,16 +66,19 @@ func (s *sink[T]) freed(l lane) {
 	if l == (lane{}) {
 		return
 	}
-	if letIn, ok := s.gate.leave(l); ok {
-		letIn()
+	next, ok := s.gate.leave(l)
+	if !ok {
+		return
 	}
+	next.extra.lane = l
+	s.letIn(next)
 }
 
 // letIn gathers a value that waited at the gate and now holds its key.
 func (s *sink[T]) letIn(e entry[T]) {
-	s.stage.run.after(0, func() {
-		s.stage.seg.do(func(context.Context) { s.gather(e) })
-		s.stage.hold(-1)
+	s.run.after(0, func() {
+		s.seg.do(func(context.Context) { s.gather(e) })
+		s.hold(-1)
 	})
 }
 
@@ -108,7 +102,7 @@ func (b *budget) spend() bool {
 // isolate finds the values to blame for a failed write that named none, by writing each half of
 // the batch by itself, and so on. When the budget is used up, the rest is taken to have failed.
 func (s *sink[T]) isolate(j *job[T], err error, b *budget) {
-	if j.len() == 1 || b.left <= 0 || s.stage.run.hard.Load() {
+	if j.len() == 1 || b.left <= 0 || s.run.hard.Load() {
 		broken := make(brokenKeys)
 		for i := range j.duties {
 			s.unwritten(j.at(i), err, broken)
@@ -117,7 +111,7 @@ func (s *sink[T]) isolate(j *job[T], err error, b *budget) {
 	}
 	mid := j.len() / 2
 	for _, half := range []*job[T]{j.part(0, mid), j.part(mid, j.len())} {
-		if s.stage.keyed || s.stage.leased {
+		if s.keyed || s.leased {
 			// A failure in the first half may have closed the way for values of the second.
 			if half = s.sift(half); half.len() == 0 {
 				continue
