@@ -48,8 +48,8 @@ const (
 // each time as one message more: a branch that goes on handing back, such as one whose Take has ended before the
 // others have, should not stand beside a retry topic.
 //
-// The order of a message group is not kept: what failed comes after those behind it. Where it must be, as
-// of a FIFO group, use flow.Retry and flow.Nack.
+// Of a message group what failed comes after those behind it, which keep their order. Where all must, as of a
+// FIFO group, use flow.Retry and flow.Nack.
 func RetryTopic(c *client.Client, topic string, dead stage.Sink[stage.Failure], delays ...time.Duration) stage.RetrySink {
 	return &retryTopic{again: RocketMQ(c, topic), topic: topic, dead: dead, delays: delays}
 }

@@ -168,10 +168,14 @@ func (a *artist) faults(name string, most int) *Faults {
 
 func (a *artist) op() *op {
 	k := a.kinds[a.IntN(len(a.kinds))]
-	if len(a.keeping) > 0 && a.Chance(12) {
+	stores, joins := 12, 20
+	if a.opts.Returns { // what is asked whether it comes again
+		stores, joins = 30, 40
+	}
+	if len(a.keeping) > 0 && a.Chance(stores) {
 		k = a.keeping[a.IntN(len(a.keeping))]
 	}
-	if len(a.joining) > 0 && a.joins < maxJoins && a.Chance(20) {
+	if len(a.joining) > 0 && a.joins < maxJoins && a.Chance(joins) {
 		k = a.joining[a.IntN(len(a.joining))]
 		a.joins++
 	}

@@ -55,6 +55,7 @@ type op struct {
 // kinds lists the operators that are drawn.
 func kinds() []kind {
 	holds := func(o Options) bool { return !o.Keyed }
+	ends := func(o Options) bool { return !o.Returns } // a branch that has ended hands back what another puts off, for ever
 	kinds := []kind{
 		{name: "Map", gives: mapped, add: func(o *op, s stream) stream {
 			return s.Map(func(it Item) Item { o.faults.panics(it); return o.mapped(it) }).Named(o.name)
@@ -147,8 +148,8 @@ func kinds() []kind {
 		}},
 		{name: "Skip", gives: same, draw: func(a *artist, o *op) { o.n = a.IntN(8) }, add: (*op).skip},
 		// One that has a value more than once in each run would hand it back for ever.
-		{name: "Take", single: true, ends: true, gives: same, draw: func(a *artist, o *op) { o.n = 3 + a.IntN(20) }, add: (*op).take},
-		{name: "TakeWhile", ends: true, gives: same, add: func(o *op, s stream) stream {
+		{name: "Take", fits: ends, single: true, ends: true, gives: same, draw: func(a *artist, o *op) { o.n = 3 + a.IntN(20) }, add: (*op).take},
+		{name: "TakeWhile", fits: ends, ends: true, gives: same, add: func(o *op, s stream) stream {
 			return s.TakeWhile(func(it Item) bool { return Mix(o.salt, it.ID)%100 >= 3 || !o.faults.first(it.ID) }).Named(o.name)
 		}},
 		breakerKind(),

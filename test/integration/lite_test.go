@@ -61,7 +61,6 @@ func ofLite(liteTopic string, ds []*client.Delivery) []string {
 }
 
 func TestLite_ASimpleConsumerReceivesEachLiteTopicInOrder(t *testing.T) {
-	t.Parallel()
 	g, parent := liteTarget(t)
 	c := newClient(t, g)
 	p := newProducer(t, c)
@@ -141,7 +140,6 @@ func TestLite_AnExclusiveGroupGivesALiteTopicToTheLastThatSubscribes(t *testing.
 }
 
 func TestLite_APushConsumerConsumesEachLiteTopicInOrder(t *testing.T) {
-	t.Parallel()
 	const liteTopics, messages = 5, 20
 	g, parent := liteTarget(t)
 	c := newClient(t, g)
@@ -194,7 +192,6 @@ func TestLite_APushConsumerConsumesEachLiteTopicInOrder(t *testing.T) {
 }
 
 func TestLite_APushConsumerMovesWhatItCannotConsumeToTheDeadLetters(t *testing.T) {
-	t.Parallel()
 	g, parent := liteTarget(t)
 	c := newClient(t, g)
 	group := g.CreateGroupLike(t, target.Group{RetryMaxTimes: 1, Lite: &target.Lite{Parent: parent}})

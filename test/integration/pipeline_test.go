@@ -121,7 +121,6 @@ func run(t *testing.T, p *flow.Pipeline, done func(ctx context.Context) error) {
 }
 
 func TestPipeline_AcksNothingThatASinkHasNotWritten(t *testing.T) {
-	t.Parallel()
 	for _, mode := range []struct {
 		name   string
 		policy flow.Policy
@@ -130,7 +129,6 @@ func TestPipeline_AcksNothingThatASinkHasNotWritten(t *testing.T) {
 		{"handed back to the server", flow.Nack()},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
-			t.Parallel()
 			const n = 200
 			g := target.New(t)
 			topic := g.CreateTopic(t, "NORMAL", 4)
@@ -165,7 +163,6 @@ func TestPipeline_AcksNothingThatASinkHasNotWritten(t *testing.T) {
 }
 
 func TestPipeline_HandsBackAtOnceWhatADrainCutsOff(t *testing.T) {
-	t.Parallel()
 	const n = 50
 	g := target.New(t)
 	topic, group := g.CreateTopic(t, "NORMAL", 1), g.CreateGroup(t, false, 16)

@@ -65,7 +65,7 @@ func (l *ledger) readTopicLocked(topic string) map[int]map[uint64]int {
 			found[m.Src] = make(map[uint64]int)
 		}
 		found[m.Src][m.ID]++
-		if in.Key == "" || in.effect(topic, m.ID).Kept() { // it is over when a store has it
+		if in.Key == "" || in.putOff || in.effect(topic, m.ID).Kept() { // it is over when a store has it
 			continue
 		}
 		lane := laneOfKey{in.Key, m.Lane}

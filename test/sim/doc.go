@@ -24,7 +24,7 @@
 //
 // # Windows in a store
 //
-// Three worlds in ten may have windows in a store ([flow.Windowed.KeptIn]): any number of them, of all
+// Three worlds in ten, and six of those with a retry topic, may have windows in a store ([flow.Windowed.KeptIn]): any number of them, of all
 // kinds, by both clocks, and also where message groups are kept in order. The store outlives the
 // processes, which share it. What it has is told by its commits, whatever the operator says. Such a result
 // is given until it is safe, so no function fails for ever there; and no order is asked of its values.
@@ -33,23 +33,25 @@
 //
 // # Retry topics
 //
-// In two worlds of ten, but for those with a Take, policies send what fails to a retry topic
-// ([sinks.RetryTopic]), which the processes read as well, by a group of its own. What comes again is another
-// delivery of its input: nothing is excused by it in the end, and the world goes on until each message of the
-// retry topic is acknowledged. By Promise such a message counts one retry more than what it is of, and no
-// more than there are delays; comes not before its time, and as what it was; and nothing is a dead letter
-// before its retries are used up, but what fails for good. A Dedupe lets it pass, since it was put off and
-// not done. These worlds have no message groups, whose order is not kept, no joins and no windows in a store.
+// In two worlds of ten policies send what fails to a retry topic ([sinks.RetryTopic]), which the processes
+// read as well, by a group of its own. What comes again is another delivery of its input: nothing is excused by
+// it in the end, and the world goes on until each message of the retry topic is acknowledged. By Promise such a
+// message counts one retry more than what it is of, and no more than there are delays; comes not before its
+// time, and as what it was; and nothing is a dead letter before its retries are used up, but what fails for
+// good. A Dedupe lets it pass, since it was put off and not done. Of a message group what was put off has left
+// the order; all others keep it. To windows in a store and to joins, which are drawn more often there, it is
+// the value that they know, or are yet to see. Take and TakeWhile are not drawn: a branch that has ended hands
+// back what another puts off, and there would be a message more each time.
 //
 // # Joins
 //
-// Four in ten of the other worlds may have joins of two streams, where no message group is kept in order: by processing
-// time, with up to two in a pipeline. Both streams are made of one: by a split, so that a value is on one
-// side, or by a broadcast, so that it is on both. Which pairs there are after crashes is not told beforehand.
-// The effect of a value is that it is in a result, with a partner or alone, unless the join gives none of its
-// side alone: it is there before the value is acknowledged, and a value of one delivery is not given alone
-// behind a pair in one process (Promise). Joins by event time, and the pairs of values with themselves, are
-// drawn where inputs have an end: in the property test of package flow.
+// Four worlds in ten, and seven of those with a retry topic, may have joins of two streams, where no message
+// group is kept in order: by processing time, with up to two in a pipeline. Both streams are made of one: by a
+// split, so that a value is on one side, or by a broadcast, so that it is on both. Which pairs there are after
+// crashes is not told beforehand. The effect of a value is that it is in a result, with a partner or alone,
+// unless the join gives none of its side alone: it is there before the value is acknowledged, and a value is not
+// given alone behind a pair in one process, whether it has come again or not (Promise). Joins by event time, and
+// the pairs of values with themselves, are drawn where inputs have an end: in the property test of package flow.
 //
 // # Faults
 //

@@ -88,6 +88,7 @@ type input struct {
 	copies  int  // that were stored to the ledger's knowledge
 	tried   bool // a delivery of it was acknowledged, perhaps without an answer
 	over    bool // it was, with an answer
+	putOff  bool // the broker has, or had, a retry of it
 	arrived map[arrival]int
 	given   []int // its deliveries
 }
@@ -244,13 +245,14 @@ func (l *ledger) mostLocked(at randpipe.Place, in *input) int {
 	return most
 }
 
-// inOrderLocked holds an arrival against the earlier inputs of its key.
+// inOrderLocked holds an arrival against the earlier inputs of its key. What was put off has left the order: it
+// comes behind later ones, and may come before earlier ones that wait.
 func (l *ledger) inOrderLocked(sink string, it randpipe.Item, in *input) {
-	if in.Key == "" {
+	if in.Key == "" || in.putOff {
 		return
 	}
 	for _, before := range l.byKey[in.Key][:in.number] {
-		if before.over {
+		if before.over || before.putOff {
 			continue
 		}
 		for _, e := range before.wanted {

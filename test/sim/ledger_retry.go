@@ -48,6 +48,7 @@ func (l *ledger) retryStored(m *v2.Message) {
 		l.violatedLocked(Promise, "a retry of delivery %d of input %d is said to be of message %q instead of %q", it.Delivery, it.Src, id, d.original)
 	}
 	d.stored++
+	l.inputs[d.src].putOff = true
 	if l.retries[sp.GetMessageId()] == nil { // else it was sent again
 		l.retries[sp.GetMessageId()] = &retry{src: it.Src, due: sp.GetDeliveryTimestamp().AsTime()}
 	}

@@ -119,15 +119,19 @@ func (w *world) report() *Report {
 func (w *world) design(d randpipe.Dice) (*design, []*feeder) {
 	returns := randpipe.NewDice(w.seed, "retry topic")
 	retried := returns.Chance(20)
-	ordered := d.Chance(50) && !retried // which a retry topic does not keep
+	ordered := d.Chance(50)
+	keeps, joins := 30, 40
+	if retried { // which asks most of what knows values again
+		keeps, joins = 60, 70
+	}
 	w.lease = d.Between(15*time.Second, time.Minute)
 	drawn := randpipe.Draw(d, w, randpipe.Options{
 		Keyed: ordered, Leased: true, Endless: true, Topics: true, Stalls: true, Returns: retried,
-		Keeps: randpipe.NewDice(w.seed, "keeps").Chance(30) && !retried,
-		Joins: randpipe.NewDice(w.seed, "joins").Chance(40) && !retried, // they know by its identity what comes again
+		Keeps: randpipe.NewDice(w.seed, "keeps").Chance(keeps),
+		Joins: randpipe.NewDice(w.seed, "joins").Chance(joins),
 	})
 	design := &design{Design: drawn, topics: inputTopics[:1+d.IntN(2)], ordered: ordered}
-	if retried && !drawn.Ends { // else a branch that has ended hands back what another has put off, for ever
+	if retried {
 		design.drawRetries(returns)
 	}
 	w.ledger.tries = len(design.delays)
