@@ -74,6 +74,8 @@ func (t *trial) Dropped(at randpipe.Place) { t.ledger.dropped(at) }
 
 func (t *trial) Kept(at randpipe.Place) { t.ledger.kept(at) }
 
+func (t *trial) Arrived(where string, it randpipe.Item) { t.ledger.arrives(where, it) }
+
 func (t *trial) Copies(int) int { return 1 }
 
 func (t *trial) Repeated(randpipe.Place) {} // duplicates are not counted here

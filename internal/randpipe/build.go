@@ -79,9 +79,12 @@ func (b builder) equipped(o *op) *op {
 		return o
 	}
 	own := *o
-	if o.stores {
+	switch {
+	case o.stores:
 		own.store = b.host.FaultyStore(o.storing(), o.store)
-	} else {
+	case o.tables:
+		own.store = b.host.FaultyStore(o.tableStage(), o.store)
+	default:
 		own.store = b.host.Store(o.store)
 	}
 	return &own

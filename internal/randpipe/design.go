@@ -16,6 +16,7 @@ type Options struct {
 	Positions bool // no source redelivers: what comes has a position
 	Returns   bool // what a policy buries may come again first: most do
 	Joins     bool // streams may be joined
+	Tables    bool // streams may be joined with tables
 	Keeps     bool // windows may be in stores; then no function fails for ever, since what they give is given until it is safe
 }
 
@@ -101,6 +102,8 @@ func Draw(d Dice, env Env, opts Options) *Design {
 			a.keeping = append(a.keeping, k)
 		case k.joins:
 			a.joining = append(a.joining, k)
+		case k.tables:
+			a.tabling = append(a.tabling, k)
 		default:
 			a.kinds = append(a.kinds, k)
 		}
@@ -123,6 +126,7 @@ type artist struct {
 	kinds   []kind
 	keeping []kind // those that keep what they hold in a store
 	joining []kind // joins
+	tabling []kind // joins with tables
 	joins   int    // so far
 	names   int
 	width   int // the most values that an input is here
@@ -178,6 +182,9 @@ func (a *artist) op() *op {
 	if len(a.joining) > 0 && a.joins < maxJoins && a.Chance(joins) {
 		k = a.joining[a.IntN(len(a.joining))]
 		a.joins++
+	}
+	if len(a.tabling) > 0 && a.Chance(25) {
+		k = a.tabling[a.IntN(len(a.tabling))]
 	}
 	for k.single && a.width > 1 || k.many && a.width > maxWidth {
 		k = a.kinds[a.IntN(len(a.kinds))]

@@ -10,7 +10,8 @@ import (
 func TestDraw_DrawsEachKindWhereItFits(t *testing.T) {
 	for name, opts := range map[string]Options{
 		"all": {Positions: true}, "keyed": {Keyed: true}, "leased": {Leased: true, Endless: true}, "keeping": {Keyed: true, Keeps: true},
-		"joining": {Joins: true, Leased: true, Endless: true},
+		"joined with tables": {Tables: true, Leased: true, Endless: true},
+		"joining":            {Joins: true, Leased: true, Endless: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			drawn := make(map[string]bool)

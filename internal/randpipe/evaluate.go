@@ -26,6 +26,7 @@ func (at located) passing(stage string, p policy) located {
 // its own.
 func evaluate(c chain, it located, above policy) []Effect {
 	items := []located{it}
+	var effects []Effect
 	for _, g := range c.groups {
 		above = g.policy
 		for _, o := range g.ops {
@@ -34,6 +35,10 @@ func evaluate(c chain, it located, above policy) []Effect {
 				if o.stores {
 					at = at.passing(o.storing(), g.policy)
 					at.hops[len(at.hops)-1].kept = true
+				}
+				if o.tables {
+					at = at.passing(o.tableStage(), g.policy)
+					effects = append(effects, o.changed(at))
 				}
 				passed := at.passing(o.name, g.policy)
 				passed.hops[len(passed.hops)-1].once = o.once
@@ -44,7 +49,6 @@ func evaluate(c chain, it located, above policy) []Effect {
 			items = next
 		}
 	}
-	var effects []Effect
 	for _, at := range items {
 		switch {
 		case c.sink != nil:
@@ -82,6 +86,10 @@ func (f *fan) evaluate(at located, above policy) []Effect {
 			continue
 		}
 		for _, e := range evaluate(branch, located{f.into(i, at.Item), at.hops}, above) {
+			if e.Sink != "" { // it is there before the streams are merged
+				effects = append(effects, e)
+				continue
+			}
 			it := at.Item
 			it.ID, it.Lane = e.ID, e.Lane
 			effects = append(effects, evaluate(*f.rest, located{it, e.hops}, first)...)

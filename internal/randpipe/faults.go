@@ -39,6 +39,8 @@ type Env interface {
 	Dropped(at Place)
 	// Kept notes that a store has a value, in some delivery, and answers for it.
 	Kept(at Place)
+	// Arrived notes that a value is in something that no sink writes.
+	Arrived(where string, it Item)
 	// Copies tells how often an input may have been stored as another.
 	Copies(src int) int
 	// Repeated notes that an operator gives a value once more, as it may.

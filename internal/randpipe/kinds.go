@@ -25,6 +25,7 @@ type kind struct {
 	gathers bool               // gives a value again with others
 	stores  bool               // answers for a value when a store has it
 	joins   bool               // pairs values
+	tables  bool               // looks values up in a table that others change
 
 	draw  func(*artist, *op)                // its arguments; nil for none
 	add   func(*op, stream) stream          // adds it; the stage that can fail gets the name of the op
@@ -46,6 +47,7 @@ type op struct {
 	store  state.Store   // outlives processes
 	window *windowing    // of windows
 	pairs  *pairing      // of joins
+	table  *tabling      // of joins with a table
 	opens  int           // failures in a row, of a circuit breaker
 	trials int           // likewise: calls while it is half open
 	pause  time.Duration // likewise
@@ -155,6 +157,7 @@ func kinds() []kind {
 		breakerKind(),
 		zipKind(),
 		joinKind(),
+		tableKind(),
 	}
 	return append(append(kinds, windowKinds()...), keptKinds()...)
 }

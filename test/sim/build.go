@@ -63,6 +63,12 @@ func (w *world) Kept(at randpipe.Place) {
 	w.ledger.kept(at)
 }
 
+// Arrived notes that a value is in a table.
+func (w *world) Arrived(where string, it randpipe.Item) {
+	w.note("%s has %x of delivery %d", where, it.ID, it.Delivery)
+	w.ledger.arrives(where, it)
+}
+
 // Copies tells how often the broker has an input.
 func (w *world) Copies(src int) int { return w.host.copiesOf(src) }
 

@@ -53,6 +53,15 @@
 // given alone behind a pair in one process, whether it has come again or not (Promise). Joins by event time, and
 // the pairs of values with themselves, are drawn where inputs have an end: in the property test of package flow.
 //
+// # Joins with a table
+//
+// Two worlds in ten may have joins with a table ([flow.Keyed.JoinTable]), of all kinds, also where message groups
+// are kept in order. The values of a stream are the changes as well, by versions that mostly rise, and some of
+// them delete. The store outlives the processes, which share it, and what it has is told by its commits. A change
+// is an effect, which is there when the store has it or a newer one of its key: by EarlyAck before it is
+// acknowledged, and by Loss in the end. By Promise no row is set back, and a value finds what had been committed
+// when it came, or something newer of its key; without a row, of an inner join, it may be dropped.
+//
 // # Faults
 //
 // There are 44 kinds ([Kind]), and a run of 200 seeds or more fails if one of them has not occurred:

@@ -10,6 +10,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/internal/randpipe"
+	"github.com/rocketflow-io/rocketflow/operators"
 	"github.com/rocketflow-io/rocketflow/sinks"
 )
 
@@ -113,6 +114,11 @@ func itemsOf(f flow.Failure) []randpipe.Item {
 		return []randpipe.Item{v}
 	case []randpipe.Item:
 		return v
+	case operators.Either[randpipe.Item, randpipe.Item]: // at a join
+		if v.IsRight {
+			return []randpipe.Item{v.Right}
+		}
+		return []randpipe.Item{v.Left}
 	}
 	return nil
 }

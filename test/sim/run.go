@@ -127,8 +127,9 @@ func (w *world) design(d randpipe.Dice) (*design, []*feeder) {
 	w.lease = d.Between(15*time.Second, time.Minute)
 	drawn := randpipe.Draw(d, w, randpipe.Options{
 		Keyed: ordered, Leased: true, Endless: true, Topics: true, Stalls: true, Returns: retried,
-		Keeps: randpipe.NewDice(w.seed, "keeps").Chance(keeps),
-		Joins: randpipe.NewDice(w.seed, "joins").Chance(joins),
+		Keeps:  randpipe.NewDice(w.seed, "keeps").Chance(keeps),
+		Joins:  randpipe.NewDice(w.seed, "joins").Chance(joins),
+		Tables: randpipe.NewDice(w.seed, "tables").Chance(20),
 	})
 	design := &design{Design: drawn, topics: inputTopics[:1+d.IntN(2)], ordered: ordered}
 	if retried {
