@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/operators"
@@ -10,5 +11,7 @@ import (
 // Dedupe drops values whose id was processed before, by marks in a store's table name which stay for
 // keep: see [operators.Dedupe].
 func (s Stream[T]) Dedupe(id func(T) string, store state.Store, name string, keep time.Duration) Stream[T] {
-	return s.Via(operators.Dedupe(id, store, name, keep))
+	deduped := s.Via(operators.Dedupe(id, store, name, keep))
+	deduped.n.facts = []string{fmt.Sprintf("keeps marks in the table %s of a store, which all processes of a group must share", name)}
+	return deduped
 }

@@ -165,7 +165,7 @@ func TestAsync_DoesNotBuildOutOfRange(t *testing.T) {
 
 func TestExplain_ShowsEdges(t *testing.T) {
 	p := flow.From(sources.Values(1)).Async().AsyncBy(10, 2000, func(int) int { return 8 }).To(&collector[int]{})
-	require.Contains(t, p.Explain(), "s2 edge        async; from s1; keeps order; parts goroutines; room for 1024 records\n")
-	require.Contains(t, p.Explain(), "s3 edge        async; from s2; keeps order; parts goroutines; room for 10 records of 2000 bytes\n")
+	require.Contains(t, p.Explain(), "s2 edge        async; from s1; keeps order; parts goroutines; room for 1024 records; settles with the value\n")
+	require.Contains(t, p.Explain(), "s3 edge        async; from s2; keeps order; parts goroutines; room for 10 records of 2000 bytes; settles with the value\n")
 	require.Contains(t, p.Mermaid(), "s2 ==> s3")
 }

@@ -76,10 +76,10 @@ func ExampleStream_Broadcast() {
 	// Output:
 	// pipeline
 	//   s1 source      values; on error: nack
-	//   s2 broadcast   broadcast to 2; from s1; settles when all branches have
-	//   s3 sink        as it is; from s2; 1 writes at once; settles each value when it is written; on error: nack
-	//   s4 operator    map; from s2; keeps order; fused; on error: nack
-	//   s5 sink        in capitals; from s4; 1 writes at once; settles each value when it is written; on error: nack
+	//   s2 broadcast   broadcast to 2; from s1; keeps order in a branch; fused; settles when all branches have that are not optional
+	//   s3 sink        as it is; from s2; keeps order; 1 write at once; settles each value when it is written; on error: nack
+	//   s4 operator    map; from s2; keeps order; fused; settles with what comes of it; on error: nack
+	//   s5 sink        in capitals; from s4; keeps order; 1 write at once; settles each value when it is written; on error: nack
 }
 
 func ExampleStream_Split() {

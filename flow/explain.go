@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -156,17 +157,19 @@ func (g *graph) facts(n *node) []string {
 	case kindOperator:
 		facts = append(facts, g.operatorFacts(n)...)
 	case kindEdge:
-		facts = append(facts, "keeps order", "parts goroutines", n.room)
+		facts = append(facts, "keeps order", "parts goroutines", n.room, "settles with the value")
 	case kindSink:
 		facts = append(facts, sinkFacts(n)...)
 	case kindBroadcast:
-		facts = append(facts, "settles when all branches have")
+		facts = append(facts, "keeps order in a branch", "fused", "settles when all branches have that are not optional")
 	case kindSplit:
-		facts = append(facts, fmt.Sprintf("each to one of %d branches", n.branches), "keeps order in a branch", "fused")
+		facts = append(facts, fmt.Sprintf("each to one of %d branches", n.branches), "keeps order in a branch", "fused", "settles with the value")
+	case kindMerge:
+		facts = append(facts, "keeps the order of each", "parts goroutines", "settles with the value")
 	}
 	switch n.kind {
 	case kindOptional:
-		facts = append(facts, "settles done at once", fmt.Sprintf("at most %d records in the branch", n.most), "on 1 goroutines")
+		facts = append(facts, "settles done at once", fmt.Sprintf("at most %d records in the branch", n.most), "keeps order", "on "+counted(1, "goroutine"))
 	case kindSource, kindOperator, kindSplit, kindSink:
 		facts = append(facts, "on error: "+g.policyOf(n).String())
 	}
@@ -222,10 +225,11 @@ func (g *graph) operatorFacts(n *node) []string {
 		facts[0] = "does not keep order"
 	}
 	if n.desc.Async {
-		facts = append(facts, fmt.Sprintf("on %d goroutines", max(n.desc.Parallel, 1)))
+		facts = append(facts, "on "+counted(n.desc.Parallel, "goroutine"))
 	} else {
 		facts = append(facts, "fused")
 	}
+	facts = append(facts, "settles "+cmp.Or(n.desc.Settles, "with what comes of it"))
 	facts = append(facts, n.facts...)
 	if n.desc.Holds {
 		hold := "holds records until it is full"
@@ -254,10 +258,23 @@ func sinkFacts(n *node) []string {
 	case g.Count > 0:
 		facts = append(facts, fmt.Sprintf("batches of %d", g.Count))
 	}
+	if n.sink.Concurrency > 1 {
+		facts = append(facts, "does not keep order")
+	} else {
+		facts = append(facts, "keeps order")
+	}
 	if n.sink.Immediate {
 		facts = append(facts, "fused")
 	} else {
-		facts = append(facts, fmt.Sprintf("%d writes at once", max(n.sink.Concurrency, 1)))
+		facts = append(facts, counted(n.sink.Concurrency, "write")+" at once")
 	}
 	return append(facts, "settles each value when it is written")
+}
+
+// counted gives a number, 1 at least, of what a word names.
+func counted(n int, word string) string {
+	if n <= 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
 }

@@ -246,7 +246,7 @@ func TestExplain_ShowsJoins(t *testing.T) {
 	text := p.Explain()
 	for _, want := range []string{
 		"weather; from s1, s2;", "outer join within 1h0m0s before to 5m0s after by event time, 0s out of order;",
-		"acknowledges a record when it can have no more partners and its pairs are safe", "keeps what may have partners in this process",
+		"settles when it can have no more partners and its pairs are safe;", "keeps what may have partners in this process, which must be the only one of its group",
 		"holds records for as long as their lease leaves", "table; from s3 (results)", "too late; from s3 (late left)",
 	} {
 		require.Contains(t, text, want)

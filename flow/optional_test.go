@@ -167,9 +167,9 @@ func TestOptional_IsExplained(t *testing.T) {
 		branches[1].Optional(10).Named("metrics").To(&collector[int]{}, flow.As("gauge")))
 	require.Equal(t, `pipeline
   s1 source      values; on error: nack
-  s2 broadcast   broadcast to 2; from s1; settles when all branches have
-  s3 sink        out; from s2; 1 writes at once; settles each value when it is written; on error: nack
-  s4 optional    metrics; from s2; settles done at once; at most 10 records in the branch; on 1 goroutines
-  s5 sink        gauge; from s4; 1 writes at once; settles each value when it is written; on error: nack
+  s2 broadcast   broadcast to 2; from s1; keeps order in a branch; fused; settles when all branches have that are not optional
+  s3 sink        out; from s2; keeps order; 1 write at once; settles each value when it is written; on error: nack
+  s4 optional    metrics; from s2; settles done at once; at most 10 records in the branch; keeps order; on 1 goroutine
+  s5 sink        gauge; from s4; keeps order; 1 write at once; settles each value when it is written; on error: nack
 `, p.Explain())
 }

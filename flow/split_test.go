@@ -125,12 +125,12 @@ func TestSplit_IsExplainedWithItsBranches(t *testing.T) {
 	)
 	require.Equal(t, `pipeline
   s1 source      values; on error: skip
-  s2 split       partition; from s1; each to one of 2 branches; keeps order in a branch; fused; on error: skip
-  s3 sink        log; from s2 (late); 1 writes at once; settles each value when it is written; on error: skip
-  s4 split       split; from s2 (no); each to one of 2 branches; keeps order in a branch; fused; on error: skip
-  s5 sink        zeros; from s4 (branch 1); 1 writes at once; settles each value when it is written; on error: skip
-  s6 operator    map; from s4 (branch 2); keeps order; fused; on error: stop
-  s7 sink        ones; from s6; 1 writes at once; settles each value when it is written; on error: stop
+  s2 split       partition; from s1; each to one of 2 branches; keeps order in a branch; fused; settles with the value; on error: skip
+  s3 sink        log; from s2 (late); keeps order; 1 write at once; settles each value when it is written; on error: skip
+  s4 split       split; from s2 (no); each to one of 2 branches; keeps order in a branch; fused; settles with the value; on error: skip
+  s5 sink        zeros; from s4 (branch 1); keeps order; 1 write at once; settles each value when it is written; on error: skip
+  s6 operator    map; from s4 (branch 2); keeps order; fused; settles with what comes of it; on error: stop
+  s7 sink        ones; from s6; keeps order; 1 write at once; settles each value when it is written; on error: stop
 `, p.Explain())
 	require.Contains(t, p.Mermaid(), "  s2 ==>|late| s3\n  s2 -->|no| s4\n  s4 ==>|branch 1| s5\n")
 }

@@ -414,8 +414,8 @@ func TestTable_IsValidated(t *testing.T) {
 
 	text := orders().JoinTable(table().Version(versionOf)).WaitFor(time.Minute).Named("bill").Left(bill).To(&collector[string]{}).Explain()
 	for _, want := range []string{
-		"bill; from s1, s2; keeps order per key; on 1 goroutines; left join with the row of a key", "the change of the highest version counts",
-		"acknowledges a change when it is committed; keeps rows in the tables customers.* of a store; waits for a row for at most 1m0s",
+		"bill; from s1, s2; keeps order per key; on 1 goroutine; settles with its result, a change when it is committed; left join with the row of a key", "the change of the highest version counts",
+		"keeps rows in the tables customers.* of a store, which all processes of a group must share; waits for a row for at most 1m0s",
 	} {
 		require.True(t, strings.Contains(text, want), "%s\n%s", want, text)
 	}

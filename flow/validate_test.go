@@ -103,26 +103,26 @@ func described() *flow.Pipeline {
 func TestExplain_TellsAStageALine(t *testing.T) {
 	require.Equal(t, `job
   s1 source      orders; lease 1m0s, held for at most 1s of the 48s it leaves; redelivers what fails; on error: retry 3, then skip
-  s2 operator    map; from s1; keeps order; fused; on error: retry 3, then skip
-  s3 operator    check; from s2; keeps order; fused; on error: retry 3, then skip
-  s4 operator    parallel map; from s3; keeps order; on 4 goroutines; on error: retry 3, then skip
-  s5 broadcast   broadcast to 2; from s4; settles when all branches have
-  s6 operator    batch; from s5; keeps order; fused; holds records for at most 1s; on error: retry 3, then skip
-  s7 sink        bulk; from s6; 1 writes at once; settles each value when it is written; on error: retry 3, then skip
-  s8 sink        single; from s5; batches of 5 or 1s; 1 writes at once; settles each value when it is written; on error: stop
+  s2 operator    map; from s1; keeps order; fused; settles with what comes of it; on error: retry 3, then skip
+  s3 operator    check; from s2; keeps order; fused; settles with what comes of it; on error: retry 3, then skip
+  s4 operator    parallel map; from s3; keeps order; on 4 goroutines; settles with what comes of it; on error: retry 3, then skip
+  s5 broadcast   broadcast to 2; from s4; keeps order in a branch; fused; settles when all branches have that are not optional
+  s6 operator    batch; from s5; keeps order; fused; settles with its batch; holds records for at most 1s; on error: retry 3, then skip
+  s7 sink        bulk; from s6; keeps order; 1 write at once; settles each value when it is written; on error: retry 3, then skip
+  s8 sink        single; from s5; batches of 5 or 1s; keeps order; 1 write at once; settles each value when it is written; on error: stop
 `, described().Explain())
 }
 
 func TestMermaid_DrawsTheFlow(t *testing.T) {
 	require.Equal(t, `flowchart LR
   s1["orders<br/>lease 1m0s, held for at most 1s of the 48s it leaves<br/>redelivers what fails<br/>on error: retry 3, then skip"]
-  s2["map<br/>keeps order<br/>fused<br/>on error: retry 3, then skip"]
-  s3["check<br/>keeps order<br/>fused<br/>on error: retry 3, then skip"]
-  s4["parallel map<br/>keeps order<br/>on 4 goroutines<br/>on error: retry 3, then skip"]
-  s5["broadcast to 2<br/>settles when all branches have"]
-  s6["batch<br/>keeps order<br/>fused<br/>holds records for at most 1s<br/>on error: retry 3, then skip"]
-  s7["bulk<br/>1 writes at once<br/>settles each value when it is written<br/>on error: retry 3, then skip"]
-  s8["single<br/>batches of 5 or 1s<br/>1 writes at once<br/>settles each value when it is written<br/>on error: stop"]
+  s2["map<br/>keeps order<br/>fused<br/>settles with what comes of it<br/>on error: retry 3, then skip"]
+  s3["check<br/>keeps order<br/>fused<br/>settles with what comes of it<br/>on error: retry 3, then skip"]
+  s4["parallel map<br/>keeps order<br/>on 4 goroutines<br/>settles with what comes of it<br/>on error: retry 3, then skip"]
+  s5["broadcast to 2<br/>keeps order in a branch<br/>fused<br/>settles when all branches have that are not optional"]
+  s6["batch<br/>keeps order<br/>fused<br/>settles with its batch<br/>holds records for at most 1s<br/>on error: retry 3, then skip"]
+  s7["bulk<br/>keeps order<br/>1 write at once<br/>settles each value when it is written<br/>on error: retry 3, then skip"]
+  s8["single<br/>batches of 5 or 1s<br/>keeps order<br/>1 write at once<br/>settles each value when it is written<br/>on error: stop"]
   s1 --> s2
   s2 --> s3
   s3 ==> s4

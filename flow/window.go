@@ -201,12 +201,12 @@ type windowWays[K comparable, T, A any] struct {
 	below *Policy // the next policy down the way of results
 }
 
-// facts says in words how values are put into windows, and when their acknowledgements go.
+// facts says in words how values are put into windows, and where these are.
 func (w Windowed[K, T]) facts() []string {
 	if w.kept != nil {
-		return append(w.w.Facts(), "acknowledges a record when its windows are committed", fmt.Sprintf("keeps windows in the tables %s.* of a store", w.kept.name))
+		return append(w.w.Facts(), fmt.Sprintf("keeps windows in the tables %s.* of a store, which all processes of a group must share", w.kept.name))
 	}
-	return append(w.w.Facts(), "acknowledges a record when the result of each of its windows is safe", "keeps windows in this process")
+	return append(w.w.Facts(), "keeps windows in this process, which must be the only one of its group")
 }
 
 // windowed notes what there is to tell of a stage of windows, and whether it is said what becomes of

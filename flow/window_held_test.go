@@ -267,8 +267,8 @@ func TestExplain_ShowsWindows(t *testing.T) {
 		AllowedLateness(2*hour).Early(time.Minute).Late(late).Agg(zero, plus).To(&collector[flow.Window[string, int]]{}, flow.As("table"))
 	text := p.Explain()
 	for _, want := range []string{
-		"hourly; from s1; keeps order; fused; sliding 1h0m0s every 10m0s by event time, 5m0s out of order; allowed lateness 2h0m0s; early results every 1m0s",
-		"acknowledges a record when the result of each of its windows is safe", "keeps windows in this process",
+		"hourly; from s1; keeps order; fused; settles when the result of each of its windows is safe; sliding 1h0m0s every 10m0s by event time, 5m0s out of order; allowed lateness 2h0m0s; early results every 1m0s",
+		"keeps windows in this process, which must be the only one of its group",
 		"late values have a stream of their own", "holds records for as long as their lease leaves: 48m0s", "lease 1h0m0s, held for at most 48m0s of the 48m0s it leaves",
 		"table; from s2 (results)", "too late; from s2 (late)",
 	} {

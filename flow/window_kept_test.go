@@ -279,7 +279,8 @@ func TestKept_IsValidated(t *testing.T) {
 		KeptIn(store, "w", flow.Remember(time.Minute)).Agg(zero, plus))
 	require.ErrorContains(t, short.Run(t.Context()), "remember them longer")
 	text := to(s().KeptIn(store, "w").Agg(zero, plus)).Explain()
-	require.Contains(t, text, "acknowledges a record when its windows are committed; keeps windows in the tables w.* of a store")
+	require.Contains(t, text, "; settles when its windows are committed; ")
+	require.Contains(t, text, "; keeps windows in the tables w.* of a store, which all processes of a group must share; ")
 }
 
 // A stage below that has had enough ends the run, at the end of the input too. What it handed back is

@@ -121,6 +121,22 @@ func TestWindow_CorrectsWhileLatenessAllows(t *testing.T) {
 	require.EqualValues(t, 1, st.Counters["late"])
 }
 
+func TestWindow_DropsAndCountsWhatIsLate(t *testing.T) {
+	out := &collector[flow.Window[string, int]]{}
+	var p *flow.Pipeline
+	require.NoError(t, feed(t, nil, func(s flow.Stream[reading]) *flow.Pipeline {
+		p = hours(s).Agg(zero, plus).To(out)
+		return p
+	}, func(c chan<- reading, m *sources.Memory[reading], _ func()) {
+		give(c, reading{"a", 5, 1}, reading{"a", 60, 2}, reading{"a", 6, 4}, reading{"a", 7, 8})
+		require.Equal(t, []bool{true, false, true, true}, outcomes(m))
+		close(c)
+	}))
+	require.Equal(t, []sum{{"a", 0, 60, 1, 0, false, false}, {"a", 60, 120, 2, 0, false, false}}, short(out.values()))
+	st, _ := p.Snapshot().Stage("window")
+	require.EqualValues(t, 2, st.Counters["late"])
+}
+
 func TestWindow_MayGiveEarlyResults(t *testing.T) {
 	out := &collector[flow.Window[string, int]]{}
 	script(t, func(s flow.Stream[reading]) *flow.Pipeline {

@@ -46,6 +46,9 @@ func BatchBy[T any, B interface{ []T }](limits Limits[T]) stage.Operator[T, B] {
 	return batching[T, B]{limits}
 }
 
+// settlesWithBatch is how members settle.
+const settlesWithBatch = "with its batch"
+
 type batching[T any, B interface{ []T }] struct{ limits Limits[T] }
 
 var _ stage.Operator[int, []int] = batching[int, []int]{}
@@ -53,7 +56,7 @@ var _ stage.Operator[int, []int] = batching[int, []int]{}
 func (b batching[T, B]) Describe() stage.Description {
 	return stage.Description{
 		Name: "batch", Holds: b.limits.Count != 1, HoldsFor: b.limits.Age, HoldsMost: b.limits.Count,
-		Problem: b.limits.problem(),
+		Settles: settlesWithBatch, Problem: b.limits.problem(),
 	}
 }
 

@@ -46,7 +46,7 @@ var _ stage.Operator[int, []int] = keyedBatching[string, int, []int]{}
 func (b keyedBatching[K, T, B]) Describe() stage.Description {
 	d := stage.Description{
 		Name: "batch", Unordered: true, PerKey: true, Holds: b.n != 1, HoldsFor: b.age,
-		Problem: missing(b.key == nil, "batch by key"),
+		Settles: settlesWithBatch, Problem: missing(b.key == nil, "batch by key"),
 	}
 	switch {
 	case b.n < 1 || b.keys < 1 || b.age < 0:

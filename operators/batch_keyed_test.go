@@ -132,7 +132,7 @@ func TestBatchKeyed_DeclaresWhatItHolds(t *testing.T) {
 	}
 	require.ErrorContains(t, from(flowtest.NewInput("a").Lease(time.Minute)).Validate(), "may be held for 1m0s")
 	require.ErrorContains(t, from(flowtest.NewInput("a").Keyed(letter)).Validate(), "orders by key")
-	require.Contains(t, from(flowtest.NewInput("a")).Explain(), "batch; from s1; keeps order per key; fused; holds records for at most 1m0s")
+	require.Contains(t, from(flowtest.NewInput("a")).Explain(), "batch; from s1; keeps order per key; fused; settles with its batch; holds records for at most 1m0s")
 	for want, op := range map[string]stage.Operator[string, []string]{
 		"0 values of each": operators.BatchKeyed[string, string, []string](letter, 0, 0, 1),
 		"of 0 keys":        operators.BatchKeyed[string, string, []string](letter, 1, 0, 0),

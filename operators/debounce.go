@@ -34,7 +34,7 @@ func (d debouncing[T]) Describe() stage.Description {
 
 // holdsLatest describes an operator that holds the latest value for at most d.
 func holdsLatest(name string, d time.Duration) stage.Description {
-	desc := stage.Description{Name: name, Holds: true, HoldsFor: d, HoldsMost: 1}
+	desc := stage.Description{Name: name, Holds: true, HoldsFor: d, HoldsMost: 1, Settles: "with the value, or as done when another has followed"}
 	if d <= 0 {
 		desc.Problem = fmt.Errorf("operators: %s: %v: the time must be above 0", name, d)
 	}

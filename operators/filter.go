@@ -36,12 +36,15 @@ func TryFilter[T any](keep func(context.Context, T) (bool, error)) stage.Operato
 	return tryFiltering[T]{keep}
 }
 
+// settlesOrDropped is how values settle of which some are dropped.
+const settlesOrDropped = "with the value, or as done if that is dropped"
+
 type filtering[T any] struct{ keep func(T) bool }
 
 var _ stage.Operator[int, int] = filtering[int]{}
 
 func (f filtering[T]) Describe() stage.Description {
-	return stage.Description{Name: "filter", Problem: missing(f.keep == nil, "filter")}
+	return stage.Description{Name: "filter", Settles: settlesOrDropped, Problem: missing(f.keep == nil, "filter")}
 }
 
 func (f filtering[T]) Start(_ stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {
@@ -82,7 +85,7 @@ type tryFiltering[T any] struct {
 var _ stage.Operator[int, int] = tryFiltering[int]{}
 
 func (f tryFiltering[T]) Describe() stage.Description {
-	return stage.Description{Name: "filter", Fallible: true, Problem: missing(f.keep == nil, "filter")}
+	return stage.Description{Name: "filter", Fallible: true, Settles: settlesOrDropped, Problem: missing(f.keep == nil, "filter")}
 }
 
 func (f tryFiltering[T]) Start(_ stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {

@@ -36,12 +36,15 @@ func TryFlatMap[I, O any](f func(context.Context, I) ([]O, error)) stage.Operato
 	return tryFlatMapping[I, O]{f}
 }
 
+// settlesWithAll is how a record settles of which any number of values come.
+const settlesWithAll = "with all of its values, or as done if there are none"
+
 type flatMapping[I, O any] struct{ f func(I) []O }
 
 var _ stage.Operator[int, string] = flatMapping[int, string]{}
 
 func (m flatMapping[I, O]) Describe() stage.Description {
-	return stage.Description{Name: "flat map", Problem: missing(m.f == nil, "flat map")}
+	return stage.Description{Name: "flat map", Settles: settlesWithAll, Problem: missing(m.f == nil, "flat map")}
 }
 
 func (m flatMapping[I, O]) Start(_ stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {
@@ -66,7 +69,7 @@ type tryFlatMapping[I, O any] struct {
 var _ stage.Operator[int, string] = tryFlatMapping[int, string]{}
 
 func (m tryFlatMapping[I, O]) Describe() stage.Description {
-	return stage.Description{Name: "flat map", Fallible: true, Problem: missing(m.f == nil, "flat map")}
+	return stage.Description{Name: "flat map", Fallible: true, Settles: settlesWithAll, Problem: missing(m.f == nil, "flat map")}
 }
 
 func (m tryFlatMapping[I, O]) Start(_ stage.Runtime, next stage.Emitter[O]) (stage.Processor[I], error) {

@@ -20,7 +20,9 @@ type flattening[T any] struct{}
 
 var _ stage.Operator[[]int, int] = flattening[int]{}
 
-func (flattening[T]) Describe() stage.Description { return stage.Description{Name: "flatten"} }
+func (flattening[T]) Describe() stage.Description {
+	return stage.Description{Name: "flatten", Settles: settlesWithAll}
+}
 
 func (flattening[T]) Start(_ stage.Runtime, next stage.Emitter[T]) (stage.Processor[[]T], error) {
 	return &flatMapper[[]T, T]{next: next, f: func(values []T) []T { return values }}, nil

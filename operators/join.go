@@ -140,7 +140,7 @@ var _ stage.Operator[Either[int, string], string] = joining[string, int, string,
 func (j joining[K, L, R, O]) Describe() stage.Description {
 	return stage.Description{
 		Name: "join", Holds: true, HoldsFor: j.HoldFor, HoldsLeft: j.HoldFor == 0, Recognizes: j.IdentifyLeft == nil,
-		Problem: j.problem(),
+		Settles: "when it can have no more partners and its pairs are safe", Problem: j.problem(),
 	}
 }
 
@@ -167,7 +167,7 @@ func (j joining[K, L, R, O]) problem() error {
 // CanBeLate tells whether a value can be late.
 func (j Joining[K, L, R]) CanBeLate() bool { return j.LeftClock.event }
 
-// Facts says in words what is joined, and when acknowledgements go.
+// Facts says in words what is joined, for Explain.
 func (j Joining[K, L, R]) Facts() []string {
 	by := j.LeftClock.String()
 	if right := j.RightClock.String(); right != by {
@@ -175,6 +175,6 @@ func (j Joining[K, L, R]) Facts() []string {
 	}
 	return []string{
 		fmt.Sprintf("%v within %v by %s", j.Kind, j.Within, by),
-		"acknowledges a record when it can have no more partners and its pairs are safe", "keeps what may have partners in this process",
+		"keeps what may have partners in this process, which must be the only one of its group",
 	}
 }

@@ -36,7 +36,7 @@ type reducing[T, A any] struct {
 var _ stage.Operator[int, string] = reducing[int, string]{}
 
 func (r reducing[T, A]) Describe() stage.Description {
-	return stage.Description{Name: "reduce", Holds: true, Problem: missing(r.init == nil || r.f == nil, "reduce")}
+	return stage.Description{Name: "reduce", Holds: true, Settles: "with what all make", Problem: missing(r.init == nil || r.f == nil, "reduce")}
 }
 
 func (r reducing[T, A]) Start(_ stage.Runtime, next stage.Emitter[A]) (stage.Processor[T], error) {

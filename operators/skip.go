@@ -27,7 +27,7 @@ type skipping[T any] struct{ n int }
 var _ stage.Operator[int, int] = skipping[int]{}
 
 func (s skipping[T]) Describe() stage.Description {
-	d := stage.Description{Name: "skip"}
+	d := stage.Description{Name: "skip", Settles: settlesOrDropped}
 	if s.n < 0 {
 		d.Problem = fmt.Errorf("operators: skip: %d values: the number may not be negative", s.n)
 	}

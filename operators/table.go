@@ -95,7 +95,7 @@ func (j TableJoining[K, L, V]) Facts() []string {
 	}
 	facts := []string{
 		fmt.Sprintf("%v with the row of a key", j.Kind), newer,
-		"acknowledges a change when it is committed", fmt.Sprintf("keeps rows in the tables %s.* of a store", j.Table.Name),
+		fmt.Sprintf("keeps rows in the tables %s.* of a store, which all processes of a group must share", j.Table.Name),
 	}
 	if j.WaitFor > 0 {
 		facts = append(facts, fmt.Sprintf("waits for a row for at most %v", j.WaitFor))
@@ -120,7 +120,7 @@ const (
 func (j tableJoining[K, L, V, O]) Describe() stage.Description {
 	return stage.Description{
 		Name: "table join", Fallible: true, Async: true, Unordered: j.WaitFor > 0, PerKey: j.WaitFor > 0,
-		HoldsFor: j.WaitFor, Problem: j.problem(),
+		HoldsFor: j.WaitFor, Settles: "with its result, a change when it is committed", Problem: j.problem(),
 	}
 }
 

@@ -41,12 +41,15 @@ func Take[T any](n int) stage.Operator[T, T] { return taking[T]{n} }
 //   - Fails: by a panic of keep alone.
 func TakeWhile[T any](keep func(T) bool) stage.Operator[T, T] { return takingWhile[T]{keep} }
 
+// settlesOrBack is how values settle of which no more are let through at some time.
+const settlesOrBack = "with the value, or goes back once there have been enough"
+
 type taking[T any] struct{ n int }
 
 var _ stage.Operator[int, int] = taking[int]{}
 
 func (t taking[T]) Describe() stage.Description {
-	d := stage.Description{Name: "take"}
+	d := stage.Description{Name: "take", Settles: settlesOrBack}
 	if t.n < 1 {
 		d.Problem = fmt.Errorf("operators: take: %d values: at least 1 is needed", t.n)
 	}
@@ -81,7 +84,7 @@ type takingWhile[T any] struct{ keep func(T) bool }
 var _ stage.Operator[int, int] = takingWhile[int]{}
 
 func (t takingWhile[T]) Describe() stage.Description {
-	return stage.Description{Name: "take while", Problem: missing(t.keep == nil, "take while")}
+	return stage.Description{Name: "take while", Settles: settlesOrBack, Problem: missing(t.keep == nil, "take while")}
 }
 
 func (t takingWhile[T]) Start(rt stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {

@@ -134,7 +134,7 @@ var _ stage.Operator[int, Window[string, int]] = windowing[string, int, int, Win
 func (w windowing[K, T, A, O]) Describe() stage.Description {
 	return stage.Description{
 		Name: "window", Holds: true, HoldsFor: w.HoldFor, HoldsLeft: w.HoldFor == 0, Recognizes: w.Identify == nil,
-		Problem: w.problem(),
+		Settles: "when the result of each of its windows is safe", Problem: w.problem(),
 	}
 }
 

@@ -102,7 +102,7 @@ var _ stage.Operator[int, Window[string, int]] = keptWindowing[string, int, int,
 func (w keptWindowing[K, T, A, O]) Describe() stage.Description {
 	return stage.Description{
 		Name: "window", Fallible: true, Async: true, Unordered: true, PerKey: true, Answers: true,
-		Recognizes: w.Identify == nil, Problem: w.problem(),
+		Recognizes: w.Identify == nil, Settles: "when its windows are committed", Problem: w.problem(),
 	}
 }
 

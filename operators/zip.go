@@ -65,7 +65,7 @@ type zipping[L, R any, P interface{ Pair[L, R] }] struct{}
 var _ stage.Operator[Either[int, string], Pair[int, string]] = zipping[int, string, Pair[int, string]]{}
 
 func (zipping[L, R, P]) Describe() stage.Description {
-	return stage.Description{Name: "zip", Holds: true, HoldsAhead: true, Positional: true}
+	return stage.Description{Name: "zip", Holds: true, HoldsAhead: true, Positional: true, Settles: "with its pair"}
 }
 
 func (zipping[L, R, P]) Start(rt stage.Runtime, next stage.Emitter[P]) (stage.Processor[Either[L, R]], error) {

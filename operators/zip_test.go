@@ -127,10 +127,10 @@ func TestZip_IsExplainedWithBothInputs(t *testing.T) {
 	p := zipped(flowtest.NewInput(1).Named("left"), flowtest.NewInput("a").Named("right"), flowtest.NewOutput[pair]())
 	require.Equal(t, `pipeline
   s1 source      left; on error: nack
-  s2 operator    map; from s1; keeps order; fused; on error: nack
+  s2 operator    map; from s1; keeps order; fused; settles with what comes of it; on error: nack
   s3 source      right; on error: nack
-  s4 operator    slow; from s3; keeps order; on 3 goroutines; on error: nack
-  s5 operator    zip; from s2, s4; keeps order; fused; holds what is ahead; on error: stop
-  s6 sink        output; from s5; fused; settles each value when it is written; on error: stop
+  s4 operator    slow; from s3; keeps order; on 3 goroutines; settles with what comes of it; on error: nack
+  s5 operator    zip; from s2, s4; keeps order; fused; settles with its pair; holds what is ahead; on error: stop
+  s6 sink        output; from s5; keeps order; fused; settles each value when it is written; on error: stop
 `, p.Explain())
 }

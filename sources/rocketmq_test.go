@@ -140,6 +140,24 @@ func TestRocketMQ_RedeliversAfterTheBackoffOfTheGroup(t *testing.T) {
 	})
 }
 
+// A group that keeps no order counts deliveries in the server, which sees to the dead letters.
+func TestRocketMQ_LeavesWhatKeepsFailingToTheServersDeadLetters(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		require.NoError(r, r.broker.CreateGroup(broker.Group{Name: "thrice", RetryMaxTimes: 2}))
+		r.send("in", "", "a")
+		reader := open(r.T, RocketMQ(r.client, "in", "thrice"))
+		for range 3 {
+			require.Empty(r, r.broker.Messages("%DLQ%thrice"))
+			r.gather(reader, 1)[0].settle(r.T, errBroken)
+		}
+		time.Sleep(time.Minute)
+		dead := r.broker.Messages("%DLQ%thrice")
+		require.Len(r, dead, 1)
+		require.Equal(r, "a", string(dead[0].Body))
+		require.Zero(r, r.stats("thrice").Backlog)
+	})
+}
+
 func TestRocketMQ_HandsBackAtOnceWithoutCounting(t *testing.T) {
 	inBubble(t, func(r *rig) {
 		r.send("in", "", "a")

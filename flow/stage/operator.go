@@ -117,6 +117,9 @@ type Description struct {
 	Answers bool
 	// Parallel is how many records are worked on at once; 0 means 1.
 	Parallel int
+	// Settles tells, for Explain, when a record is settled, as in "with its batch"; empty stands for "with
+	// what comes of it".
+	Settles string
 	// Problem is why the operator cannot be used, such as an argument out of range; the pipeline
 	// then does not validate.
 	Problem error

@@ -52,7 +52,7 @@ func (e *edge[T]) markAll() {
 	if n := len(e.milestones); e.records == 0 || n > 0 && e.milestones[n-1].crossed == until {
 		return
 	}
-	e.milestones = append(e.milestones, milestone{until, e.retrying.join()})
+	e.milestones = append(e.milestones, milestone{until, e.stage.retrying.join()})
 }
 
 // reached ends the milestones that have been reached. What comes to another edge is counted there first.
@@ -68,8 +68,8 @@ func (e *edge[T]) reached() {
 	if n == 0 {
 		return
 	}
-	e.delayBelow()
+	e.stage.delayBelow()
 	for _, m := range due {
-		e.retrying.leave(m.place)
+		e.stage.retrying.leave(m.place)
 	}
 }

@@ -36,9 +36,9 @@ type EdgeStats struct {
 // while that waits. So a consumer that is idle gets each record at once, and one that is busy many at a
 // time.
 type edge[T any] struct {
-	*Stage
-	opts EdgeOptions[T]
-	out  Outlet[T]
+	stage *Stage
+	opts  EdgeOptions[T]
+	out   Outlet[T]
 
 	gathered []stage.Record[T] // of the stretch of work above; under its segment's lock
 
@@ -77,27 +77,27 @@ func AddEdge[T any](p *Plan, spec StageSpec, opts EdgeOptions[T], out Outlet[T])
 	}
 	seg := p.newSegment()
 	e := &edge[T]{
-		Stage: p.newStage(spec, KindOperator, seg), opts: opts, out: out,
+		stage: p.newStage(spec, KindOperator, seg), opts: opts, out: out,
 		filled: make(chan struct{}, 1), spare: make(chan struct{}, 1),
 	}
-	e.Desc, e.next = stage.Description{Name: "async", Async: true}, out.stages
-	e.edgeStats, e.mark = e.measure, e.markAll
+	e.stage.Desc, e.stage.next = stage.Description{Name: "async", Async: true}, out.stages
+	e.stage.edgeStats, e.stage.mark = e.measure, e.markAll
 	p.add(e)
 	seg.flushes = append(seg.flushes, e.flush)
-	return Outlet[T]{next: traced(p, e.Stage, e), seg: seg, stages: []*Stage{e.Stage}}
+	return Outlet[T]{next: traced(p, e.stage, e), seg: seg, stages: []*Stage{e.stage}}
 }
 
-func (e *edge[T]) base() *Stage { return e.Stage }
+func (e *edge[T]) base() *Stage { return e.stage }
 
 func (e *edge[T]) start(context.Context) error {
-	e.run.goes.Add(1)
+	e.stage.run.goes.Add(1)
 	go e.carry()
 	return nil
 }
 
 // Emit takes a record from the stage above. The segment's lock is held.
 func (e *edge[T]) Emit(ctx context.Context, r stage.Record[T]) {
-	e.in++
+	e.stage.in++
 	e.gathered = append(e.gathered, r)
 	if len(e.gathered) >= parcelSize {
 		e.flush(ctx)
@@ -106,7 +106,7 @@ func (e *edge[T]) Emit(ctx context.Context, r stage.Record[T]) {
 
 // EmitAll takes records from the stage above. The segment's lock is held.
 func (e *edge[T]) EmitAll(ctx context.Context, rs []stage.Record[T]) {
-	e.in += int64(len(rs))
+	e.stage.in += int64(len(rs))
 	e.flush(ctx)
 	e.put(rs)
 }
@@ -124,7 +124,7 @@ func (e *edge[T]) flush(context.Context) {
 // put queues records, in parts if need be, and waits for room: that is the backpressure. What there is no
 // way for any more is handed back.
 func (e *edge[T]) put(rs []stage.Record[T]) {
-	e.hold(len(rs))
+	e.stage.hold(len(rs))
 	for len(rs) > 0 {
 		n, ok := e.enqueue(rs)
 		if !ok {
@@ -150,7 +150,7 @@ func (e *edge[T]) enqueue(rs []stage.Record[T]) (n int, ok bool) {
 		select {
 		case <-e.spare:
 			return 0, true
-		case <-e.run.userCtx.Done():
+		case <-e.stage.run.userCtx.Done():
 			return 0, false
 		}
 	}
@@ -187,13 +187,13 @@ func (e *edge[T]) fitting(rs []stage.Record[T]) (n, bytes int) {
 
 // sizeOf measures a value. One that cannot be measured weighs nothing: the records bound it still.
 func (e *edge[T]) sizeOf(v T) (size int) {
-	err := e.safely(func() error {
+	err := e.stage.safely(func() error {
 		size = max(e.opts.Size(v), 0)
 		return nil
 	})
 	if err != nil {
-		e.errors.Add(1)
-		e.log.Error("the size of a value is unknown", "error", err)
+		e.stage.errors.Add(1)
+		e.stage.log.Error("the size of a value is unknown", "error", err)
 	}
 	return size
 }
@@ -220,7 +220,7 @@ func (e *edge[T]) tailFor(n int) *parcel[T] {
 
 // carry is the goroutine below the edge: it pushes parcel after parcel down.
 func (e *edge[T]) carry() {
-	defer e.run.goes.Done()
+	defer e.stage.run.goes.Done()
 	seg := e.out.seg.root()
 	for {
 		p, ok := e.take()
@@ -228,7 +228,7 @@ func (e *edge[T]) carry() {
 			return
 		}
 		seg.doOften(func(ctx context.Context) { e.out.next.EmitAll(ctx, p.records) })
-		e.hold(-len(p.records))
+		e.stage.hold(-len(p.records))
 		if e.arrived(p) {
 			e.reached()
 		}
@@ -248,7 +248,7 @@ func (e *edge[T]) take() (*parcel[T], bool) {
 		e.mu.Unlock()
 		select {
 		case <-e.filled:
-		case <-e.run.userCtx.Done():
+		case <-e.stage.run.userCtx.Done():
 			e.shut()
 			return nil, false
 		}
@@ -290,14 +290,14 @@ func (e *edge[T]) shut() {
 // turnBack hands back records that the run ended for.
 func (e *edge[T]) turnBack(rs []stage.Record[T]) {
 	for _, r := range rs {
-		e.handBack(r.Duty)
+		e.stage.handBack(r.Duty)
 	}
-	e.hold(-len(rs))
+	e.stage.hold(-len(rs))
 }
 
 // drain waits until what is on the edge has gone down it.
 func (e *edge[T]) drain(context.Context) error {
-	if idle := e.untilIdle(); idle != nil {
+	if idle := e.stage.untilIdle(); idle != nil {
 		<-idle
 	}
 	return nil

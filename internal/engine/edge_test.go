@@ -14,7 +14,7 @@ import (
 func TestEdge_HandsBackWhatTheRunHasEndedFor(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	e := &edge[int]{
-		Stage: &Stage{run: &Run{userCtx: ended}}, opts: EdgeOptions[int]{Records: 2},
+		stage: &Stage{run: &Run{userCtx: ended}}, opts: EdgeOptions[int]{Records: 2},
 		filled: make(chan struct{}, 1), spare: make(chan struct{}, 1),
 	}
 	var slab stage.Slab
@@ -40,6 +40,6 @@ func TestEdge_HandsBackWhatTheRunHasEndedFor(t *testing.T) {
 	require.Equal(t, []bool{true, true, true, true, false}, settled(), "and they are on the edge")
 	e.put(all[4:])
 	require.Equal(t, []bool{true, true, true, true, true}, settled(), "nothing comes onto it any more")
-	require.EqualValues(t, 5, e.back.Load())
-	require.Nil(t, e.untilIdle(), "nothing waits")
+	require.EqualValues(t, 5, e.stage.back.Load())
+	require.Nil(t, e.stage.untilIdle(), "nothing waits")
 }

@@ -23,13 +23,21 @@ func (s *source[T]) pushWithCare(r *read[T]) {
 	for i, v := range r.batch.Values {
 		in := incoming[T]{stage.Record[T]{Value: v, Duty: r.slab.Duty(i)}, faults[i]}
 		k, keyed := keyOf(in.record.Duty)
-		if keyed && !s.gate.pass(k.lane(), in) {
-			s.hold(1)
+		if keyed && !s.gate.free(k.lane()) && s.gate.wait(k.lane(), s.inLane(in)) {
+			s.stage.hold(1)
 			continue
 		}
 		if s.take(in, k) {
-			s.gate.enter(k.lane(), in)
+			s.gate.enter(k.lane())
 		}
+	}
+}
+
+// inLane lets in a record that waited for its key, as take does.
+func (s *source[T]) inLane(in incoming[T]) func() bool {
+	return func() bool {
+		k, _ := keyOf(in.record.Duty)
+		return s.take(in, k)
 	}
 }
 
@@ -38,16 +46,16 @@ func (s *source[T]) pushWithCare(r *read[T]) {
 func (s *source[T]) take(in incoming[T], k keyRef) (holds bool) {
 	d := in.record.Duty
 	switch {
-	case s.run.hard.Load():
-		s.handBack(d)
-	case s.run.tooLate(d, time.Now()):
-		s.expire(d)
+	case s.stage.run.hard.Load():
+		s.stage.handBack(d)
+	case s.stage.run.tooLate(d, time.Now()):
+		s.stage.expire(d)
 	// Asked here first, in the order of reading, so that the record that a key begins anew with is
 	// known before those behind it are judged anywhere.
 	case k.key != "" && k.turnedBack():
-		s.handBack(d)
+		s.stage.handBack(d)
 	case in.fault == nil:
-		s.out.Emit(s.seg.ctx, in.record)
+		s.out.Emit(s.stage.seg.ctx, in.record)
 	default:
 		s.faulty(d, in.fault, k)
 		return k.key != ""
@@ -59,12 +67,12 @@ func (s *source[T]) take(in incoming[T], k keyRef) (holds bool) {
 // change nothing, so the policy's retries are skipped.
 func (s *source[T]) faulty(d stage.Duty, f *stage.Fault, k keyRef) {
 	err := &stage.FaultError{Position: d.Info().Position, Raw: f.Raw, Err: f.Err}
-	s.failed(attempt{
+	s.stage.failed(attempt{
 		duty:  d,
 		value: func() any { return nil },
 		settled: func() {
 			if k.key != "" {
-				s.run.after(0, func() { s.seg.do(func(context.Context) { s.release(k.lane()) }) })
+				s.stage.run.after(0, func() { s.stage.seg.do(func(context.Context) { s.release(k.lane()) }) })
 			}
 		},
 	}, stage.Permanent(err))
@@ -73,13 +81,12 @@ func (s *source[T]) faulty(d stage.Duty, f *stage.Fault, k keyRef) {
 // release lets in what waited for a faulty record of its key, up to the next faulty one.
 func (s *source[T]) release(l lane) {
 	for {
-		in, ok := s.gate.leave(l)
+		letIn, ok := s.gate.leave(l)
 		if !ok {
 			return
 		}
-		k, _ := keyOf(in.record.Duty)
-		holds := s.take(in, k)
-		s.hold(-1)
+		holds := letIn()
+		s.stage.hold(-1)
 		if holds {
 			return
 		}

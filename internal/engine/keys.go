@@ -155,32 +155,51 @@ type lane struct {
 func (k keyRef) lane() lane { return lane{k.ledger, k.key} }
 
 // gate lets one value of a key at a time into a stage; the others wait in line. L is what keys are told
-// apart by.
+// apart by, X who waits.
 type gate[L comparable, X any] struct {
-	// delay is given, and may change, who waits behind one that waits for another try; nil for none.
-	delay func(X) X
+	// delay is told who waits behind one that waits for another try; nil for none.
+	delay func(X)
 
 	mu      sync.Mutex
 	lines   map[L][]X      // by key that is taken, who waits for it
 	delayed map[L]struct{} // the lines that one has failed in, as long as they last
 }
 
-// enter takes the key. If it is taken, x waits in line and enter reports false.
-func (g *gate[L, X]) enter(l L, x X) bool {
+// enter takes the key, if it is free.
+func (g *gate[L, X]) enter(l L) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	line, taken := g.lines[l]
-	if taken {
-		if _, behind := g.delayed[l]; behind {
-			x = g.delay(x)
-		}
-		g.lines[l] = append(line, x)
+	if _, taken := g.lines[l]; taken {
 		return false
 	}
 	if g.lines == nil {
 		g.lines = make(map[L][]X)
 	}
 	g.lines[l] = nil
+	return true
+}
+
+// free tells whether the key is, without taking it.
+func (g *gate[L, X]) free(l L) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	_, taken := g.lines[l]
+	return !taken
+}
+
+// wait lets x stand in line for a key that was taken. It reports false, and does nothing, if that has become
+// free.
+func (g *gate[L, X]) wait(l L, x X) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	line, taken := g.lines[l]
+	if !taken {
+		return false
+	}
+	if _, behind := g.delayed[l]; behind {
+		g.delay(x)
+	}
+	g.lines[l] = append(line, x)
 	return true
 }
 
@@ -192,24 +211,13 @@ func (g *gate[L, X]) delays(l L) {
 	if _, known := g.delayed[l]; known || !taken {
 		return
 	}
-	for i, x := range line {
-		line[i] = g.delay(x)
+	for _, x := range line {
+		g.delay(x)
 	}
 	if g.delayed == nil {
 		g.delayed = make(map[L]struct{})
 	}
 	g.delayed[l] = struct{}{}
-}
-
-// pass reports whether the key is free, without taking it. If it is taken, x waits in line.
-func (g *gate[L, X]) pass(l L, x X) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	line, taken := g.lines[l]
-	if taken {
-		g.lines[l] = append(line, x)
-	}
-	return !taken
 }
 
 // taken tells whether any key is.

@@ -76,10 +76,13 @@ func TestLedger_ForgetsWhatNoOpenReadCanRunInto(t *testing.T) {
 func TestGate_LetsOneOfAKeyInAtATime(t *testing.T) {
 	var g gate[lane, int]
 	a, b := lane{key: "a"}, lane{key: "b"}
-	require.True(t, g.enter(a, 1))
-	require.False(t, g.enter(a, 2))
-	require.False(t, g.pass(a, 3))
-	require.True(t, g.pass(b, 4), "keys do not wait for one another")
+	require.False(t, g.wait(a, 1), "there is no one to wait for")
+	require.True(t, g.enter(a))
+	require.False(t, g.enter(a))
+	require.False(t, g.free(a))
+	require.True(t, g.wait(a, 2))
+	require.True(t, g.wait(a, 3))
+	require.True(t, g.free(b), "keys do not wait for one another")
 	require.True(t, g.taken())
 	for _, want := range []int{2, 3} {
 		next, ok := g.leave(a)

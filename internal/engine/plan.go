@@ -108,16 +108,16 @@ func (p *Plan) add(part part) {
 // AddSink adds a sink.
 func AddSink[T any](p *Plan, spec StageSpec, s stage.Sink[T], opts SinkOptions) Outlet[T] {
 	k := addSink(p, spec, s, opts)
-	return Outlet[T]{next: traced(p, k.Stage, k), seg: k.seg, stages: []*Stage{k.Stage}}
+	return Outlet[T]{next: traced(p, k.stage, k), seg: k.stage.seg, stages: []*Stage{k.stage}}
 }
 
 func addSink[T any](p *Plan, spec StageSpec, s stage.Sink[T], opts SinkOptions) *sink[T] {
 	seg := p.newSegment()
-	k := &sink[T]{Stage: p.newStage(spec, KindSink, seg), sink: s, opts: opts}
+	k := &sink[T]{stage: p.newStage(spec, KindSink, seg), sink: s, opts: opts}
 	if d, ok := s.(stage.SinkDescriber); ok {
 		k.traits = d.SinkTraits()
 	}
-	k.holds, k.holdsFor, k.holdsMost = opts.Count > 1, opts.Age, opts.Count
+	k.stage.holds, k.stage.holdsFor, k.stage.holdsMost = opts.Count > 1, opts.Age, opts.Count
 	p.add(k)
 	seg.flushes = append(seg.flushes, k.flush)
 	return k
@@ -130,15 +130,16 @@ func AddOperator[I, O any](p *Plan, spec StageSpec, op stage.Operator[I, O], out
 	if desc.Async {
 		seg = p.newSegment()
 	}
-	g := &guard[I]{Stage: p.newStage(spec, KindOperator, seg), down: out.seg}
-	g.Desc, g.next = desc, out.stages
-	g.holds, g.holdsFor, g.holdsMost = desc.Holds, desc.HoldsFor, desc.HoldsMost
+	st := p.newStage(spec, KindOperator, seg)
+	st.Desc, st.next = desc, out.stages
+	st.holds, st.holdsFor, st.holdsMost = desc.Holds, desc.HoldsFor, desc.HoldsMost
 	if desc.Answers {
-		g.frees = math.MaxInt32
+		st.frees = math.MaxInt32
 	}
-	o := &operator[I, O]{guard: g, op: op, out: out}
-	p.add(o)
-	return Outlet[I]{next: traced(p, g.Stage, o), seg: seg, stages: []*Stage{g.Stage}}
+	o := &operator[I, O]{guard: guard[I]{stage: st, gates: gates{stage: st, down: out.seg}}, op: op, next: out.next}
+	o.guard.op = o
+	p.add(&o.guard)
+	return Outlet[I]{next: traced(p, st, o), seg: seg, stages: []*Stage{st}}
 }
 
 // AddBroadcast adds a fan-out to several branches, which become one segment.
@@ -167,8 +168,8 @@ const sequences = 1 << 48
 
 // AddSource adds a source that feeds out.
 func AddSource[T any](p *Plan, spec StageSpec, src stage.Source[T], out Outlet[T]) {
-	s := &source[T]{Stage: p.newStage(spec, KindSource, out.seg), src: src, out: out.next, seq: uint64(len(p.run.sources)) * sequences}
-	s.next = out.stages
+	s := &source[T]{stage: p.newStage(spec, KindSource, out.seg), src: src, out: out.next, seq: uint64(len(p.run.sources)) * sequences}
+	s.stage.next = out.stages
 	if d, ok := src.(stage.SourceDescriber); ok {
 		s.traits = d.SourceTraits()
 	}

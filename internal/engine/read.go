@@ -11,7 +11,7 @@ import (
 // read is the records of one read, until the outcome of each has been given back. It owns the
 // slab of their duties.
 type read[T any] struct {
-	delivery
+	state   delivery
 	src     *source[T]
 	batch   stage.Batch[T]
 	slab    stage.Slab
@@ -34,10 +34,10 @@ func (r *read[T]) Settled(_ *stage.Slab, all bool) { r.src.acks.ready(r, all) }
 func (r *read[T]) Info(i int) stage.Info {
 	info := r.batch.At(i)
 	if info.Partition == "" {
-		info.Partition = r.src.Name
+		info.Partition = r.src.stage.Name
 	}
 	if !r.src.traits.UniqueIDs {
-		info.Source = r.src.Name
+		info.Source = r.src.stage.Name
 	}
 	return info
 }
@@ -47,9 +47,9 @@ func (r *read[T]) Origin(i int) any { return r.batch.Values[i] }
 
 func (r *read[T]) ledgerAndRead() (*ledger, uint64) { return r.src.ledger, r.number }
 
-func (r *read[T]) sourceStage() *Stage { return r.src.Stage }
+func (r *read[T]) sourceStage() *Stage { return r.src.stage }
 
-func (r *read[T]) progress() *delivery { return &r.delivery }
+func (r *read[T]) progress() *delivery { return &r.state }
 
 func (r *read[T]) readNumber() uint64 { return r.number }
 
@@ -108,7 +108,7 @@ func (r *read[T]) settle(ctx context.Context, outcomes []stage.Outcome) error {
 func (r *read[T]) callSettle(ctx context.Context, outcomes []stage.Outcome) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = r.src.panicked(p)
+			err = r.src.stage.panicked(p)
 		}
 	}()
 	return r.batch.Settler.Settle(ctx, outcomes)

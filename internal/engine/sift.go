@@ -12,23 +12,23 @@ import (
 func (s *sink[T]) sift(j *job[T]) *job[T] {
 	kept := newJob[T](j.len())
 	now := time.Now()
-	hard := s.run.hard.Load()
+	hard := s.stage.run.hard.Load()
 	for i := range j.values {
 		e := j.at(i)
 		k, keyed := keyOf(e.duty)
-		keyed = keyed && s.keyed
+		keyed = keyed && s.stage.keyed
 		switch {
 		case hard:
-			s.handBack(e.duty)
+			s.stage.handBack(e.duty)
 			s.turned(e)
-		case s.run.tooLate(e.duty, now):
-			s.expire(e.duty)
+		case s.stage.run.tooLate(e.duty, now):
+			s.stage.expire(e.duty)
 			s.turned(e)
 		case keyed && !s.admit(k.lane(), &e):
-			s.hold(1)
+			s.stage.hold(1)
 		// Only behind the gate is it clear: until then an earlier record could be handed back.
 		case keyed && k.turnedBack():
-			s.handBack(e.duty)
+			s.stage.handBack(e.duty)
 			s.turned(e)
 		default:
 			kept.addEntry(e)
@@ -45,12 +45,21 @@ func (s *sink[T]) admit(l lane, e *entry[T]) bool {
 	case e.extra.lane == l, e.extra.then != nil:
 		return true
 	case s.ordered:
-		return s.gate.pass(l, *e)
-	case s.gate.enter(l, *e):
-		e.extra.lane = l
-		return true
+		return s.gate.free(l) || !s.gate.wait(l, s.inLane(*e, l))
 	}
-	return false
+	for !s.gate.enter(l) {
+		if s.gate.wait(l, s.inLane(*e, l)) {
+			return false
+		}
+	}
+	e.extra.lane = l
+	return true
+}
+
+// inLane lets in a value that waited for its key, which it has then.
+func (s *sink[T]) inLane(e entry[T], l lane) func() {
+	e.extra.lane = l
+	return func() { s.letIn(e) }
 }
 
 // turned ends the way of a value that was not written.
@@ -66,19 +75,16 @@ func (s *sink[T]) freed(l lane) {
 	if l == (lane{}) {
 		return
 	}
-	next, ok := s.gate.leave(l)
-	if !ok {
-		return
+	if letIn, ok := s.gate.leave(l); ok {
+		letIn()
 	}
-	next.extra.lane = l
-	s.letIn(next)
 }
 
 // letIn gathers a value that waited at the gate and now holds its key.
 func (s *sink[T]) letIn(e entry[T]) {
-	s.run.after(0, func() {
-		s.seg.do(func(context.Context) { s.gather(e) })
-		s.hold(-1)
+	s.stage.run.after(0, func() {
+		s.stage.seg.do(func(context.Context) { s.gather(e) })
+		s.stage.hold(-1)
 	})
 }
 
@@ -102,7 +108,7 @@ func (b *budget) spend() bool {
 // isolate finds the values to blame for a failed write that named none, by writing each half of
 // the batch by itself, and so on. When the budget is used up, the rest is taken to have failed.
 func (s *sink[T]) isolate(j *job[T], err error, b *budget) {
-	if j.len() == 1 || b.left <= 0 || s.run.hard.Load() {
+	if j.len() == 1 || b.left <= 0 || s.stage.run.hard.Load() {
 		broken := make(brokenKeys)
 		for i := range j.duties {
 			s.unwritten(j.at(i), err, broken)
@@ -111,7 +117,7 @@ func (s *sink[T]) isolate(j *job[T], err error, b *budget) {
 	}
 	mid := j.len() / 2
 	for _, half := range []*job[T]{j.part(0, mid), j.part(mid, j.len())} {
-		if s.keyed || s.leased {
+		if s.stage.keyed || s.stage.leased {
 			// A failure in the first half may have closed the way for values of the second.
 			if half = s.sift(half); half.len() == 0 {
 				continue

@@ -21,13 +21,13 @@ type SinkOptions struct {
 
 // sink gathers values, writes them, and settles each by itself (rule 5).
 type sink[T any] struct {
-	*Stage
+	stage  *Stage
 	sink   stage.Sink[T]
 	opts   SinkOptions
 	traits stage.SinkTraits
 	writer stage.Writer[T]
 	ctx    context.Context // of writes: the run's, with the stage
-	gate   gate[lane, entry[T]]
+	gate   gate[lane, func()]
 
 	max     int  // values of one write
 	ordered bool // the writer keeps the order of keys, so several values of one may share a write
@@ -45,25 +45,25 @@ type sink[T any] struct {
 
 var _ stage.Emitter[int] = (*sink[int])(nil)
 
-func (s *sink[T]) base() *Stage { return s.Stage }
+func (s *sink[T]) base() *Stage { return s.stage }
 
 // start opens the writer.
 func (s *sink[T]) start(ctx context.Context) error {
-	s.ctx = stage.WithScope(s.run.userCtx, s.Stage)
-	err := s.safely(func() (err error) {
+	s.ctx = stage.WithScope(s.stage.run.userCtx, s.stage)
+	err := s.stage.safely(func() (err error) {
 		s.writer, err = s.sink.Open(ctx)
 		return err
 	})
 	if err != nil {
 		s.writer = nil
-		return fmt.Errorf("flow: open sink %q: %w", s.Name, err)
+		return fmt.Errorf("flow: open sink %q: %w", s.stage.Name, err)
 	}
 	if d, ok := s.writer.(stage.SinkDescriber); ok {
 		s.traits = d.SinkTraits()
 	}
 	concurrency := max(s.traits.Concurrency, 1)
 	s.ordered = s.traits.OrderedKeys && concurrency == 1
-	if disturb := s.run.cfg.Probe.disturbance(s.Name); disturb != nil {
+	if disturb := s.stage.run.cfg.Probe.disturbance(s.stage.Name); disturb != nil {
 		s.writer = disturbedWriter[T]{s.writer, disturb, s.ordered}
 	}
 	merge := s.traits.MaxBatch
@@ -75,7 +75,7 @@ func (s *sink[T]) start(ctx context.Context) error {
 		s.max, merge = s.opts.Count, 0
 	}
 	s.pend = s.newJob()
-	if s.immediate = s.traits.Immediate; s.immediate {
+	if s.stage.immediate = s.traits.Immediate; s.stage.immediate {
 		return nil
 	}
 	s.taking = newDurableMutex()
@@ -89,7 +89,7 @@ func (s *sink[T]) start(ctx context.Context) error {
 
 // Emit takes a record from the stage above. The segment's lock is held.
 func (s *sink[T]) Emit(_ context.Context, r stage.Record[T]) {
-	s.in++
+	s.stage.in++
 	s.begin()
 	s.pend.add(r.Value, r.Duty)
 	if s.pend.len() >= s.max {
@@ -99,7 +99,7 @@ func (s *sink[T]) Emit(_ context.Context, r stage.Record[T]) {
 
 // EmitAll takes records from the stage above. The segment's lock is held.
 func (s *sink[T]) EmitAll(_ context.Context, rs []stage.Record[T]) {
-	s.in += int64(len(rs))
+	s.stage.in += int64(len(rs))
 	for len(rs) > 0 {
 		s.begin()
 		n := min(len(rs), s.max-s.pend.len())
@@ -112,8 +112,8 @@ func (s *sink[T]) EmitAll(_ context.Context, rs []stage.Record[T]) {
 
 // bury takes a failure, as the writer of dead letters. It may be called under other locks.
 func (s *sink[T]) bury(value T, d stage.Duty, again bool, then func(err error)) {
-	s.seg.do(func(context.Context) {
-		s.in++
+	s.stage.seg.do(func(context.Context) {
+		s.stage.in++
 		s.gather(entry[T]{value: value, duty: d, extra: extra{then: then, again: again}})
 	})
 }
@@ -147,7 +147,7 @@ func (s *sink[T]) flush(context.Context) {
 			s.dispatch()
 			return
 		}
-		s.stopAge = s.run.after(left, func() { s.seg.do(s.aged) })
+		s.stopAge = s.stage.run.after(left, func() { s.stage.seg.do(s.aged) })
 	}
 }
 
@@ -171,7 +171,7 @@ func (s *sink[T]) dispatch() {
 		s.recycle(j)
 		return
 	}
-	s.hold(j.len())
+	s.stage.hold(j.len())
 	s.queue.put(j)
 }
 
@@ -186,7 +186,7 @@ func (s *sink[T]) write() {
 		n := j.len()
 		s.process(due)
 		s.recycle(j)
-		s.hold(-n)
+		s.stage.hold(-n)
 	}
 }
 
@@ -203,7 +203,7 @@ func (s *sink[T]) next() (j, due *job[T], ok bool) {
 
 // due gives what of a job may be written now.
 func (s *sink[T]) due(j *job[T]) *job[T] {
-	if s.leased || s.detour.Load() {
+	if s.stage.leased || s.stage.detour.Load() {
 		return s.sift(j)
 	}
 	return j
@@ -228,7 +228,7 @@ func (s *sink[T]) process(j *job[T]) {
 
 // call calls the writer. A panic is an error of unknown outcome.
 func (s *sink[T]) call(j *job[T]) error {
-	return s.safely(func() error { return s.writer.Write(s.ctx, stage.Batch[T]{Values: j.values, Info: j.info}) })
+	return s.stage.safely(func() error { return s.writer.Write(s.ctx, stage.Batch[T]{Values: j.values, Info: j.info}) })
 }
 
 // outcome settles what a write told about each value.
@@ -245,7 +245,7 @@ func (s *sink[T]) outcome(j *job[T], err error, b *budget) {
 			e, ok := failed.Failed[i]
 			switch {
 			case !ok:
-				s.settled.Add(1)
+				s.stage.settled.Add(1)
 				s.written(j, i)
 			case blamed && errors.Is(e, stage.ErrHandedBack):
 				s.leftOut(j.at(i), broken)
@@ -259,8 +259,8 @@ func (s *sink[T]) outcome(j *job[T], err error, b *budget) {
 }
 
 func (s *sink[T]) allWritten(j *job[T]) {
-	s.settled.Add(int64(j.len()))
-	if !s.keyed && len(j.extras) == 0 {
+	s.stage.settled.Add(int64(j.len()))
+	if !s.stage.keyed && len(j.extras) == 0 {
 		stage.DoneAll(j.duties)
 		return
 	}
@@ -316,7 +316,7 @@ func (s *sink[T]) leftOut(e entry[T], broken brokenKeys) {
 		s.unwritten(e, stage.ErrHandedBack, broken)
 		return
 	}
-	s.hold(1)
+	s.stage.hold(1)
 	s.letIn(e)
 }
 
@@ -326,7 +326,7 @@ type brokenKeys map[lane]bool
 // takes gives the key that a value takes when it is not written: none if it has one already.
 func (s *sink[T]) takes(e entry[T]) (lane, bool) {
 	k, ok := keyOf(e.duty)
-	if !ok || !s.keyed || !s.ordered || e.extra.lane != (lane{}) || e.extra.then != nil {
+	if !ok || !s.stage.keyed || !s.ordered || e.extra.lane != (lane{}) || e.extra.then != nil {
 		return lane{}, false
 	}
 	return k.lane(), true
@@ -339,18 +339,20 @@ func (s *sink[T]) unwritten(e entry[T], err error, broken brokenKeys) {
 		// failed: it waits for the key, and if that is free already, is to be written again.
 		behind := broken[k]
 		broken[k] = true
-		if !s.gate.enter(k, e) {
-			s.hold(1)
-			return
+		for !s.gate.enter(k) {
+			if s.gate.wait(k, s.inLane(e, k)) {
+				s.stage.hold(1)
+				return
+			}
 		}
 		e.extra.lane = k
 		if behind {
-			s.hold(1)
+			s.stage.hold(1)
 			s.letIn(e)
 			return
 		}
 	}
-	s.failed(attempt{
+	s.stage.failed(attempt{
 		duty:  e.duty,
 		value: func() any { return e.value },
 		tries: e.extra.tries,
@@ -366,26 +368,26 @@ func (s *sink[T]) unwritten(e entry[T], err error, broken brokenKeys) {
 
 // again gathers a value for another write.
 func (s *sink[T]) again(e entry[T], t *tries) {
-	if s.refuse(e.duty, t) {
+	if s.stage.refuse(e.duty, t) {
 		s.freed(e.extra.lane)
 		if e.extra.then != nil {
 			e.extra.then(t.err)
 		}
 		return
 	}
-	s.retries.Add(1)
+	s.stage.retries.Add(1)
 	e.extra.tries = t
-	s.seg.do(func(context.Context) { s.gather(e) })
+	s.stage.seg.do(func(context.Context) { s.gather(e) })
 }
 
 // drain writes what was gathered, and what comes back from retries or waits for its key, until
 // nothing is left.
 func (s *sink[T]) drain(context.Context) error {
-	s.seg.do(func(context.Context) { s.draining = true })
-	defer s.seg.do(func(context.Context) { s.draining = false })
+	s.stage.seg.do(func(context.Context) { s.draining = true })
+	defer s.stage.seg.do(func(context.Context) { s.draining = false })
 	for {
 		// The end of each stretch of work has dispatched what there is, of this one too.
-		idle := s.untilIdle()
+		idle := s.stage.untilIdle()
 		if idle == nil {
 			return nil
 		}
@@ -402,8 +404,8 @@ func (s *sink[T]) close(ctx context.Context) error {
 		s.queue.close()
 		s.writers.Wait()
 	}
-	if err := s.safely(func() error { return s.writer.Close(ctx) }); err != nil {
-		return fmt.Errorf("flow: close sink %q: %w", s.Name, err)
+	if err := s.stage.safely(func() error { return s.writer.Close(ctx) }); err != nil {
+		return fmt.Errorf("flow: close sink %q: %w", s.stage.Name, err)
 	}
 	return nil
 }

@@ -16,7 +16,7 @@ import (
 
 // source reads records and pushes them into the pipeline.
 type source[T any] struct {
-	*Stage
+	stage  *Stage
 	src    stage.Source[T]
 	out    stage.Emitter[T]
 	traits stage.SourceTraits
@@ -24,7 +24,7 @@ type source[T any] struct {
 	ledger *ledger                 // nil if the source is not keyed
 	weigh  func(T) int             // nil if the size of values is unknown
 	stock  func() stage.Stock      // nil if the reader does not tell what it has fetched
-	gate   gate[lane, incoming[T]] // of keys with a faulty record that is being dealt with
+	gate   gate[lane, func() bool] // of keys with a faulty record that is being dealt with
 	pace   pace
 	acks   settler
 	slow   bool        // a push may take long, so outcomes are not to wait for its end
@@ -40,13 +40,13 @@ type source[T any] struct {
 
 // start opens the reader; its traits count more than its source's.
 func (s *source[T]) start(ctx context.Context) error {
-	err := s.safely(func() (err error) {
+	err := s.stage.safely(func() (err error) {
 		s.reader, err = s.src.Open(ctx)
 		return err
 	})
 	if err != nil {
 		s.reader = nil
-		return fmt.Errorf("flow: open source %q: %w", s.Name, err)
+		return fmt.Errorf("flow: open source %q: %w", s.stage.Name, err)
 	}
 	if d, ok := s.reader.(stage.SourceDescriber); ok {
 		s.traits = d.SourceTraits()
@@ -57,7 +57,7 @@ func (s *source[T]) start(ctx context.Context) error {
 	if st, ok := s.reader.(stage.Stocker); ok {
 		s.stock = st.Stock
 	}
-	if disturb := s.run.cfg.Probe.disturbance(s.Name); disturb != nil {
+	if disturb := s.stage.run.cfg.Probe.disturbance(s.stage.Name); disturb != nil {
 		s.reader = disturbedReader[T]{s.reader, disturb}
 	}
 	if s.traits.Keyed {
@@ -65,12 +65,12 @@ func (s *source[T]) start(ctx context.Context) error {
 	}
 	s.pace.open(s.traits.Lease)
 	s.pace.weighs = s.weigh != nil
-	s.acks.open(s.Stage, s.ledger, &s.pace)
+	s.acks.open(s.stage, s.ledger, &s.pace)
 	s.acks.inline = s.traits.Immediate
 	return nil
 }
 
-func (s *source[T]) base() *Stage { return s.Stage }
+func (s *source[T]) base() *Stage { return s.stage }
 
 // declared gives the traits of the reader.
 func (s *source[T]) declared() stage.SourceTraits { return s.traits }
@@ -108,7 +108,7 @@ func (s *source[T]) atEnd() bool { return s.dry.Load() }
 
 // drain waits for what the source's policy does with records that could not be decoded.
 func (s *source[T]) drain(context.Context) error {
-	if idle := s.untilIdle(); idle != nil {
+	if idle := s.stage.untilIdle(); idle != nil {
 		<-idle
 	}
 	return nil
@@ -134,20 +134,20 @@ func (s *source[T]) loop(ctx context.Context) {
 		case err == nil:
 			retry = nil
 		case errors.Is(err, io.EOF):
-			if !s.run.awaitMore(s) {
+			if !s.stage.run.awaitMore(s) {
 				return
 			}
 		case ctx.Err() != nil:
 			return
 		case stage.IsPermanent(err):
-			s.readErr = fmt.Errorf("flow: read source %q: %w", s.Name, err)
+			s.readErr = fmt.Errorf("flow: read source %q: %w", s.stage.Name, err)
 			return
 		default:
-			s.errors.Add(1)
+			s.stage.errors.Add(1)
 			if retry == nil {
 				retry = pacing.Forever()
 			}
-			s.log.WarnContext(ctx, "read failed, to be tried again", "error", err)
+			s.stage.log.WarnContext(ctx, "read failed, to be tried again", "error", err)
 			if pacing.Wait(ctx, retry.NextBackOff()) != nil {
 				return
 			}
@@ -157,7 +157,7 @@ func (s *source[T]) loop(ctx context.Context) {
 
 // read calls the reader; a panic there ends the run as a permanent error would.
 func (s *source[T]) read(ctx context.Context) (b stage.Batch[T], err error) {
-	err = s.safely(func() (err error) {
+	err = s.stage.safely(func() (err error) {
 		b, err = s.reader.Read(ctx)
 		return err
 	})
@@ -171,24 +171,24 @@ func (s *source[T]) read(ctx context.Context) (b stage.Batch[T], err error) {
 func (s *source[T]) push(b stage.Batch[T], number uint64) {
 	r := s.newRead(b, number)
 	s.acks.add(r)
-	s.seg.enter()
-	s.in += int64(len(b.Values))
+	s.stage.seg.enter()
+	s.stage.in += int64(len(b.Values))
 	if s.needsCare(r) {
 		s.pushWithCare(r)
 	} else {
 		s.emitted = r.records(s.emitted[:0])
-		s.out.EmitAll(s.seg.ctx, s.emitted)
+		s.out.EmitAll(s.stage.seg.ctx, s.emitted)
 		clear(s.emitted)
 	}
-	s.seg.leaveRead()
+	s.stage.seg.leaveRead()
 	r.slab.Release()
 }
 
 // needsCare tells whether records of the read may not simply go on.
 func (s *source[T]) needsCare(r *read[T]) bool {
-	return len(r.batch.Faults) > 0 || s.run.hard.Load() ||
+	return len(r.batch.Faults) > 0 || s.stage.run.hard.Load() ||
 		s.ledger != nil && (s.ledger.any() || s.gate.taken()) ||
-		!r.batch.Expires.IsZero() && s.run.tooLate(r.slab.Duty(0), time.Now())
+		!r.batch.Expires.IsZero() && s.stage.run.tooLate(r.slab.Duty(0), time.Now())
 }
 
 // newRead takes a read from the pool and opens its slab. The hold on it keeps it open until it
@@ -210,15 +210,15 @@ func (s *source[T]) newRead(b stage.Batch[T], number uint64) *read[T] {
 // weighAll weighs the values of a read. What cannot be weighed weighs nothing: the records bound it still.
 func (s *source[T]) weighAll(r *read[T]) {
 	r.weights = append(r.weights[:0], make([]int, len(r.batch.Values))...)
-	err := s.safely(func() error {
+	err := s.stage.safely(func() error {
 		for i, v := range r.batch.Values {
 			r.weights[i] = max(s.weigh(v), 0)
 		}
 		return nil
 	})
 	if err != nil {
-		s.errors.Add(1)
-		s.log.Error("the size of a value is unknown", "error", err)
+		s.stage.errors.Add(1)
+		s.stage.log.Error("the size of a value is unknown", "error", err)
 	}
 }
 
@@ -228,7 +228,7 @@ func (s *source[T]) spare() *read[T] {
 	if last := len(s.free) - 1; last >= 0 {
 		r := s.free[last]
 		s.free = s.free[:last]
-		r.delivery = delivery{} // under the lock: the settler may still list it as partial
+		r.state = delivery{} // under the lock: the settler may still list it as partial
 		return r
 	}
 	return &read[T]{src: s}
@@ -239,8 +239,8 @@ func (s *source[T]) close(ctx context.Context) error {
 	if s.reader == nil {
 		return nil
 	}
-	if err := s.safely(func() error { return s.reader.Close(ctx) }); err != nil {
-		return fmt.Errorf("flow: close source %q: %w", s.Name, err)
+	if err := s.stage.safely(func() error { return s.reader.Close(ctx) }); err != nil {
+		return fmt.Errorf("flow: close source %q: %w", s.stage.Name, err)
 	}
 	return nil
 }

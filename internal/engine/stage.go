@@ -21,7 +21,8 @@ const (
 )
 
 // Stage is what all kinds of stage have in common: a name, counters, a policy, and the count of
-// records that wait in it.
+// records that wait in it. Nothing generic embeds one: the methods it would have by that are compiled for
+// each type of records.
 type Stage struct {
 	Name string
 	Kind Kind

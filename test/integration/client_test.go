@@ -109,6 +109,7 @@ func TestSendAsync_CallsBackForEachMessage(t *testing.T) {
 }
 
 func TestNack_BringsTheMessageBackWithTheNextAttempt(t *testing.T) {
+	t.Parallel()
 	g := target.New(t)
 	topic, group := g.CreateTopic(t, "NORMAL", 1), g.CreateGroup(t, false, 16)
 	c := newClient(t, g)
@@ -192,6 +193,7 @@ func TestReceive_FiltersByTag(t *testing.T) {
 }
 
 func TestReceive_GivesNothingWhenThereIsNothing(t *testing.T) {
+	t.Parallel()
 	g := target.New(t)
 	sc := newConsumer(t, newClient(t, g), g.CreateGroup(t, false, 16), g.CreateTopic(t, "NORMAL", 1))
 	got, err := sc.Receive(limited(t), 32, invisible)

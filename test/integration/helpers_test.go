@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"flag"
 	"testing"
 	"time"
 
@@ -12,7 +13,24 @@ import (
 	"github.com/rocketflow-io/rocketflow/test/rocketmq/target"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	atOnce()
+	goleak.VerifyTestMain(m)
+}
+
+// atOnce lets many tests run at a time, if the command line says nothing of it: they wait more than they
+// work, and each has topics and groups of its own.
+func atOnce() {
+	flag.Parse()
+	said := false
+	flag.Visit(func(f *flag.Flag) { said = said || f.Name == "test.parallel" })
+	if said {
+		return
+	}
+	if err := flag.Set("test.parallel", "16"); err != nil {
+		panic(err)
+	}
+}
 
 // patience bounds what a test waits for. It is only reached by a test that fails.
 const patience = time.Minute

@@ -61,6 +61,7 @@ func ofLite(liteTopic string, ds []*client.Delivery) []string {
 }
 
 func TestLite_ASimpleConsumerReceivesEachLiteTopicInOrder(t *testing.T) {
+	t.Parallel()
 	g, parent := liteTarget(t)
 	c := newClient(t, g)
 	p := newProducer(t, c)
@@ -140,6 +141,7 @@ func TestLite_AnExclusiveGroupGivesALiteTopicToTheLastThatSubscribes(t *testing.
 }
 
 func TestLite_APushConsumerConsumesEachLiteTopicInOrder(t *testing.T) {
+	t.Parallel()
 	const liteTopics, messages = 5, 20
 	g, parent := liteTarget(t)
 	c := newClient(t, g)
@@ -192,6 +194,7 @@ func TestLite_APushConsumerConsumesEachLiteTopicInOrder(t *testing.T) {
 }
 
 func TestLite_APushConsumerMovesWhatItCannotConsumeToTheDeadLetters(t *testing.T) {
+	t.Parallel()
 	g, parent := liteTarget(t)
 	c := newClient(t, g)
 	group := g.CreateGroupLike(t, target.Group{RetryMaxTimes: 1, Lite: &target.Lite{Parent: parent}})

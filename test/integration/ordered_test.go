@@ -94,6 +94,7 @@ func newRecorded(t *testing.T, g *target.Target, connect client.ConnectFunc) *cl
 }
 
 func TestPipeline_KeepsMessageGroupsInOrderThroughFailures(t *testing.T) {
+	t.Parallel()
 	const groups, each = 3, 20
 	g := target.New(t)
 	topic, group := g.CreateTopic(t, "FIFO", 4), g.CreateGroup(t, true, 16)
@@ -107,6 +108,7 @@ func TestPipeline_KeepsMessageGroupsInOrderThroughFailures(t *testing.T) {
 
 // The source keeps a failed message under its lease, while it polls for others.
 func TestPipeline_WaitsInOrderForLongerThanAPoll(t *testing.T) {
+	t.Parallel()
 	const groups, each, failures = 3, 5, 3
 	g := target.New(t)
 	wait := 300 * time.Millisecond // the embedded broker waits for long in the tests of the source, in virtual time
@@ -152,6 +154,7 @@ func TestPipeline_WaitsInOrderForLongerThanAPoll(t *testing.T) {
 }
 
 func TestPipeline_HandsBackInOrderWhatWaitsWhenItIsDrained(t *testing.T) {
+	t.Parallel()
 	const groups, each = 3, 5
 	g := target.New(t)
 	// Neither the wait nor the lease ends within the test.

@@ -121,6 +121,7 @@ func run(t *testing.T, p *flow.Pipeline, done func(ctx context.Context) error) {
 }
 
 func TestPipeline_AcksNothingThatASinkHasNotWritten(t *testing.T) {
+	t.Parallel()
 	for _, mode := range []struct {
 		name   string
 		policy flow.Policy
@@ -129,6 +130,7 @@ func TestPipeline_AcksNothingThatASinkHasNotWritten(t *testing.T) {
 		{"handed back to the server", flow.Nack()},
 	} {
 		t.Run(mode.name, func(t *testing.T) {
+			t.Parallel()
 			const n = 200
 			g := target.New(t)
 			topic := g.CreateTopic(t, "NORMAL", 4)
@@ -163,6 +165,7 @@ func TestPipeline_AcksNothingThatASinkHasNotWritten(t *testing.T) {
 }
 
 func TestPipeline_HandsBackAtOnceWhatADrainCutsOff(t *testing.T) {
+	t.Parallel()
 	const n = 50
 	g := target.New(t)
 	topic, group := g.CreateTopic(t, "NORMAL", 1), g.CreateGroup(t, false, 16)

@@ -13,6 +13,7 @@ import (
 
 // The words by which a refusal is recognized are the server's, so it is what must be asked.
 func TestRecall_SaysWhyTheServerDoesNot(t *testing.T) {
+	t.Parallel()
 	g := target.New(t)
 	topic, other, group := g.CreateTopic(t, "DELAY", 1), g.CreateTopic(t, "DELAY", 1), g.CreateGroup(t, false, 16)
 	c := newClient(t, g)

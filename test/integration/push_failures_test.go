@@ -116,11 +116,13 @@ func waitForDeadLetters(t *testing.T, g *target.Target, group string) string {
 }
 
 func TestPushConsumer_KeepsMessageGroupsInOrderThroughFailures(t *testing.T) {
+	t.Parallel()
 	for name, opts := range map[string][]client.PushOption{
 		"by queue": nil, "accelerated": {client.WithFIFOAccelerator()},
 		"with an explicit lease": {client.WithInvisibleDuration(time.Minute)},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			const each = 10
 			groups := []string{"a", "b", "c"}
 			g := target.New(t)

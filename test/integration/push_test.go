@@ -82,6 +82,7 @@ func sendAll(t *testing.T, c *client.Client, messages ...*client.Message) {
 func never(*client.Message) bool { return false }
 
 func TestPushConsumer_ConsumesAllAndAcknowledges(t *testing.T) {
+	t.Parallel()
 	g := target.New(t)
 	topic, group := g.CreateTopic(t, "NORMAL", 4), g.CreateGroup(t, false, 16)
 	c := newClient(t, g)
@@ -105,6 +106,7 @@ func TestPushConsumer_ConsumesAllAndAcknowledges(t *testing.T) {
 }
 
 func TestPushConsumer_ConsumesAgainWhatFailed(t *testing.T) {
+	t.Parallel()
 	g := target.New(t)
 	topic, group := g.CreateTopic(t, "NORMAL", 1), g.CreateGroup(t, false, 16)
 	c := newClient(t, g)
@@ -116,8 +118,10 @@ func TestPushConsumer_ConsumesAgainWhatFailed(t *testing.T) {
 }
 
 func TestPushConsumer_KeepsOrderWhateverFails(t *testing.T) {
+	t.Parallel()
 	for name, opts := range map[string][]client.PushOption{"by queue": nil, "by message group": {client.WithFIFOAccelerator()}} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g := target.New(t)
 			topic, group := g.CreateTopic(t, "FIFO", 4), g.CreateGroup(t, true, 16)
 			c := newClient(t, g)
@@ -140,8 +144,10 @@ func TestPushConsumer_KeepsOrderWhateverFails(t *testing.T) {
 }
 
 func TestPushConsumer_MovesToTheDeadLettersWhatKeepsFailing(t *testing.T) {
+	t.Parallel()
 	for name, ordered := range map[string]bool{"concurrent": false, "FIFO": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g := target.New(t)
 			kind, key := "NORMAL", ""
 			if ordered {
@@ -168,8 +174,10 @@ func TestPushConsumer_MovesToTheDeadLettersWhatKeepsFailing(t *testing.T) {
 }
 
 func TestPushConsumer_HandsBackWhatItHasNotConsumed(t *testing.T) {
+	t.Parallel()
 	for name, ordered := range map[string]bool{"concurrent": false, "FIFO": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			g := target.New(t)
 			kind, key := "NORMAL", ""
 			if ordered {
