@@ -9,6 +9,7 @@ import (
 
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
+	"github.com/rocketflow-io/rocketflow/sinks"
 	"github.com/rocketflow-io/rocketflow/sources"
 )
 
@@ -126,6 +127,84 @@ func ExampleStream_Optional() {
 	// a
 	// b
 	// <nil> map[failed:2]
+}
+
+func ExampleMerge() {
+	p := flow.Merge(flow.From(sources.Values("a", "b")), flow.From(sources.Values("1", "2"))).To(printer{})
+	fmt.Println(p.Run(context.Background()))
+	// Unordered output:
+	// a
+	// b
+	// 1
+	// 2
+	// <nil>
+}
+
+// A channel is the topic in between; on RocketMQ that would be one of type FIFO, with sinks.InGroups and
+// sources.RocketMQ at its ends.
+func ExampleStream_Through() {
+	topic := make(chan string, 2)
+	left := 2
+	write := sinks.Func(func(_ context.Context, v string) error {
+		topic <- v
+		if left--; left == 0 {
+			close(topic)
+		}
+		return nil
+	})
+	p := flow.From(sources.Values("a", "b")).
+		Through(write, sources.Channel(topic)).
+		Map(strings.ToUpper).
+		To(printer{})
+	fmt.Println(p.Run(context.Background()))
+	// Output:
+	// A
+	// B
+	// <nil>
+}
+
+// What has one key is worked on in order, and what has others at the same time.
+func ExampleStream_KeyBy() {
+	p := flow.From(sources.Values("a1", "b1", "a2")).
+		KeyBy(func(v string) string { return v[:1] }).
+		ParMap(2, func(_ context.Context, v string) (string, error) { return "done: " + v, nil }).
+		To(printer{})
+	fmt.Println(p.Run(context.Background()))
+	// Unordered output:
+	// done: a1
+	// done: b1
+	// done: a2
+	// <nil>
+}
+
+// Departures per carrier and hour. What comes too late for its hour goes elsewhere.
+func ExampleKeyed_Window() {
+	type flight struct {
+		carrier string
+		at      time.Duration // since midnight
+	}
+	left := func(carrier string, hour, minute time.Duration) flight {
+		return flight{carrier, hour*time.Hour + minute*time.Minute}
+	}
+	midnight := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	p := flow.From(sources.Values(left("AA", 1, 3), left("AA", 1, 20), left("UA", 1, 58), left("AA", 2, 30), left("UA", 1, 59))).
+		KeyBy(func(f flight) string { return f.carrier }).
+		Window(flow.Tumbling(time.Hour), flow.EventTime(func(f flight) time.Time { return midnight.Add(f.at) }, 10*time.Minute)).
+		Late(func(late flow.Stream[flight]) *flow.Pipeline {
+			return late.Map(func(f flight) string { return fmt.Sprint("late: ", f.carrier, " at ", f.at) }).To(printer{})
+		}).
+		Agg(func() int { return 0 }, func(n int, _ flight) int { return n + 1 }).
+		Map(func(w flow.Window[string, int]) string {
+			return fmt.Sprint(w.Key, " from ", w.Start.Format(time.TimeOnly), ": ", w.Value)
+		}).
+		To(printer{})
+	fmt.Println(p.Run(context.Background()))
+	// Unordered output:
+	// AA from 01:00:00: 2
+	// UA from 01:00:00: 1
+	// late: UA at 1h59m0s
+	// AA from 02:00:00: 1
+	// <nil>
 }
 
 // The stages on both sides work at the same time.

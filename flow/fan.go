@@ -8,9 +8,22 @@ import (
 	"github.com/rocketflow-io/rocketflow/operators"
 )
 
-// Broadcast gives n streams, each of which has every value. A record is settled when each of
-// them has settled it; a failure in one wins and the record is handed back (rule 4), whereupon
-// the others see it again. Each stream must end in a sink; [Join] makes one pipeline of them.
+// Broadcast gives n streams, each of which has every value.
+//
+//	in       --a---b---c--|
+//	out[0]   --a---b---c--|
+//	out[1]   --a---b---c--|
+//
+// What it promises:
+//   - Emits: each value, in each of the streams.
+//   - Order: kept in each stream. Between them there is none.
+//   - Holds: nothing.
+//   - Settles: a record when each of the streams has settled it; a failure in one wins and the record is
+//     handed back, whereupon the others see it again (rule 4). [Stream.Optional] excuses one of them.
+//   - Drain: has nothing to emit.
+//   - Fails: to build, if n < 1.
+//
+// Each stream must end in a sink; [Join] makes one pipeline of them.
 func (s Stream[T]) Broadcast(n int) []Stream[T] {
 	fan := newNode(kindBroadcast, fmt.Sprintf("broadcast to %d", n), s.n)
 	if n < 1 {
@@ -122,8 +135,19 @@ func (s Stream[T]) fanOut(fan *node, names []string, add func(*compiler, []engin
 	return branches
 }
 
-// Merge makes one stream of several. Values of one of them keep their order; between them there
-// is none. Without streams the pipeline does not validate.
+// Merge makes one stream of several.
+//
+//	in[0]   --a-------b---c--|
+//	in[1]   -----1--2--------|
+//	out     --a--1--2-b---c--|
+//
+// What it promises:
+//   - Emits: each value of each stream.
+//   - Order: values of one stream keep theirs; between them there is none. [MergeOrdered] goes by time.
+//   - Holds: nothing.
+//   - Settles: nothing; the duty goes on (rule 2).
+//   - Drain: has nothing to emit. It is over when each of the streams is.
+//   - Fails: to build, without streams.
 func Merge[T any](streams ...Stream[T]) Stream[T] {
 	ups := make([]*node, len(streams))
 	for i, s := range streams {

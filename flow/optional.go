@@ -16,6 +16,10 @@ import (
 //		branches[1].Optional(10_000).Map(flightMetric).To(metrics),
 //	)
 //
+//	in         --a---b---c---d--|    the branch takes long for a, and 1 is the most
+//	required   --a---b---c---d--|
+//	optional   --a-----------d--|    b and c passed by
+//
 // The branch runs on a goroutine of its own and never holds up the others: at most so many records are
 // in it at once, waiting for retries or held among them, and the others pass it by while there are. None
 // of that is silent. The stage "optional" counts in Snapshot the records that passed_by, that failed for

@@ -7,6 +7,10 @@ import "github.com/rocketflow-io/rocketflow/flow/stage"
 // settled when it is in the topic; what comes of it from there is another record, read and settled
 // for itself.
 //
+//	in        --a---b---c-----|
+//	written   --a---b---c-----|    and then settled
+//	out       ----a---b---c---     read, by this process or another of the group
+//
 // On a topic of RocketMQ this spreads work over processes. With a FIFO topic, whose message group is a
 // key of the value, and a consumer group in order, any number of processes run the same pipeline and
 // the values of one key still follow each other, whichever of them gets which:

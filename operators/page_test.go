@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -27,7 +28,7 @@ func TestPage_NamesEachOperator(t *testing.T) {
 		if strings.HasSuffix(name, "_test.go") {
 			continue
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		require.NoError(t, err)
 		for _, d := range file.Decls {
 			f, ok := d.(*ast.FuncDecl)
@@ -37,9 +38,28 @@ func TestPage_NamesEachOperator(t *testing.T) {
 			found++
 			require.True(t, strings.Contains(string(page), "`"+f.Name.Name+"`"), "%s is not in docs/operators.md", f.Name)
 			require.True(t, strings.Contains(examples.String(), "func Example"+f.Name.Name+"()"), "%s has no Example", f.Name)
+			if returnsOperator(f) {
+				require.Regexp(t, diagramOrRelative, f.Doc.Text(), "%s has no diagram", f.Name)
+			}
 		}
 	}
 	require.Positive(t, found)
+}
+
+// diagramOrRelative is a line of a diagram, or what says whose the promises are.
+var diagramOrRelative = regexp.MustCompile(`(?m)^\t.*--.*\||^\w+ is \[\w+\]|Its promises are those of`)
+
+// returnsOperator tells whether a function makes an operator.
+func returnsOperator(f *ast.FuncDecl) bool {
+	if f.Type.Results == nil {
+		return false
+	}
+	index, ok := f.Type.Results.List[0].Type.(*ast.IndexListExpr)
+	if !ok {
+		return false
+	}
+	s, ok := index.X.(*ast.SelectorExpr)
+	return ok && s.Sel.Name == "Operator"
 }
 
 func glob(t *testing.T, pattern string) []string {

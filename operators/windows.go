@@ -26,20 +26,35 @@ const (
 
 // Tumbling gives windows of a size, one after the other: each value is in one. They are aligned to
 // midnight UTC of 1 January 1970; see [Windows.Offset].
+//
+//	in        --a---b-c------d----e--|
+//	windows   [a    b)[c     d)[  e )
 func Tumbling(size time.Duration) Windows { return Windows{kind: aligned, size: size, every: size} }
 
 // Sliding gives windows of a size, of which one begins every so often: with a size of an hour and every
 // ten minutes each value is in six. They are aligned as those of [Tumbling].
+//
+//	in        --a---b-c------d-------|
+//	windows   [a    b)
+//	              [ b c )
+//	                  [c     d)
 func Sliding(size, every time.Duration) Windows {
 	return Windows{kind: aligned, size: size, every: every}
 }
 
 // Sessions gives, for each key, windows of values that follow each other closely: one ends when nothing
 // has come for the gap. A value that closes the gap between two makes one of them.
+//
+//	in        --a-b--c---------d--e------|
+//	windows   [a  b  c   )    [d  e   )
+//	                 |gap|        |gap|
 func Sessions(gap time.Duration) Windows { return Windows{kind: sessions, size: gap} }
 
 // Counts gives, for each key, windows of n values in the order in which they come. Time plays no part:
 // no value is late. The last window of a key has fewer, and is complete at the end of the input.
+//
+//	in        --a----b-c----------d----e--|    n=2
+//	windows   [a     b][c         d]  [e]
 func Counts(n int) Windows { return Windows{kind: counted, count: n} }
 
 // Offset moves windows that are aligned: days of Tumbling(24*time.Hour).Offset(-2*time.Hour) begin two
