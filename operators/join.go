@@ -89,8 +89,8 @@ type Joining[K comparable, L, R any] struct {
 //   - Drain: at the end of the input gives what has no partner. When the run ends before, what is held is
 //     handed back.
 //   - Fails: to build, if an argument is missing or out of range, on a source that orders by key, and
-//     where a lease leaves no time. A panic of a function is a failure of the value that came last, and
-//     leaves the join as it was.
+//     where a lease leaves no time. A value without an event time, with [ErrEventTime]. A panic of a
+//     function is a failure of the value that came last, and leaves the join as it was.
 //
 // The watermark is the least of those of both streams. A stream that has given nothing yet holds it up,
 // until it is idle (see [Clock.Idle]). A value that is older than the watermark is late, and not joined,

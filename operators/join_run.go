@@ -73,7 +73,10 @@ func (j joining[K, L, R, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (sta
 // Process joins a value. Until it has called all functions of the user it changes nothing: a panic of
 // one leaves the record to be tried again.
 func (j *joiner[K, L, R, O]) Process(ctx context.Context, r stage.Record[Either[L, R]]) error {
-	a := j.arrive(r)
+	a, err := j.arrive(r)
+	if err != nil {
+		return err
+	}
 	switch {
 	case a.old != nil:
 		j.again(&a)
@@ -97,7 +100,7 @@ func (j *joiner[K, L, R, O]) Process(ctx context.Context, r stage.Record[Either[
 }
 
 // arrive finds out what there is to know of a value.
-func (j *joiner[K, L, R, O]) arrive(r stage.Record[Either[L, R]]) arrival[K, L, R] {
+func (j *joiner[K, L, R, O]) arrive(r stage.Record[Either[L, R]]) (arrival[K, L, R], error) {
 	a := arrival[K, L, R]{Record: r}
 	var at *time.Time
 	var id string
@@ -125,6 +128,9 @@ func (j *joiner[K, L, R, O]) arrive(r stage.Record[Either[L, R]]) arrival[K, L, 
 	default:
 		a.at = instantOf(a.info.EventTime)
 	}
+	if !a.at.counts() {
+		return a, noEventTime("join")
+	}
 	if j.known[a.side] != nil {
 		n := name{id: id}
 		if j.IdentifyLeft == nil {
@@ -132,7 +138,7 @@ func (j *joiner[K, L, R, O]) arrive(r stage.Record[Either[L, R]]) arrival[K, L, 
 		}
 		j.recognize(&a, n)
 	}
-	return a
+	return a, nil
 }
 
 // reach gives how far the watermark may be.

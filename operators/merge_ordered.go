@@ -38,8 +38,8 @@ type Nth[T any] struct {
 //   - Drain: at the end of the input emits what it holds, in order. When the run is ended before, that is
 //     handed back.
 //   - Fails: to build, without streams, with a clock that goes by processing time or waits for idle
-//     streams for ever, and on a source that orders by key. A panic of the clock's function is a failure
-//     of the value.
+//     streams for ever, and on a source that orders by key. A value without an event time fails, with
+//     [ErrEventTime]; a panic of the clock's function is a failure of the value.
 func MergeOrdered[T any](streams int, clock Clock[T]) stage.Operator[Nth[T], T] {
 	return mergingOrdered[T]{streams, clock}
 }
@@ -120,6 +120,9 @@ func (m *orderedMerger[T]) Process(ctx context.Context, r stage.Record[Nth[T]]) 
 	at := instantOf(info.EventTime)
 	if t := m.clock.timeOf(r.Value.Value); t != nil {
 		at = instantOf(*t)
+	}
+	if !at.counts() {
+		return noEventTime("merge by time")
 	}
 	q := queued[T]{Record: r.With(r.Value.Value), at: at, stream: r.Value.Stream}
 	if at < m.last {

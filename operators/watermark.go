@@ -2,6 +2,8 @@ package operators
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -26,6 +28,18 @@ func instantOf(t time.Time) instant {
 	}
 	return instant(t.UnixNano())
 }
+
+// counts tells whether it is a time. A value that stands at an end is older than all others, or younger.
+func (i instant) counts() bool { return i != never && i != always }
+
+// noEventTime is the failure of a value without an event time.
+func noEventTime(operator string) error {
+	return stage.Permanent(fmt.Errorf("operators: %s: %w", operator, ErrEventTime))
+}
+
+// ErrEventTime is the failure of a value whose event time is none: the zero time, as of a value that has no
+// time, or one before 1678 or after 2261.
+var ErrEventTime = errors.New("the value has no event time from 1678 to 2261: let the function of EventTime give one, or filter out values without")
 
 func (i instant) time() time.Time { return time.Unix(0, int64(i)).UTC() }
 

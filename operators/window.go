@@ -98,7 +98,8 @@ func Collected[T any]() Aggregation[T, []T] {
 //   - Drain: at the end of the input emits what it holds. When the run ends before, incomplete windows
 //     are handed back, since their results would be wrong.
 //   - Fails: to build, if an argument is missing or out of range, on a source that orders by key, and
-//     where a lease leaves no time. A panic of a function leaves the windows as they were.
+//     where a lease leaves no time. A value without an event time, with [ErrEventTime]. That, and a panic of a
+//     function, leaves the windows as they were.
 //
 // What is held and made of it is in memory. A record that comes again is known by its id and not counted
 // twice; so a pane is kept until the watermark has passed its end and Lateness, and until, by the clock,

@@ -25,11 +25,15 @@ func (w *windower[K, T, A, O]) ProcessChunk(ctx context.Context, c *stage.Chunk[
 		group := c.In[from:min(from+aheadMost, len(c.In))]
 		found := w.lookAhead(group)
 		for i, r := range group {
+			v, known := &value[K, T]{Record: r}, (*pane[K, A])(nil)
 			if c.At = from + i; i >= found {
-				w.take(ctx, &value[K, T]{Record: r, key: w.Key(r.Value)}, nil)
-				continue
+				v.key = w.Key(r.Value)
+			} else {
+				v.key, known = w.ahead[i].key, w.ahead[i].pane
 			}
-			w.take(ctx, &value[K, T]{Record: r, key: w.ahead[i].key}, w.ahead[i].pane)
+			if err := w.take(ctx, v, known); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -56,9 +56,9 @@ const (
 //     counted again, whichever process it comes to; a late one done.
 //   - Drain: waits for the store. At the end of the input emits what is incomplete, unless other
 //     processes are still at it: the last to end does. When the run ends before, windows stay in the store.
-//   - Fails: when the store does, with a [StoreError], or a key or an aggregate cannot be encoded. Fails
-//     to build, if an argument is missing or out of range, and to start, if ids would be forgotten before
-//     records can come again.
+//   - Fails: when the store does, with a [StoreError], or a key or an aggregate cannot be encoded; a
+//     value without an event time, with [ErrEventTime]. Fails to build, if an argument is missing or out of
+//     range, and to start, if ids would be forgotten before records can come again.
 //
 // Processes that share a store go by the least of their watermarks, and each result is given by one of
 // them. Expiry goes by their clocks, which should agree to well within a Heartbeat.

@@ -53,6 +53,9 @@ func (p *keeper[K, T, A, O]) value(r stage.Record[T]) (v *keptValue[K, T], parti
 	default:
 		v.at = instantOf(v.info.EventTime)
 	}
+	if p.mark != nil && !v.at.counts() {
+		return nil, "", noEventTime("window")
+	}
 	if p.knows {
 		source := v.info.Source
 		v.name, v.known = v.info.ID, v.info.ID != ""

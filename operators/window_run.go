@@ -90,12 +90,11 @@ func (w windowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (s
 // Process puts a value in its windows. Until it has called all functions of the user it changes
 // nothing: a panic of one leaves the record to be tried again.
 func (w *windower[K, T, A, O]) Process(ctx context.Context, r stage.Record[T]) error {
-	w.take(ctx, &value[K, T]{Record: r, key: w.Key(r.Value)}, nil)
-	return nil
+	return w.take(ctx, &value[K, T]{Record: r, key: w.Key(r.Value)}, nil)
 }
 
 // take is Process for a value with a key, whose pane may be known.
-func (w *windower[K, T, A, O]) take(ctx context.Context, v *value[K, T], p *pane[K, A]) {
+func (w *windower[K, T, A, O]) take(ctx context.Context, v *value[K, T], p *pane[K, A]) error {
 	partition := w.up.Partition
 	if w.up.Redelivers || partition == "" || w.Clock.event && w.Clock.at == nil {
 		v.info = v.Info()
@@ -108,6 +107,9 @@ func (w *windower[K, T, A, O]) take(ctx context.Context, v *value[K, T], p *pane
 		v.at = instantOf(w.Clock.at(v.Value))
 	default:
 		v.at = instantOf(v.info.EventTime)
+	}
+	if w.mark != nil && !v.at.counts() {
+		return noEventTime("window")
 	}
 	if w.known != nil {
 		w.recognize(v)
@@ -129,6 +131,7 @@ func (w *windower[K, T, A, O]) take(ctx context.Context, v *value[K, T], p *pane
 		w.onTime(ctx)
 	}
 	w.emit(ctx)
+	return nil
 }
 
 // reach gives how far the watermark may be.

@@ -126,7 +126,7 @@ type Clock[T any] struct {
 const DefaultIdle = time.Minute
 
 // EventTime goes by when what a value tells of happened, as the function says, or, if it is nil, the
-// source ([stage.Info.EventTime]).
+// source ([stage.Info.EventTime]). A value without a time fails, with [ErrEventTime].
 //
 // How far that time has come, the watermark, is judged by what has come: in each partition of the
 // source, such as a queue, values may be up to outOfOrder older than the newest before them. The
