@@ -149,6 +149,16 @@ func (q *jobQueue[T]) take() (*job[T], bool) {
 	return j, true
 }
 
+// records gives how many values wait to be taken.
+func (q *jobQueue[T]) records() (n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, j := range q.jobs {
+		n += j.len()
+	}
+	return n
+}
+
 // unblock lets every put through from now on.
 func (q *jobQueue[T]) unblock() {
 	q.mu.Lock()

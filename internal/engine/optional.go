@@ -12,8 +12,10 @@ import (
 // as their source is told, when they enter it. At most so many are in the branch at once, and the others
 // pass it by, so that it never holds up who feeds it. What fails there, or is handed back, is counted.
 func AddOptional[T any](p *Plan, spec StageSpec, most int, out Outlet[T]) Outlet[T] {
-	in := AddOperator(p, spec, freeing[T]{most}, out)
-	in.stages[0].frees = most
+	op := &freeing[T]{most: most}
+	in := AddOperator(p, spec, op, out)
+	op.at = in.stages[0]
+	op.at.frees = most
 	return in
 }
 
@@ -27,16 +29,20 @@ const (
 
 // freeing is the operator at the begin of an optional branch. It is an edge: the branch has a goroutine
 // of its own.
-type freeing[T any] struct{ most int }
+type freeing[T any] struct {
+	most int
+	at   *Stage
+}
 
-var _ stage.Operator[int, int] = freeing[int]{}
+var _ stage.Operator[int, int] = (*freeing[int])(nil)
 
-func (o freeing[T]) Describe() stage.Description {
+func (o *freeing[T]) Describe() stage.Description {
 	return stage.Description{Name: "optional", Async: true}
 }
 
-func (o freeing[T]) Start(rt stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {
+func (o *freeing[T]) Start(rt stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {
 	e := &entrance[T]{branch: &branch{rt: rt}, most: o.most, next: next, wake: make(chan struct{}, 1)}
+	o.at.measured(func() EdgeStats { return EdgeStats{Records: e.left(), MaxRecords: o.most} })
 	stage.Disturbance(rt) // there is nothing here that could fail: it is the stages behind that a test disturbs
 	rt.Go(e.work)
 	return e, nil

@@ -80,6 +80,9 @@ func (s *sink[T]) start(ctx context.Context) error {
 	}
 	s.taking = newDurableMutex()
 	s.queue = newJobQueue[T](concurrency+1, merge)
+	s.stage.measured(func() EdgeStats {
+		return EdgeStats{Records: s.queue.records(), MaxRecords: (concurrency + 1) * s.max}
+	})
 	for range concurrency {
 		s.writers.Add(1)
 		go s.write()

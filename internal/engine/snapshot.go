@@ -39,7 +39,8 @@ type StageStats struct {
 	Counters map[string]int64
 	// Gauges are what an operator tells of itself at the time of the snapshot.
 	Gauges map[string]int64
-	// Source is set for sources, and Edge for edges between goroutines.
+	// Source is set for sources, and Edge for edges between goroutines: those of Async, of optional branches,
+	// and those to the writers of a sink, which is bounded in records.
 	Source *SourceStats
 	Edge   *EdgeStats
 }
@@ -91,11 +92,12 @@ func (s *Stage) stats() StageStats {
 	}
 	s.mu.Lock()
 	st.Waiting = s.waiting
+	edgeStats := s.edgeStats
 	s.mu.Unlock()
 	st.Counters = s.counters.copy()
 	st.Gauges = s.gauges.read()
-	if s.edgeStats != nil {
-		edge := s.edgeStats()
+	if edgeStats != nil {
+		edge := edgeStats()
 		st.Edge = &edge
 	}
 	return st

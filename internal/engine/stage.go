@@ -61,7 +61,7 @@ type Stage struct {
 	settled   atomic.Int64 // sinks: values written
 	counters  counters
 	gauges    gauges
-	edgeStats func() EdgeStats // of edges
+	edgeStats func() EdgeStats // of edges; under mu, once the plan is made
 	mark      func()           // of edges: counts what is on it with what waits for another try
 
 	mu      sync.Mutex
@@ -76,6 +76,13 @@ func (s *Stage) Logger() *slog.Logger { return s.log }
 
 // Count adds to a counter of the stage.
 func (s *Stage) Count(name string, n int64) { s.counters.add(name, n) }
+
+// measured gives what is on the edge of a stage that has one.
+func (s *Stage) measured(edge func() EdgeStats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.edgeStats = edge
+}
 
 // safely calls a function of the user; a panic is an error.
 func (s *Stage) safely(f func() error) (err error) {
