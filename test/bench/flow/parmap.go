@@ -16,7 +16,7 @@ import (
 func measureParMap(ctx context.Context, w io.Writer, s sizes) error {
 	n := s.peer
 	var one, two, again, rillOne, rillTwo, roMap []float64 // ns a record
-	var speedup, aa, underRill []float64
+	var speedup, aa, underRill, underRo []float64
 	for range s.rounds {
 		for _, m := range []struct {
 			into *[]float64
@@ -42,11 +42,13 @@ func measureParMap(ctx context.Context, w io.Writer, s sizes) error {
 		speedup = append(speedup, last(one)/last(two))
 		aa = append(aa, last(again)/last(two))
 		underRill = append(underRill, last(rillTwo)/last(two))
+		underRo = append(underRo, last(roMap)/last(two))
 	}
-	_, err := fmt.Fprintf(w, "# parmap: ns a record, medians: rocketflow on 1 %.0f, on 2 %.0f; rill on 1 %.0f, on 2 %.0f; ro %.0f\n%s%s%s",
+	_, err := fmt.Fprintf(w, "# parmap: ns a record, medians: rocketflow on 1 %.0f, on 2 %.0f; rill on 1 %.0f, on 2 %.0f; ro %.0f\n%s%s%s%s",
 		ratio.Median(one), ratio.Median(two), ratio.Median(rillOne), ratio.Median(rillTwo), ratio.Median(roMap),
 		ratio.Line("parmap-2-workers-over-1", speedup, 2),
 		ratio.Line("parmap-rill-over-us", underRill, 2),
+		ratio.Line("parmap-ro-over-us", underRo, 2),
 		ratio.Line("parmap-aa", aa, 2))
 	return err
 }
