@@ -181,17 +181,16 @@ func ExampleStream_KeyBy() {
 func ExampleKeyed_Window() {
 	type flight struct {
 		carrier string
-		at      time.Duration // since midnight
+		at      time.Time
 	}
-	left := func(carrier string, hour, minute time.Duration) flight {
-		return flight{carrier, hour*time.Hour + minute*time.Minute}
+	left := func(carrier string, hour, minute int) flight {
+		return flight{carrier, time.Date(2026, 1, 1, hour, minute, 0, 0, time.UTC)}
 	}
-	midnight := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	p := flow.From(sources.Values(left("AA", 1, 3), left("AA", 1, 20), left("UA", 1, 58), left("AA", 2, 30), left("UA", 1, 59))).
 		KeyBy(func(f flight) string { return f.carrier }).
-		Window(flow.Tumbling(time.Hour), flow.EventTime(func(f flight) time.Time { return midnight.Add(f.at) }, 10*time.Minute)).
+		Window(flow.Tumbling(time.Hour), flow.EventTime(func(f flight) time.Time { return f.at }, 10*time.Minute)).
 		Late(func(late flow.Stream[flight]) *flow.Pipeline {
-			return late.Map(func(f flight) string { return fmt.Sprint("late: ", f.carrier, " at ", f.at) }).To(printer{})
+			return late.Map(func(f flight) string { return fmt.Sprint("late: ", f.carrier, " at ", f.at.Format(time.TimeOnly)) }).To(printer{})
 		}).
 		Agg(func() int { return 0 }, func(n int, _ flight) int { return n + 1 }).
 		Map(func(w flow.Window[string, int]) string {
@@ -202,7 +201,7 @@ func ExampleKeyed_Window() {
 	// Unordered output:
 	// AA from 01:00:00: 2
 	// UA from 01:00:00: 1
-	// late: UA at 1h59m0s
+	// late: UA at 01:59:00
 	// AA from 02:00:00: 1
 	// <nil>
 }

@@ -113,6 +113,7 @@ type compiler struct {
 	below    *Policy         // the next policy downstream, while attaching upwards
 	policies map[*Policy]*engine.Policy
 	keeps    []*node // with windows or a table in a store
+	stages   []governed
 }
 
 func newCompiler(cfg engine.Config) *compiler {
@@ -170,6 +171,7 @@ func (c *compiler) spec(n *node) engine.StageSpec {
 	if p == nil {
 		p = n.policyAbove()
 	}
+	c.stages = append(c.stages, governed{n, p})
 	return engine.StageSpec{Name: c.nameOf(n), Policy: c.enginePolicy(p)}
 }
 

@@ -34,7 +34,7 @@ import (
 //   - Settles: the branch's part of the record done, at once. A failure of the branch goes by the policies
 //     of its own stages, retries and dead letters included; where they hand the record back it is counted.
 //     A policy of Stop ends the run here as well. What sinks.RetryTopic brings back comes through the whole
-//     pipeline, where a Dedupe above drops it: its record was done.
+//     pipeline, where a Dedupe above would drop it, since its record was done: see [RetryConflictError].
 //   - Drain: the branch is drained as others are, within the same deadline. What the deadline meets there
 //     is counted as handed_back, and will not come again.
 //   - Fails: to build, if most < 1; on anything but a branch of a Broadcast; if no branch is left that is

@@ -146,6 +146,7 @@ func (p *Pipeline) compile(cfg engine.Config) (*compiler, error) {
 		c.problems = append(c.problems, p.loose(c)...)
 	}
 	if len(c.problems) == 0 {
+		c.problems = append(c.problems, c.conflicts()...)
 		c.problems = append(c.problems, c.plan.Check())
 	}
 	return c, errors.Join(c.problems...)

@@ -60,7 +60,7 @@ func (d deduping[T]) Describe() stage.Description {
 	case d.marks.Keep < 0:
 		problem = fmt.Errorf("operators: dedupe: marks kept for %v: 0 keeps them for ever", d.marks.Keep)
 	}
-	return stage.Description{Name: "dedupe", Fallible: true, Async: true, Settles: "when its mark is safe, or as done if it has one", Problem: problem}
+	return stage.Description{Name: "dedupe", Fallible: true, Async: true, DropsDone: true, Settles: "when its mark is safe, or as done if it has one", Problem: problem}
 }
 
 func (d deduping[T]) Start(rt stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {

@@ -49,7 +49,7 @@ type taking[T any] struct{ n int }
 var _ stage.Operator[int, int] = taking[int]{}
 
 func (t taking[T]) Describe() stage.Description {
-	d := stage.Description{Name: "take", Settles: settlesOrBack}
+	d := stage.Description{Name: "take", Ends: true, Settles: settlesOrBack}
 	if t.n < 1 {
 		d.Problem = fmt.Errorf("operators: take: %d values: at least 1 is needed", t.n)
 	}
@@ -84,7 +84,7 @@ type takingWhile[T any] struct{ keep func(T) bool }
 var _ stage.Operator[int, int] = takingWhile[int]{}
 
 func (t takingWhile[T]) Describe() stage.Description {
-	return stage.Description{Name: "take while", Settles: settlesOrBack, Problem: missing(t.keep == nil, "take while")}
+	return stage.Description{Name: "take while", Ends: true, Settles: settlesOrBack, Problem: missing(t.keep == nil, "take while")}
 }
 
 func (t takingWhile[T]) Start(rt stage.Runtime, next stage.Emitter[T]) (stage.Processor[T], error) {

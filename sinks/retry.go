@@ -42,11 +42,13 @@ const (
 //
 // The record is then put off, not done: a Dedupe above the stage that fails does not mark it, and lets it pass
 // when it comes again; a join gives again what it gave of it. But what fails in an optional branch of a
-// Broadcast comes again through all of the pipeline, and for a Dedupe above that it is a duplicate.
+// Broadcast comes again through all of the pipeline, and for a Dedupe above that it is a duplicate: a pipeline
+// that reads the topic above the two does not validate.
 //
 // Where a Broadcast has one branch that puts a record off and one that hands it back, it comes again both ways,
-// each time as one message more: a branch that goes on handing back, such as one whose Take has ended before the
-// others have, should not stand beside a retry topic.
+// each time as one message more. A branch that goes on handing back should therefore not stand beside a retry
+// topic; where that is because of a Take or TakeWhile, a pipeline that reads the topic above the branches does
+// not validate.
 //
 // Of a message group what failed comes after those behind it, which keep their order. Where all must, as of a
 // FIFO group, use flow.Retry and flow.Nack.
@@ -64,10 +66,14 @@ type retryTopic struct {
 var (
 	_ stage.SinkDescriber = (*retryTopic)(nil)
 	_ stage.RetrySink     = (*retryTopic)(nil)
+	_ stage.RetryNamer    = (*retryTopic)(nil)
 )
 
 // SinkTraits names the sink by its topic.
 func (s *retryTopic) SinkTraits() stage.SinkTraits { return stage.SinkTraits{Name: "retry " + s.topic} }
+
+// RetryTopic names the topic.
+func (s *retryTopic) RetryTopic() string { return s.topic }
 
 // Open opens the sink of dead letters as well.
 func (s *retryTopic) Open(ctx context.Context) (stage.Writer[stage.Failure], error) {

@@ -37,6 +37,13 @@ type retrySource struct{ *RocketMQSource }
 
 var _ stage.SourceDescriber = retrySource{}
 
+// SourceTraits are those of the source, with the topic.
+func (s retrySource) SourceTraits() stage.SourceTraits {
+	t := s.RocketMQSource.SourceTraits()
+	t.RetryTopic = s.topic
+	return t
+}
+
 // Open opens a reader of the topic.
 func (s retrySource) Open(ctx context.Context) (stage.Reader[*client.Message], error) {
 	r, err := s.RocketMQSource.Open(ctx)

@@ -35,6 +35,11 @@ type RetrySink interface {
 	Redelivery() time.Duration
 }
 
+// RetryNamer is implemented by a [RetrySink] that tells the topic it sends to, as the source declares it that
+// failures come back by ([SourceTraits.RetryTopic]). A pipeline with both is held to what they ask for when it
+// is built.
+type RetryNamer interface{ RetryTopic() string }
+
 // FaultError is the error of a record that its source could not decode.
 type FaultError struct {
 	// Position is where the record stands in its source; Raw is what could not be decoded.

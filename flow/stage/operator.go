@@ -115,6 +115,11 @@ type Description struct {
 	// emits has duties of its own: what fails below it gives again by itself (see [Unfinished]), under the
 	// same Info.ID. Of the stages below their source knows nothing.
 	Answers bool
+	// Ends says that the operator ends the run by itself (see [Runtime.End]), and hands back what comes to it
+	// from then on.
+	Ends bool
+	// DropsDone says that the operator drops values that it knows to be done.
+	DropsDone bool
 	// Parallel is how many records are worked on at once; 0 means 1.
 	Parallel int
 	// Settles tells, for Explain, when a record is settled, as in "with its batch"; empty stands for "with

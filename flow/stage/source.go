@@ -62,6 +62,8 @@ type SourceTraits struct {
 	UniqueIDs bool
 	// Partitioned says that Info.Partition is filled in.
 	Partitioned bool
+	// RetryTopic is the retry topic that the records come back by (see [RetrySink]); empty for any other source.
+	RetryTopic string
 }
 
 // SourceDescriber is implemented by sources that declare traits before they are opened, and by
