@@ -69,7 +69,7 @@ func count(n int) string {
 func checkKeyed(traits stage.SourceTraits, path []*Stage) error {
 	for _, st := range path {
 		if traits.Keyed && st.Desc.Holds {
-			return fmt.Errorf("flow: stage %q holds records, but source %q orders by key: while one is held its queue gives no other, and the pipeline stalls: batch at the sink with flow.Batched instead", st.Name, path[0].Name)
+			return fmt.Errorf("flow: stage %q holds records, but source %q orders by key: while one is held its queue gives no other, and the pipeline stalls: batch at the sink with flow.Batched, or keep windows in a store by KeptIn, instead", st.Name, path[0].Name)
 		}
 	}
 	return nil
