@@ -23,9 +23,17 @@ func (s *Store) Commit(ctx context.Context, changes *state.Changes) (state.Versi
 	if len(changes.Writes) == 0 {
 		return state.Any, nil
 	}
-	batch := s.db.NewBatch()
+	l, _ := s.layouts.Get().(*layout)
+	if l == nil {
+		l = new(layout)
+	}
+	l.lay(changes.Writes)
+	batch := s.db.NewBatchWithSize(l.bytes)
 	defer func() { _ = batch.Close() }() // gives its memory back
-	v, err := s.apply(batch, inOrder(changes.Writes))
+	v, err := s.apply(batch, l)
+	if l.forget(); cap(l.arena) <= layoutMost {
+		s.layouts.Put(l)
+	}
 	if err != nil {
 		return state.Any, err
 	}
@@ -39,7 +47,8 @@ func (s *Store) Commit(ctx context.Context, changes *state.Changes) (state.Versi
 
 // apply checks the conditions of writes, and makes them, so that they can be read and are on their way
 // to the disk.
-func (s *Store) apply(batch *db.Batch, writes []placed) (state.Version, error) {
+func (s *Store) apply(batch *db.Batch, l *layout) (state.Version, error) {
+	writes := l.writes
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.broken != nil {
@@ -49,7 +58,7 @@ func (s *Store) apply(batch *db.Batch, writes []placed) (state.Version, error) {
 		return state.Any, err
 	}
 	v := s.last + 1
-	if err := fill(batch, writes, v); err != nil {
+	if err := fill(batch, l, v); err != nil {
 		return state.Any, s.failed("commit", err)
 	}
 	err := safely("commit", func() error { return s.db.ApplyNoSyncWait(batch, db.Sync) })
@@ -137,10 +146,11 @@ func (s *Store) conditions(writes []placed) error {
 }
 
 // fill puts writes into a batch, with their version.
-func fill(batch *db.Batch, writes []placed, v state.Version) error {
-	expire := lists{of: v}
-	for i := range writes {
-		w := &writes[i]
+func fill(batch *db.Batch, l *layout, v state.Version) error {
+	expire := lists{of: v, all: l.expire}
+	defer func() { l.expire = expire.all }()
+	for i := range l.writes {
+		w := &l.writes[i]
 		if w.Delete {
 			if err := batch.Delete(w.place, nil); err != nil {
 				return err

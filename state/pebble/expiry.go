@@ -56,6 +56,7 @@ func (l *lists) write(batch *db.Batch) error {
 		}
 		rest = rest[n:]
 	}
+	clear(l.all)
 	l.all = l.all[:0]
 	return nil
 }

@@ -18,19 +18,35 @@ type placed struct {
 	mark   mark // by this
 }
 
-// inOrder gives writes by the keys of their entries, and of one entry in the order in which they are: the
-// database finds the place of one from that of the one before it.
-func inOrder(writes []state.Write) []placed {
+// layout is how the writes of a commit are to be in the database. It is memory that is used again.
+type layout struct {
+	writes []placed
+	bytes  int // that a batch of them takes, about
+
+	order  []rank
+	arena  []byte
+	expire []expiring
+}
+
+// layoutMost is how many bytes of keys a layout has at most for its memory to be used again.
+const layoutMost = 1 << 20
+
+// lay has a layout of writes: by the keys of their entries, and of one entry in the order in which they are.
+// The database finds the place of one from that of the one before it.
+func (l *layout) lay(writes []state.Write) {
 	tables := ranks(writes)
-	order := make([]rank, len(writes))
-	table, last := uint32(0), ""
+	l.order = slices.Grow(l.order[:0], len(writes))[:len(writes)]
+	table, last, size := uint32(0), "", 0
 	for i := range writes {
-		if w := &writes[i]; w.Table != last {
+		w := &writes[i]
+		if w.Table != last {
 			table, last = tables[w.Table], w.Table
 		}
-		order[i] = rank{table, uint32(i), head(writes[i].Key)}
+		l.order[i] = rank{table, uint32(i), head(w.Key)}
+		size += len(w.Table) + len(w.Key) + 2
+		l.bytes += len(w.Value)
 	}
-	slices.SortFunc(order, func(a, b rank) int {
+	slices.SortFunc(l.order, func(a, b rank) int {
 		switch {
 		case a.table != b.table:
 			return cmp.Compare(a.table, b.table)
@@ -42,13 +58,21 @@ func inOrder(writes []state.Write) []placed {
 		}
 		return cmp.Compare(a.number, b.number)
 	})
-	all, arena := make([]placed, len(writes)), make([]byte, 0, 48*len(writes))
-	for at, r := range order {
-		from, w := len(arena), &writes[r.number]
-		arena = entryKey(arena, w.Table, w.Key)
-		all[at] = placed{Write: w, place: arena[from:len(arena):len(arena)], number: int(r.number)}
+	l.arena = slices.Grow(l.arena[:0], size)
+	l.writes = slices.Grow(l.writes[:0], len(writes))
+	for _, r := range l.order {
+		from, w := len(l.arena), &writes[r.number]
+		l.arena = entryKey(l.arena, w.Table, w.Key)
+		l.writes = append(l.writes, placed{Write: w, place: l.arena[from:len(l.arena):len(l.arena)], number: int(r.number)})
 	}
-	return all
+	l.bytes += 2*size + len(writes)*(headSize+4) // twice: what expires is listed, too
+}
+
+// forget lets go of the writes.
+func (l *layout) forget() {
+	clear(l.writes)
+	clear(l.expire)
+	l.writes, l.expire, l.bytes = l.writes[:0], l.expire[:0], 0
 }
 
 // rank is what decides between most keys, so that they themselves need not be compared.

@@ -11,8 +11,9 @@ import (
 	"github.com/rocketflow-io/rocketflow/state"
 )
 
-func TestInOrder_IsTheOrderOfTheDatabase(t *testing.T) {
+func TestLayout_IsTheOrderOfTheDatabase(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
+	var l layout
 	for range 2000 {
 		writes := make([]state.Write, r.IntN(30))
 		for i := range writes {
@@ -31,7 +32,10 @@ func TestInOrder_IsTheOrderOfTheDatabase(t *testing.T) {
 			order[i] = i
 		}
 		slices.SortStableFunc(order, func(a, b int) int { return bytes.Compare(places[a], places[b]) })
-		for at, p := range inOrder(writes) {
+		l.forget()
+		l.lay(writes)
+		require.Len(t, l.writes, len(writes))
+		for at, p := range l.writes {
 			require.Equal(t, order[at], p.number)
 			require.Equal(t, places[order[at]], p.place)
 			require.Same(t, &writes[order[at]], p.Write)

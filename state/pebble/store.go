@@ -35,6 +35,7 @@ type Store struct {
 	safe    horizon
 	bounded state.Version // that the bound speaks of; of the goroutine of upkeep, and of Close after it
 	flushed chan struct{} // a table was written
+	layouts sync.Pool     // of *layout
 	kept    chan struct{} // closed when the goroutine of upkeep has ended
 	end     chan struct{} // closed to end it
 
