@@ -39,6 +39,13 @@ func (s *watched) Get(ctx context.Context, table string, keys ...[]byte) ([]stat
 	return s.Store.Get(ctx, table, keys...)
 }
 
+// gated has commits of rows wait.
+func (s *watched) gated(gate chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gate = gate
+}
+
 func (s *watched) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
 	for i := range c.Writes {
 		if strings.HasSuffix(c.Writes[i].Table, ".rows") {

@@ -7,11 +7,11 @@ func (p *keeper[K, T, A, O]) made(t *keptTurn[K, T, A], version state.Version) {
 	for _, w := range t.writes {
 		switch {
 		case w.floor:
-			p.past.note(p.rt, p.high)
-			p.floor.mark, p.floor.version = p.high, version
+			p.past.note(p.rt, t.high)
+			p.floor.mark, p.floor.version = t.high, version
 		case w.key == nil:
 		case len(w.key.row.panes) > 0 && len(p.others) == 0:
-			p.cache.put(w.key.encoded, w.key.cached, w.key.row, version, w.key.size)
+			p.cache.put(w.key.encoded, w.key.cached, &w.key.row, version, w.key.size)
 		default:
 			p.cache.drop(w.key.encoded)
 		}
@@ -56,18 +56,35 @@ const (
 type keptInMemory[A any] struct {
 	row     keptRow[A]
 	version state.Version
-	bytes   int // that it counts for; 0 if it is not in the cache any more
+	bytes   int            // that it counts for; 0 if it is not in the cache any more
+	pane    [1]keptPane[A] // memory for that of row
 }
 
 // keptCache is rows that are in memory.
 type keptCache[A any] struct {
 	rows  map[string]*keptInMemory[A]
 	bytes int
+	sink  int // keeps findAll from being idle
+}
+
+// findAll gives those of some rows that are in memory. It touches all before any is used: most of the time is
+// waiting for memory, and so for many at once.
+func findAll[K comparable, A any](c *keptCache[A], wants []keptWant[K]) []*keptInMemory[A] {
+	found := make([]*keptInMemory[A], len(wants))
+	for i := range wants {
+		found[i] = c.rows[wants[i].encoded]
+	}
+	for _, r := range found {
+		if r != nil {
+			c.sink += r.bytes + r.pane[0].results
+		}
+	}
+	return found
 }
 
 // put keeps a row, in the place of the one that was found if there is one. When there is too much, any
 // others go.
-func (c *keptCache[A]) put(key string, found *keptInMemory[A], row keptRow[A], version state.Version, size int) {
+func (c *keptCache[A]) put(key string, found *keptInMemory[A], row *keptRow[A], version state.Version, size int) {
 	if found == nil || found.bytes == 0 {
 		c.drop(key)
 		found = &keptInMemory[A]{}
@@ -78,7 +95,13 @@ func (c *keptCache[A]) put(key string, found *keptInMemory[A], row keptRow[A], v
 	}
 	bytes := keptOverhead + len(key) + 2*size
 	c.bytes += bytes - found.bytes
-	*found = keptInMemory[A]{row, version, bytes}
+	panes := found.row.panes
+	if panes == nil {
+		panes = found.pane[:]
+	}
+	clear(panes[min(len(panes), len(row.panes)):])
+	found.row.copy(row, panes)
+	found.version, found.bytes = version, bytes
 	if c.bytes <= keptCached {
 		return
 	}

@@ -8,40 +8,76 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 )
 
-// count commits what has come: values, the outcome of results, and how far the process is.
-func (p *keeper[K, T, A, O]) count(ctx context.Context, w keptWork[K, T, A]) bool {
-	values := p.undisturbed(ctx, w.values)
-	var t *keptTurn[K, T, A]
-	var changed []keptChange
-	err := p.keepUp(ctx) // before this process is ahead of one that has begun meanwhile
-	own, at := p.own, p.at
-	p.own, p.at = max(own, w.own), w.at
-	if err == nil {
-		t, err = p.commit(ctx, func() ([]keptWant[K], error) {
-			p.excuseSilence(values)
-			err := p.recognize(ctx, values)
-			return p.wants(values, w.over), err
-		}, func(t *keptTurn[K, T, A]) {
-			changed = changed[:0]
-			for _, f := range w.over {
-				p.note(t, f)
-			}
-			changed = p.place(t, values, changed)
-		})
+// countAll counts what has come, of results not too many at once.
+func (p *keeper[K, T, A, O]) countAll(ctx context.Context, w keptWork[K, T, A]) {
+	for over := w.over; ; w.values = nil {
+		n := min(len(over), keptChunk)
+		w.over, over = over[:n], over[n:]
+		p.count(ctx, w)
+		if len(over) == 0 {
+			return
+		}
+		if p.rt.Now().Before(p.restAt) {
+			p.later(over)
+			return
+		}
 	}
-	if err != nil {
-		p.own, p.at = own, at
+}
+
+// count has what has come committed: values, the outcome of results, and how far the process is. That may
+// still be under way when it returns.
+func (p *keeper[K, T, A, O]) count(ctx context.Context, w keptWork[K, T, A]) {
+	c := p.counting(ctx, w)
+	if follows, _ := p.follow(ctx, c); follows {
+		return
+	}
+	if err := p.keepUp(ctx); err != nil { // before this process is ahead of one that has begun meanwhile
+		c.failed(err)
+		return
+	}
+	_ = p.begin(ctx, c) // a failure was told
+}
+
+// counting gives the commit that counts what has come.
+func (p *keeper[K, T, A, O]) counting(ctx context.Context, w keptWork[K, T, A]) *keptCommit[K, T, A] {
+	values := p.undisturbed(ctx, w.values)
+	var changed []keptChange
+	c := &keptCommit[K, T, A]{own: max(p.own, w.own), at: w.at}
+	if p.under != nil {
+		c.own = max(c.own, p.under.own)
+	}
+	c.wants = func() ([]keptWant[K], error) {
+		p.excuseSilence(values)
+		err := p.recognize(ctx, values)
+		return p.wants(values, w.over), err
+	}
+	c.plan = func(t *keptTurn[K, T, A]) {
+		changed = changed[:0]
+		for _, f := range w.over {
+			p.note(t, f)
+		}
+		changed = p.place(t, values, changed)
+	}
+	c.made = func(t *keptTurn[K, T, A]) {
+		p.own, p.at = c.own, c.at
+		p.counted(ctx, t, w.over, changed)
+	}
+	c.failed = func(err error) {
 		p.later(w.over)
 		p.rested(err)
 		for _, v := range values {
 			p.excuse(v)
 			p.failed(ctx, v, &StoreError{Name: p.kept.Name, Err: err})
 		}
-		return false
 	}
+	return c
+}
+
+// counted follows a commit that has counted values, and noted results that are over.
+func (p *keeper[K, T, A, O]) counted(ctx context.Context, t *keptTurn[K, T, A], over []*keptFlight[K, A], changed []keptChange) {
 	p.lastTime, p.lastAt = p.own, p.at
 	p.rise()
-	for _, f := range w.over {
+	for _, f := range over {
 		p.overWith(t, f)
 	}
 	for _, k := range t.order {
@@ -52,11 +88,10 @@ func (p *keeper[K, T, A, O]) count(ctx context.Context, w keptWork[K, T, A]) boo
 	p.announce(t, changed)
 	p.freshen(t)
 	p.publish() // before the engine knows that these are done
-	for range w.over {
+	for range over {
 		p.noted(ctx)
 	}
 	p.settle(ctx, t)
-	return true
 }
 
 // freshen notes that values were counted, which the end of the input has not given.

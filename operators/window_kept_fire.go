@@ -3,6 +3,7 @@ package operators
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -60,11 +61,9 @@ func (p *keeper[K, T, A, O]) due(ctx context.Context, from, until instant) error
 		if more == nil {
 			p.nextDue, p.reached = next, max(p.reached, until) // what claims put off may be due before
 		}
-		for chunk := range slices.Chunk(keys, keptChunk) {
-			if err := p.claim(ctx, chunk, until); err != nil {
-				p.nextDue = soon // to begin anew
-				return err
-			}
+		if err := p.claimAll(ctx, keys, until); err != nil {
+			p.nextDue = soon // to begin anew
+			return err
 		}
 		cursor = more
 	}
@@ -131,45 +130,73 @@ func (p *keeper[K, T, A, O]) doTodo(ctx context.Context, horizon instant) error 
 	}
 	// In the order in which they came to be listed: that of a map is none.
 	slices.SortFunc(keys, func(a, b keptTodo[K]) int { return a.at.Compare(b.at) })
+	return p.claimAll(ctx, keys, horizon)
+}
+
+// claimAll claims the results of keys that are due, each of which is there once, and gives them.
+func (p *keeper[K, T, A, O]) claimAll(ctx context.Context, keys []keptTodo[K], horizon instant) error {
 	for chunk := range slices.Chunk(keys, keptChunk) {
 		if err := p.claim(ctx, chunk, horizon); err != nil {
 			return err
 		}
 	}
-	return nil
+	return p.join(ctx)
 }
 
-// claim has a commit say that this process gives the results of keys that are due, and gives them.
+// claim has a commit say that this process gives the results of keys that are due, and gives them when it
+// is made.
 func (p *keeper[K, T, A, O]) claim(ctx context.Context, keys []keptTodo[K], horizon instant) error {
-	wants := make([]keptWant[K], 0, len(keys))
-	tries := make(map[string]int, len(keys))
-	for _, t := range keys {
+	all := make([]keptWant[K], len(keys))
+	var tries map[string]int // of those whose results have failed
+	for i, t := range keys {
 		encoded, err := p.kept.Keys.Append(nil, t.key)
 		if err != nil {
-			return err
+			return errors.Join(err, p.join(ctx))
 		}
-		tries[string(encoded)] = t.tries
-		if listed, ok := p.todo[string(encoded)]; ok && listed.at.After(p.rt.Now()) {
-			continue // it waits, for its time
+		all[i] = keptWant[K]{key: t.key, encoded: string(encoded)}
+		if t.tries > 0 {
+			if tries == nil {
+				tries = make(map[string]int)
+			}
+			tries[all[i].encoded] = t.tries
 		}
-		if f, out := p.out[string(encoded)]; out {
-			f.again = true
-			delete(p.todo, string(encoded))
-			continue
-		}
-		wants = append(wants, keptWant[K]{key: t.key, encoded: string(encoded)})
 	}
+	wants := p.free(all)
 	if len(wants) == 0 {
 		return nil
 	}
-	t, err := p.commit(ctx, keysOf(wants), func(t *keptTurn[K, T, A]) {
+	c := &keptCommit[K, T, A]{wants: keysOf(wants), own: p.own, at: p.at, made: p.claimed}
+	c.plan = func(t *keptTurn[K, T, A]) {
 		for _, k := range t.order {
 			p.claimRow(t, k, tries[k.encoded], horizon)
 		}
-	})
-	if err != nil {
+	}
+	if follows, err := p.follow(ctx, c); follows || err != nil {
 		return err
 	}
+	return p.begin(ctx, c)
+}
+
+// free gives those of some keys that have no results on their way, and do not wait for their time. The
+// others are looked at again when these are over.
+func (p *keeper[K, T, A, O]) free(keys []keptWant[K]) []keptWant[K] {
+	free := make([]keptWant[K], 0, len(keys))
+	for _, k := range keys {
+		if listed, ok := p.todo[k.encoded]; ok && listed.at.After(p.rt.Now()) {
+			continue
+		}
+		if f, out := p.out[k.encoded]; out {
+			f.again = true
+			delete(p.todo, k.encoded)
+			continue
+		}
+		free = append(free, k)
+	}
+	return free
+}
+
+// claimed gives the results that a turn has claimed.
+func (p *keeper[K, T, A, O]) claimed(t *keptTurn[K, T, A]) {
 	var out []stage.Record[O]
 	for _, k := range t.order {
 		delete(p.todo, k.encoded)
@@ -184,7 +211,6 @@ func (p *keeper[K, T, A, O]) claim(ctx context.Context, keys []keptTodo[K], hori
 			k.given.slab.Release()
 		}
 	}
-	return nil
 }
 
 // claimRow has a turn claim the results of a key.

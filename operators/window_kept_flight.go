@@ -54,7 +54,7 @@ func (p *keeper[K, T, A, O]) landing(f *keptFlight[K, A]) {
 	}
 	stage.Resume(p.rt, stage.Record[T]{}) // the engine waits until it is noted
 	p.over = append(p.over, f)
-	p.stir()
+	p.stirred()
 }
 
 // noted ends the wait that landing began.

@@ -17,19 +17,17 @@ func (t *keptTurn[K, T, A]) begin(number uint64, n int) {
 	}
 	*t = keptTurn[K, T, A]{
 		number: number, keys: t.keys, all: slices.Grow(t.all[:0], n)[:n], order: t.order[:0], of: t.of[:0],
-		became: t.became[:0], rows: t.rows[:0], writes: t.writes[:0],
+		became: t.became[:0], rows: t.rows[:0], writes: t.writes[:0], draft: t.draft, arena: t.arena[:0],
 	}
 }
 
-// load begins a turn with what the store has of keys.
-func (p *keeper[K, T, A, O]) load(ctx context.Context, t *keptTurn[K, T, A], wants []keptWant[K]) error {
+// load begins a turn with what the store has of keys; of those of a turn whose commit is under way, if there is
+// one, with what it will have.
+func (p *keeper[K, T, A, O]) load(ctx context.Context, t, before *keptTurn[K, T, A], wants []keptWant[K]) error {
 	p.number++
 	t.begin(p.number, len(wants))
 	var asked []*keptKey[K, A]
-	cached := make([]*keptInMemory[A], len(wants)) // first, in one go: most of the time is waiting for memory
-	for i := range wants {
-		cached[i] = p.cache.rows[wants[i].encoded]
-	}
+	cached := findAll(&p.cache, wants)
 	for i, want := range wants {
 		k := t.keys[want.encoded]
 		if k == nil {
@@ -37,16 +35,25 @@ func (p *keeper[K, T, A, O]) load(ctx context.Context, t *keptTurn[K, T, A], wan
 			k.key, k.encoded = want.key, want.encoded
 			t.keys[want.encoded] = k
 			t.order = append(t.order, k)
-			if k.cached = cached[i]; k.cached != nil {
-				k.row, k.version = k.cached.row.clone(), k.cached.version
-			} else {
+			k.cached = cached[i]
+			if before != nil {
+				k.before = before.keys[want.encoded]
+			}
+			switch {
+			case k.before != nil:
+				k.row.copy(&k.before.row, k.pane[:])
+				k.version = k.before.version
+			case k.cached != nil:
+				k.row.copy(&k.cached.row, k.pane[:])
+				k.version = k.cached.version
+			default:
 				asked = append(asked, k)
 			}
 		}
 		t.of = append(t.of, k)
 		k.asksPast = k.asksPast || want.past
 	}
-	if err := p.read(ctx, asked); err != nil {
+	if err := p.read(ctx, t, asked); err != nil {
 		return err
 	}
 	for _, k := range t.order {
@@ -69,14 +76,13 @@ func (p *keeper[K, T, A, O]) load(ctx context.Context, t *keptTurn[K, T, A], wan
 }
 
 // read reads rows of the store.
-func (p *keeper[K, T, A, O]) read(ctx context.Context, keys []*keptKey[K, A]) error {
+func (p *keeper[K, T, A, O]) read(ctx context.Context, t *keptTurn[K, T, A], keys []*keptKey[K, A]) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	ask := make([][]byte, len(keys))
-	p.arena = p.arena[:0]
 	for i, k := range keys {
-		ask[i] = p.bytes(k.encoded)
+		ask[i] = t.bytes(k.encoded)
 	}
 	entries, err := p.kept.Store.Get(ctx, p.tables.rows, ask...)
 	if err != nil {
@@ -96,8 +102,8 @@ func (p *keeper[K, T, A, O]) read(ctx context.Context, keys []*keptKey[K, A]) er
 }
 
 // bytes gives the bytes of a text, to be used until the store has answered.
-func (p *keeper[K, T, A, O]) bytes(s string) []byte {
-	from := len(p.arena)
-	p.arena = append(p.arena, s...)
-	return p.arena[from:len(p.arena):len(p.arena)]
+func (t *keptTurn[K, T, A]) bytes(s string) []byte {
+	from := len(t.arena)
+	t.arena = append(t.arena, s...)
+	return t.arena[from:len(t.arena):len(t.arena)]
 }

@@ -102,10 +102,6 @@ func (p *keeper[K, T, A, O]) risenFloor() []byte {
 	return b
 }
 
-func (p *keeper[K, T, A, O]) ownSeat(number uint64) []byte {
-	return encodeSeat(number, p.own, p.at)
-}
-
 // encodeSeat gives the entry of a process among the members.
 func encodeSeat(number uint64, mark instant, at keptAt) []byte {
 	b := binary.AppendUvarint(nil, number)
@@ -169,11 +165,14 @@ func (p *keeper[K, T, A, O]) rise() {
 
 // keepUp learns how far the others are, if what is known of them is too old.
 func (p *keeper[K, T, A, O]) keepUp(ctx context.Context) error {
-	if p.rt.Now().Sub(p.synced) < p.syncAfter() {
+	if !p.syncs() {
 		return nil
 	}
 	return p.sync(ctx)
 }
+
+// syncs tells whether what is known of the others is too old.
+func (p *keeper[K, T, A, O]) syncs() bool { return p.rt.Now().Sub(p.synced) >= p.syncAfter() }
 
 // syncAfter is how long what is known of the others is good for.
 func (p *keeper[K, T, A, O]) syncAfter() time.Duration {

@@ -39,12 +39,14 @@ type keptKey[K comparable, A any] struct {
 	key     K
 	encoded string
 	cached  *keptInMemory[A] // nil if the store was asked
+	before  *keptKey[K, A]   // of the turn whose commit was under way; nil if it was not of that key
 	version state.Version    // of the row, as the store has it
 	size    int              // of row as it is written, in bytes
 	wasDue  instant          // the time of its entry in the due table
 	row     keptRow[A]
-	touched bool // row is to be written
-	settled bool // the entry of the due table is to be exact; else it may be early
+	pane    [1]keptPane[A] // memory for that of row
+	touched bool           // row is to be written
+	settled bool           // the entry of the due table is to be exact; else it may be early
 
 	asksPast bool
 	past     []keptPane[A] // closed panes, if they were asked for
@@ -63,6 +65,8 @@ type placing[K comparable, T, A, O any] struct {
 	mark instant                         // the watermark
 	past instant                         // where it was, as long ago as records may take to come again
 	into func(key string, start instant) // told of each pane that has changed; nil if no one asks
+
+	panes []keptPane[A] // memory for those of a value
 }
 
 // closed tells whether a window that ends at a time takes no value any more that comes for the first
@@ -95,7 +99,7 @@ func (p *placing[K, T, A, O]) place(k *keptKey[K, A], v *keptValue[K, T]) (becam
 
 // align puts a value into the aligned windows that its time is in.
 func (p *placing[K, T, A, O]) align(k *keptKey[K, A], v *keptValue[K, T]) (became keptOutcome, inPart bool) {
-	var panes []keptPane[A]
+	panes := p.panes[:0]
 	start := p.Windows.lastStart(v.at)
 	for end := start.plus(p.Windows.size); end > v.at; end = start.plus(p.Windows.size) {
 		pane, ok := p.aligned(k, v, start, end)
@@ -106,6 +110,7 @@ func (p *placing[K, T, A, O]) align(k *keptKey[K, A], v *keptValue[K, T]) (becam
 		}
 		start = start.plus(-p.Windows.every)
 	}
+	p.panes = panes
 	if len(panes) == 0 {
 		return keptLate, false
 	}

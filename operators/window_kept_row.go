@@ -54,11 +54,10 @@ const nothingDue = never
 // soon is the time of what is due whatever the watermark.
 const soon = never + 1
 
-// clone gives a row whose panes can be changed.
-func (r *keptRow[A]) clone() keptRow[A] {
-	c := *r
-	c.panes = slices.Clone(r.panes)
-	return c
+// copy makes a row as another is, with panes of its own, in the memory that it is given if that is enough.
+func (r *keptRow[A]) copy(of *keptRow[A], panes []keptPane[A]) {
+	*r = *of
+	r.panes = append(panes[:0], of.panes...)
 }
 
 // find gives the place of a pane by what its name is made of; -1 if it is not there.

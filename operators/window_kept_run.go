@@ -37,6 +37,8 @@ type keeper[K comparable, T, A, O any] struct {
 	closed  bool                // the goroutine has ended
 	fresh   bool                // values have been counted since the input had ended
 	pending int                 // keys of todo
+	many    int                 // how much has to come to be made up behind the commit under way
+	stirs   bool                // the goroutine is to look at what has come
 
 	number   uint64 // of the last turn
 	drained  bool   // the run ends before the input
@@ -49,12 +51,11 @@ type keeper[K comparable, T, A, O any] struct {
 	at       keptAt
 	high     instant // that of all
 	others   map[string]keptMember
-	owners   map[string]struct{} // of them, those that have results on their way which the end has left to them
-	synced   time.Time           // when others were last asked
-	turn     keptTurn[K, T, A]   // the last one
-	draft    state.Changes
-	arena    []byte          // of the keys and values of draft, or of what is read
-	here     map[keptID]bool // values of a turn
+	owners   map[string]struct{}  // of them, those that have results on their way which the end has left to them
+	synced   time.Time            // when others were last asked
+	under    *keptCommit[K, T, A] // the commit under way, if there is one
+	memory   [2]keptTurn[K, T, A] // of its turn, and of the next
+	here     map[keptID]bool      // values of a turn
 	cache    keptCache[A]
 	out      map[string]*keptFlight[K, A] // by key: results on their way
 	todo     map[string]keptTodo[K]       // keys to be looked at, whatever the watermark
@@ -72,6 +73,9 @@ type keeper[K comparable, T, A, O any] struct {
 const (
 	// keptSlots is how many records may wait for a commit, those being committed included.
 	keptSlots = 4096
+	// keptMany is how many records, and keys with results that are over, make a commit of their own while
+	// another is under way.
+	keptMany = 256
 	// keptRest is how long the store is left alone at most when it has failed.
 	keptRest = 5 * time.Second
 )
@@ -91,10 +95,13 @@ func (w keptWindowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]
 	p := &keeper[K, T, A, O]{
 		rt: rt, next: next, disturb: stage.Disturbance(rt), self: "process " + rand.Text(), part: up.Partition,
 		knows: up.Redelivers || w.Identify != nil,
-		slots: make(chan struct{}, keptSlots), wake: make(chan struct{}, 1), excused: make(map[uint64]struct{}),
+		slots: make(chan struct{}, keptSlots), many: keptMany, wake: make(chan struct{}, 1), excused: make(map[uint64]struct{}),
 		begun: rt.Now(), own: never, at: keptIdle, high: soon, reached: never, nextDue: soon, lastTime: never, lastAt: keptIdle,
 		here: make(map[keptID]bool), out: make(map[string]*keptFlight[K, A]),
 		owners: make(map[string]struct{}), todo: make(map[string]keptTodo[K]), changed: make(map[string]*keptChanged[K]),
+	}
+	if stage.Followed(rt) {
+		p.many = 1 // a test has few records
 	}
 	if up.Redelivers {
 		p.past.grace = up.Redelivery + up.Redelivery/4 + time.Minute
@@ -134,18 +141,31 @@ func (p *keeper[K, T, A, O]) run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		var answer chan struct{}
+		if p.under != nil {
+			answer = p.under.answer
+		}
 		select {
 		case <-p.wake:
 		case <-timer.C:
+		case <-answer:
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
+			_ = p.join(ctx) // a failure of it was told
 			p.close(ctx)
 			return
+		}
+		switch p.standing() {
+		case keptWaits:
+			continue
+		case keptJoins:
+			_ = p.join(ctx)
 		}
 		w := p.find()
 		p.work(ctx, w)
 		if w.asked != nil {
+			_ = p.join(ctx)
 			if p.rt.Ended() {
 				p.end(ctx)
 			} else {
@@ -157,12 +177,40 @@ func (p *keeper[K, T, A, O]) run(ctx context.Context) {
 	}
 }
 
+// keptStanding is how what has come stands to the commit that is under way.
+type keptStanding int
+
+const (
+	keptFollows keptStanding = iota // it is made up, if it can be, to follow at once
+	keptWaits                       // it is left until that is made, so that it goes into one with what still comes
+	keptJoins                       // that is made, or has to be before anything is known of what has come
+)
+
+func (p *keeper[K, T, A, O]) standing() keptStanding {
+	if p.under == nil {
+		return keptFollows
+	}
+	p.mu.Lock()
+	many := len(p.come)+len(p.over) >= p.many
+	p.mu.Unlock()
+	if many && p.foresees() {
+		return keptFollows
+	}
+	select {
+	case <-p.under.answer:
+		return keptJoins
+	default:
+		return keptWaits
+	}
+}
+
 // find takes what has come, and the watermark as it is with that.
 func (p *keeper[K, T, A, O]) find() (w keptWork[K, T, A]) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	w.values, p.come = p.come, nil
+	w.values, p.come = p.come, make([]*keptValue[K, T], 0, len(p.come)) // much comes after much
 	w.over, p.over = p.over, nil
+	p.stirs = false
 	w.asked, p.asked = p.asked, nil
 	switch {
 	case p.mark != nil:
@@ -178,7 +226,8 @@ func (p *keeper[K, T, A, O]) find() (w keptWork[K, T, A]) {
 	return w
 }
 
-// work commits what has come, and gives the results that are due.
+// work commits what has come, and gives the results that are due. While nothing is due it does not wait for
+// the commit.
 func (p *keeper[K, T, A, O]) work(ctx context.Context, w keptWork[K, T, A]) {
 	now := p.rt.Now()
 	if len(w.values) == 0 && p.at == keptEnded {
@@ -186,19 +235,36 @@ func (p *keeper[K, T, A, O]) work(ctx context.Context, w keptWork[K, T, A]) {
 	}
 	tells := len(w.values)+len(w.over) > 0 || p.seat.told.IsZero() || now.Sub(p.seat.told) >= p.kept.Heartbeat/3 ||
 		(w.own != p.lastTime || w.at != p.lastAt) && (w.own >= p.nextDue || len(p.others) > 0 && now.Sub(p.seat.told) >= keptSyncEvery)
-	ok := true
 	if tells && (len(w.values) > 0 || !now.Before(p.restAt)) {
-		ok = p.count(ctx, w)
+		p.countAll(ctx, w)
 	} else {
 		p.later(w.over)
 	}
-	if !ok || p.rt.Now().Before(p.restAt) {
+	if p.under != nil && !p.presses() {
+		return
+	}
+	_ = p.join(ctx)
+	if p.rt.Now().Before(p.restAt) {
 		return
 	}
 	if p.at != keptEnded && !p.drained { // else Drain has them given, with what is below, or the next process does
 		p.rested(p.give(ctx))
 	}
 	p.publish()
+}
+
+// presses tells whether something is to be given now.
+func (p *keeper[K, T, A, O]) presses() bool {
+	now := p.rt.Now()
+	if !now.Before(p.fullAt) || p.high >= p.nextDue || len(p.changed) > 0 && !now.Before(p.earlyAt) {
+		return true
+	}
+	for _, t := range p.todo {
+		if !t.at.After(now) {
+			return true
+		}
+	}
+	return false
 }
 
 // publish lets Unfinished know what is to be done.

@@ -30,7 +30,6 @@ func (p *keeper[K, T, A, O]) Process(ctx context.Context, r stage.Record[T]) err
 		<-p.slots
 		return stage.ErrHandedBack
 	}
-	p.stir()
 	return nil
 }
 
@@ -91,6 +90,16 @@ func (p *keeper[K, T, A, O]) take(v *keptValue[K, T], partition string) {
 	p.come = append(p.come, v)
 	if p.mark != nil && v.info.Attempt <= 1 { // another attempt comes out of order, and from elsewhere
 		p.mark.see(partition, v.at)
+	}
+	p.stirred()
+}
+
+// stirred has the goroutine look at what has come, the first time since it did and when it is enough for a
+// commit. The lock is held.
+func (p *keeper[K, T, A, O]) stirred() {
+	if !p.stirs || len(p.come)+len(p.over) == p.many {
+		p.stirs = true
+		p.stir()
 	}
 }
 

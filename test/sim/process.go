@@ -112,7 +112,11 @@ func (m *member) start(life int) (*process, bool) {
 func (m *member) live(ctx, cut context.Context, p *process) {
 	defer close(p.finished)
 	pipeline := m.pipeline(p)
-	err := pipeline.Run(ctx, flow.WithDrainTimeout(p.drain), flow.WithCut(cut))
+	opts := []flow.RunOption{flow.WithDrainTimeout(p.drain), flow.WithCut(cut)}
+	if m.design.Keeps && m.w.seed%2 == 0 { // few records are enough then to be made up while a commit is under way
+		opts = append(opts, flow.WithProbe(&flow.Probe{}))
+	}
+	err := pipeline.Run(ctx, opts...)
 	m.judge(ctx, p, err, pipeline.Snapshot())
 	if err := p.client.Close(); err != nil && !p.isDead() {
 		m.w.note("%s closes: %v", p.name, err)
