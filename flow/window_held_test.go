@@ -293,3 +293,18 @@ func TestWindow_HoldsMoreThanIsInFlightOtherwise(t *testing.T) {
 			close(c)
 		}))
 }
+
+// A dead letter of a result tells of the records that are in it, and of nothing else.
+func TestWindow_DeadLettersTheMembersOfAResult(t *testing.T) {
+	dead := &collector[flow.Failure]{}
+	fails := func(context.Context, flow.Window[string, int]) (int, error) { return 0, errTest }
+	src := sources.Values(reading{"a", 5, 1}, reading{"a", 6, 2}, reading{"b", 7, 4}).Redeliver(0, nil)
+	p := hours(flow.From(src)).Agg(zero, plus).TryMap(fails).OnError(flow.DeadLetter(dead)).To(&collector[int]{})
+	require.NoError(t, p.Run(t.Context()))
+	var all []any
+	for _, f := range dead.values() {
+		all = append(all, f.Sources...)
+	}
+	require.ElementsMatch(t, []any{reading{"a", 5, 1}, reading{"a", 6, 2}, reading{"b", 7, 4}}, all)
+	require.Equal(t, []bool{true, true, true}, outcomes(src))
+}

@@ -103,7 +103,10 @@ type fate struct {
 	also []*fate      // of sessions that have become part of this one
 }
 
-var _ stage.SlabOwner = (*fate)(nil)
+var (
+	_ stage.SlabOwner = (*fate)(nil)
+	_ stage.Bystander = (*fate)(nil)
+)
 
 // send gives duties to be joined with n results: they tell when those are settled.
 func (f *fate) send(n int) *stage.Slab {
@@ -123,6 +126,7 @@ func (f *fate) Settled(_ *stage.Slab, all bool) {
 
 func (*fate) Info(int) stage.Info { return stage.Info{} }
 func (*fate) Origin(int) any      { return nil }
+func (*fate) StandsBy()           {}
 
 // sealed tells whether every result had been settled at a time.
 func (f *fate) sealed(at instant) bool {

@@ -80,6 +80,7 @@ func TestRetryTopic_GivesAgainWhatHeldItsRecords(t *testing.T) {
 		require.Empty(r, s.tallies(), "it failed")
 		time.Sleep(30 * time.Second)
 		require.Equal(r, []tally{{0, 2, 1}}, s.tallies())
+		require.Len(r, r.broker.Messages("later"), 2, "they came again by the topic")
 		s.close()
 	})
 }

@@ -178,6 +178,11 @@ type SlabOwner interface {
 // to settle, which changes nothing (rule 1). That is noticed where a slab has one record.
 type Auditor interface{ SettledAgain() }
 
+// Bystander is implemented by owners of duties that stand for no record, such as those that an operator joins
+// with the duties of records to learn of their outcome. What tells of a joint record by what was read for its
+// members leaves them out: a [Failure] does.
+type Bystander interface{ StandsBy() }
+
 // SlabOptions is what the duties of a slab have in common.
 type SlabOptions struct {
 	// Expires is the end of their lease; zero if there is none.

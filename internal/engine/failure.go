@@ -141,6 +141,9 @@ func membersOrigins(d stage.Duty) []any {
 	}
 	var all []any
 	for _, m := range d.Members() {
+		if _, ok := m.Owner().(stage.Bystander); ok {
+			continue
+		}
 		if inner := membersOrigins(m); inner != nil {
 			all = append(all, inner...)
 		} else {
