@@ -31,8 +31,9 @@ import (
 //   - Holds: up to 1024 records while their ids are looked up, many at a time.
 //   - Settles: a value when its mark is safe, and a duplicate done. One that comes while the first of
 //     its id is in flight is settled with it: done if that is or is put off, for what comes again stands for
-//     both; else handed back, to be tried in turn. One that comes while the first waits in a retry topic
-//     passes, as a try ahead of its time: if it succeeds, what waits is a duplicate.
+//     both; else handed back, to be tried in turn. So is another attempt if the first is put off, for it may
+//     be what comes again. One that comes while the first waits in a retry topic passes, as a try ahead of
+//     its time: if it succeeds, what waits is a duplicate.
 //   - Drain: waits for the store.
 //   - Fails: when the store does, or an id is empty. If the mark failed, another try, or a redelivery to
 //     the same run, does no more than to mark. Fails to build without id or store, with a name that no

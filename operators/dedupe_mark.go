@@ -10,7 +10,8 @@ import (
 )
 
 // settled takes the outcome of what came of a value. If it is safe, it is to be marked; if not, the id
-// is as if it had not come. What was put off stands for the others of its id, too.
+// is as if it had not come. What is to come again of a value that was put off stands for the others of its
+// id, but for those that may be just that: it can have come while the rest of the value was still at work.
 func (p *deduper) settled(ctx context.Context, e *dedupeID, err error) {
 	if err == nil {
 		e.first = p.ends.resume(e.first)
@@ -19,14 +20,31 @@ func (p *deduper) settled(ctx context.Context, e *dedupeID, err error) {
 	}
 	others := p.over(e)
 	e.first.Settle(err)
-	if !errors.Is(err, stage.ErrPutOff) {
-		p.handBack(ctx, others)
-		return
+	if errors.Is(err, stage.ErrPutOff) {
+		others = p.putOff(others)
 	}
-	for _, r := range others {
-		r.PutOff()
+	p.handBack(ctx, others)
+}
+
+// putOff puts off the records that another of their id, which was put off, stands for, and gives the rest.
+func (p *deduper) putOff(rs []stage.Record[any]) (rest []stage.Record[any]) {
+	for _, r := range rs {
+		if p.mayHaveComeAgain(r) {
+			rest = append(rest, r)
+		} else {
+			r.PutOff()
+		}
 	}
-	p.rt.Count("duplicates", int64(len(others)))
+	p.rt.Count("duplicates", int64(len(rs)-len(rest)))
+	return rest
+}
+
+// mayHaveComeAgain tells whether a record may be what came again of another that was put off. How its attempts
+// compare with those of the other says nothing, for each counts redeliveries of its own. What does not count
+// may be it, too; where nothing is redelivered, a record handed back would be lost.
+func (p *deduper) mayHaveComeAgain(r stage.Record[any]) bool {
+	n := r.Info().Attempt
+	return n > 1 || n < 1 && p.rt.Upstream().Redelivers
 }
 
 // handBack hands back records that were completed when another had their id.

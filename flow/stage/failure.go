@@ -28,7 +28,8 @@ type RetrySink interface {
 	Sink[Failure]
 	// ComesAgain tells of a failure whether it comes again once it is written. It depends on nothing but the
 	// failure. So the engine counts the two apart, and tells who remembers what is done, such as a Dedupe,
-	// that the record was put off (see [Duty.PutOff]). A sink that stands before a RetrySink has to be one.
+	// that the record was put off (see [Duty.PutOff]). The source by which it comes again has to count that as
+	// another attempt (see [Info]). A sink that stands before a RetrySink has to be one.
 	ComesAgain(f Failure) bool
 	// Redelivery is how long it takes at most until a failure comes again, from when it was written.
 	// Operators are told of it as of what sources declare (see [Upstream]).
