@@ -21,6 +21,7 @@ import (
 // it in flight, does not settle it with that: the first is put off, and what came back is all there is.
 func TestRetryTopic_LosesNothingThatComesBackWhileItIsInWork(t *testing.T) {
 	itself := func(v string) string { return v }
+	work := func(_ context.Context, v string) (string, error) { return v, nil }
 	same := func(string) string { return "" }
 	clock := flow.ProcessingTime[string]()
 	for name, remembers := range map[string]func(flow.Stream[string]) flow.Stream[string]{
@@ -52,14 +53,14 @@ func TestRetryTopic_LosesNothingThatComesBackWhileItIsInWork(t *testing.T) {
 				require.NoError(r, r.broker.CreateTopic(broker.Topic{Name: "dead", Queues: 1}))
 				require.NoError(r, r.broker.CreateGroup(broker.Group{Name: "R"}))
 				retry := flow.DeadLetter(sinks.RetryTopic(r.client, "later", sinks.DeadLetterTopic(r.client, "dead"), 10*time.Second, 10*time.Second))
-				out, slow := flowtest.NewOutput[string](), flowtest.NewOutput[string]().Named("slow")
+				out := flowtest.NewOutput[string]()
 				branches := remembers(flow.Merge(
 					flow.From(RocketMQ(r.client, "in", "G")), flow.From(RetryTopic(r.client, "later", "R")),
 				).Map(func(m *client.Message) string { return string(m.Body) })).Broadcast(2)
-				quick := branches[0].TryMap(func(_ context.Context, v string) (string, error) { return v, nil }).
-					Named("quick").OnError(retry).To(out)
+				quick := branches[0].TryMap(work).Named("quick").OnError(retry).To(out)
+				slow := branches[1].ParMap(8, work).Named("slow").To(flowtest.NewOutput[string]().Named("other"))
 				r.send("in", "", "a", "b")
-				res := flowtest.Run(r.T, flow.Join(quick, branches[1].To(slow)), flowtest.StopAfter(10*time.Minute),
+				res := flowtest.Run(r.T, flow.Join(quick, slow), flowtest.StopAfter(10*time.Minute),
 					flowtest.Delay("slow", time.Minute), flowtest.Fail("quick", errors.New("broken")).Times(2))
 				require.NoError(r, res.Err)
 				got := strings.Join(out.Values(), "")
