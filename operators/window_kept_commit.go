@@ -98,6 +98,9 @@ func (p *keeper[K, T, A, O]) join(ctx context.Context) error {
 	return nil
 }
 
+// await is join where the commit under way, if there is one, has seen to its failure itself.
+func (p *keeper[K, T, A, O]) await(ctx context.Context) { _ = p.join(ctx) }
+
 // lost has a commit know that it is not made.
 func (p *keeper[K, T, A, O]) lost(c *keptCommit[K, T, A], err error) error {
 	if c.failed != nil {

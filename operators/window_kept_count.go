@@ -28,14 +28,14 @@ func (p *keeper[K, T, A, O]) countAll(ctx context.Context, w keptWork[K, T, A]) 
 // still be under way when it returns.
 func (p *keeper[K, T, A, O]) count(ctx context.Context, w keptWork[K, T, A]) {
 	c := p.counting(ctx, w)
-	if follows, _ := p.follow(ctx, c); follows {
+	if follows, _ := p.follow(ctx, c); follows { // the one before sees to its failure itself
 		return
 	}
 	if err := p.keepUp(ctx); err != nil { // before this process is ahead of one that has begun meanwhile
 		c.failed(err)
 		return
 	}
-	_ = p.begin(ctx, c) // a failure was told
+	_ = p.begin(ctx, c) // it sees to its failure itself
 }
 
 // counting gives the commit that counts what has come.

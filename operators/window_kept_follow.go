@@ -6,6 +6,34 @@ import (
 	"github.com/rocketflow-io/rocketflow/state"
 )
 
+// keptStanding is how what has come stands to the commit that is under way.
+type keptStanding int
+
+const (
+	keptFollows keptStanding = iota // it is made up, if it can be, to follow at once
+	keptWaits                       // it is left until that is made, so that it goes into one with what still comes
+	keptJoins                       // that is made, or has to be before anything is known of what has come
+)
+
+// standing tells what to do with what has come.
+func (p *keeper[K, T, A, O]) standing() keptStanding {
+	if p.under == nil {
+		return keptFollows
+	}
+	p.mu.Lock()
+	many := len(p.come)+len(p.over) >= p.many
+	p.mu.Unlock()
+	if many && p.foresees() {
+		return keptFollows
+	}
+	select {
+	case <-p.under.answer:
+		return keptJoins
+	default:
+		return keptWaits
+	}
+}
+
 // follow makes up a commit while the one before it is under way, and has it under way when that is made. It
 // goes by what the store will have then; if that comes otherwise, or cannot be foreseen, it only waits for
 // the one before, and tells so: the commit is to be begun.

@@ -152,7 +152,7 @@ func (p *keeper[K, T, A, O]) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
-			_ = p.join(ctx) // a failure of it was told
+			p.await(ctx)
 			p.close(ctx)
 			return
 		}
@@ -160,12 +160,12 @@ func (p *keeper[K, T, A, O]) run(ctx context.Context) {
 		case keptWaits:
 			continue
 		case keptJoins:
-			_ = p.join(ctx)
+			p.await(ctx)
 		}
 		w := p.find()
 		p.work(ctx, w)
 		if w.asked != nil {
-			_ = p.join(ctx)
+			p.await(ctx)
 			if p.rt.Ended() {
 				p.end(ctx)
 			} else {
@@ -174,33 +174,6 @@ func (p *keeper[K, T, A, O]) run(ctx context.Context) {
 			close(w.asked)
 		}
 		timer.Reset(p.rest())
-	}
-}
-
-// keptStanding is how what has come stands to the commit that is under way.
-type keptStanding int
-
-const (
-	keptFollows keptStanding = iota // it is made up, if it can be, to follow at once
-	keptWaits                       // it is left until that is made, so that it goes into one with what still comes
-	keptJoins                       // that is made, or has to be before anything is known of what has come
-)
-
-func (p *keeper[K, T, A, O]) standing() keptStanding {
-	if p.under == nil {
-		return keptFollows
-	}
-	p.mu.Lock()
-	many := len(p.come)+len(p.over) >= p.many
-	p.mu.Unlock()
-	if many && p.foresees() {
-		return keptFollows
-	}
-	select {
-	case <-p.under.answer:
-		return keptJoins
-	default:
-		return keptWaits
 	}
 }
 
@@ -243,7 +216,7 @@ func (p *keeper[K, T, A, O]) work(ctx context.Context, w keptWork[K, T, A]) {
 	if p.under != nil && !p.presses() {
 		return
 	}
-	_ = p.join(ctx)
+	p.await(ctx)
 	if p.rt.Now().Before(p.restAt) {
 		return
 	}
