@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -180,39 +179,6 @@ func itemsIn(b []byte, o *op) (all []Item) {
 		}
 		all, b = append(all, it), rest
 	}
-}
-
-// noticing is a store as a run has it. When it fails, all values may fail that the run has put into it, and
-// of which it has not said that it has them.
-type noticing struct {
-	state.Store
-	run *windowRun
-}
-
-// Get reads, and notices that it fails.
-func (s noticing) Get(ctx context.Context, table string, keys ...[]byte) ([]state.Entry, error) {
-	entries, err := s.Store.Get(ctx, table, keys...)
-	return entries, s.run.noticed(err)
-}
-
-// Scan reads, and notices that it fails.
-func (s noticing) Scan(ctx context.Context, table string, keys state.Range) iter.Seq2[state.Entry, error] {
-	return func(yield func(state.Entry, error) bool) {
-		for e, err := range s.Store.Scan(ctx, table, keys) {
-			if !yield(e, s.run.noticed(err)) {
-				return
-			}
-		}
-	}
-}
-
-// Commit writes, and notices that it fails.
-func (s noticing) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
-	version, err := s.Store.Commit(ctx, c)
-	if err == nil {
-		s.run.committed(c)
-	}
-	return version, s.run.noticed(err)
 }
 
 // committed forgets the values of which the store has said that it has them. Of a commit whose answer is

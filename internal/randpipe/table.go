@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"iter"
 	"maps"
 	"slices"
 	"sync"
@@ -78,7 +77,7 @@ func (o *op) joinTable(s stream) stream {
 	run := &tableRun{o: o}
 	sides := s.Broadcast(2)
 	table := sides[1].Via(watch{begin: run.begin, enter: run.change}).KeyBy(o.tableKey).
-		Table(askedStore{o.store, run}, o.name).Version(o.version)
+		Table(noticing{o.store, run}, o.name).Version(o.version)
 	if o.table.deletes > 0 {
 		table = table.Deletes(o.deletesRow)
 	}
@@ -222,34 +221,8 @@ func (s tableStore) Commit(ctx context.Context, c *state.Changes) (state.Version
 	return committed, nil
 }
 
-// askedStore is the store as a run has it. When it fails, all may fail that has come in the run.
-type askedStore struct {
-	state.Store
-	run *tableRun
-}
-
-// Get reads, and notices that it fails.
-func (s askedStore) Get(ctx context.Context, table string, keys ...[]byte) ([]state.Entry, error) {
-	entries, err := s.Store.Get(ctx, table, keys...)
-	return entries, s.run.noticed(err)
-}
-
-// Scan reads, and notices that it fails.
-func (s askedStore) Scan(ctx context.Context, table string, keys state.Range) iter.Seq2[state.Entry, error] {
-	return func(yield func(state.Entry, error) bool) {
-		for e, err := range s.Store.Scan(ctx, table, keys) {
-			if !yield(e, s.run.noticed(err)) {
-				return
-			}
-		}
-	}
-}
-
-// Commit writes, and notices that it fails.
-func (s askedStore) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
-	version, err := s.Store.Commit(ctx, c)
-	return version, s.run.noticed(err)
-}
+// committed has nothing to note: all that has come in the run may fail.
+func (r *tableRun) committed(*state.Changes) {}
 
 // noticed gives the error of a store.
 func (r *tableRun) noticed(err error) error {
