@@ -234,6 +234,25 @@ func TestBroadcast_SettlesWithAllBranches(t *testing.T) {
 	require.Equal(t, []bool{true, false, true}, done)
 }
 
+// Rule 4: what one branch does not come to is to blame all the same if it fails in another. Its source must
+// count that, or a record that fails for ever never gets to the dead letters.
+func TestBroadcast_CountsAFailureOfWhatAnotherBranchHandsBack(t *testing.T) {
+	for name, order := range map[string][2]int{"handed back first": {0, 1}, "failed first": {1, 0}} {
+		t.Run(name, func(t *testing.T) {
+			src := sources.Values(1, 2).Recorded()
+			branches := flow.From(src).Broadcast(2)
+			enough := branches[order[0]].Take(1).To(&collector[int]{})
+			bad := branches[order[1]].TryMap(failing(is(2))).OnError(flow.Stop()).To(&collector[int]{})
+			require.ErrorIs(t, flow.Join(enough, bad).Run(t.Context()), errTest)
+			outcomes := src.Outcomes()
+			require.Len(t, outcomes, 2)
+			require.True(t, outcomes[0].Done)
+			require.ErrorIs(t, outcomes[1].Err, errTest)
+			require.Zero(t, outcomes[1].HandedBack)
+		})
+	}
+}
+
 // Rules 2 and 4: a branch that is done at once must not settle the record for one that is slow.
 func TestBroadcast_TakesAllDutiesBeforeTheFirstEmission(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

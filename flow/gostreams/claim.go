@@ -30,7 +30,7 @@ type shared struct {
 
 	mu     sync.Mutex // guards what follows
 	others int        // holders besides the last one
-	err    error      // the first failure (rule 4)
+	err    error      // the first failure (rule 4), or that it is handed back
 }
 
 func newShared(end func(ctx context.Context, err error) error) *shared { return &shared{end: end} }
@@ -43,7 +43,7 @@ func (s *shared) fork(more int) {
 
 func (s *shared) settle(ctx context.Context, err error) error {
 	s.mu.Lock()
-	if s.err == nil {
+	if s.err == nil || errors.Is(s.err, stage.ErrHandedBack) && err != nil && !errors.Is(err, stage.ErrHandedBack) {
 		s.err = err
 	}
 	last, err := s.others == 0, s.err

@@ -164,6 +164,22 @@ func TestDelivery_ForksSettleTogether(t *testing.T) {
 	}
 }
 
+// Rule 4: a failure of one fork counts, whatever others are handed back.
+func TestDelivery_FailsIfOneOfItsForksDoes(t *testing.T) {
+	for _, causes := range [][]error{{nil, errBad, nil}, {errBad, nil, nil}, {nil, nil, errBad}} {
+		src := sources.Values(1).Recorded()
+		s := gostreams.SourceOf(t.Context(), src)
+		forks := (<-s.Out()).(*gostreams.Delivery[int]).Fork(3)
+		<-s.Out()
+		for i, cause := range causes {
+			require.NoError(t, forks[i].Nack(t.Context(), cause))
+		}
+		require.NoError(t, s.Wait())
+		require.ErrorIs(t, src.Outcomes()[0].Err, errBad)
+		require.Zero(t, src.Outcomes()[0].HandedBack)
+	}
+}
+
 func TestLift_SettlesWhatDoesNotGoOn(t *testing.T) {
 	src := sources.Values(1, 2, 3, 4).Recorded()
 	s := gostreams.SourceOf(t.Context(), src)

@@ -22,7 +22,8 @@
 //     n-1 more duties before the first emission, and n = 0 settles done.
 //  3. A batch, a window or a join holds the duty of each member; a member of several windows
 //     settles with the last.
-//  4. Fan-out settles when all required branches have; a failure wins and sticks.
+//  4. Fan-out settles when all required branches have; a failure wins and sticks, also over what
+//     another branch hands back.
 //  5. A sink's success settles done, value by value; a failure goes to the stage's error policy. What that
 //     sends on to come again is put off: done for its source, and for no one who remembers what is done.
 //  6. A write to durable state may settle, where the state then answers for the value. From

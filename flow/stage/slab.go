@@ -37,8 +37,10 @@ func DoneAll(duties []Duty) {
 }
 
 // Fail settles one duty as failed. A failure wins over what was or will be done or put off, and the
-// first one stands (rule 4). It reports false if the record was settled before. A nil error is taken
-// for [ErrHandedBack], and so is [ErrPutOff], which is no failure: see [Duty.PutOff].
+// first one stands (rule 4), but what was or will be handed back ([ErrHandedBack], by errors.Is) gives way to
+// any other: a record that is to blame in one branch must not come again uncounted because another did not
+// come to it. It reports false if the record was settled before. A nil error is taken for [ErrHandedBack],
+// and so is [ErrPutOff], which is no failure: see [Duty.PutOff].
 func (d Duty) Fail(err error) bool {
 	if d.slab == nil {
 		return true
@@ -46,7 +48,7 @@ func (d Duty) Fail(err error) bool {
 	if err == nil || errors.Is(err, ErrPutOff) {
 		err = ErrHandedBack
 	}
-	return d.slab.settleAs(d.ref, failedBit, err)
+	return d.slab.settleAs(d.ref, bitOf(err), err)
 }
 
 // PutOff settles one duty as put off: what is to come of the record is not there yet, but something safe
@@ -149,18 +151,28 @@ type Slab struct {
 }
 
 // slot is the state of a record that is not simply done by its one duty: generation (32 bits),
-// failed (1), put off (1), duties outstanding (30). A state of an earlier generation stands for one duty.
+// failed (1), handed back (1), put off (1), duties outstanding (29). A state of an earlier generation stands
+// for one duty.
 type slot struct {
 	state atomic.Uint64
-	err   atomic.Pointer[error] // stored by who sets the failed bit; counts only where that is set
+	err   atomic.Pointer[error] // of who failed or handed back; counts only where a bit of those is set
 }
 
 const (
 	failedBit = uint64(1) << 31
-	putOffBit = uint64(1) << 30
+	backBit   = uint64(1) << 30
+	putOffBit = uint64(1) << 29
 	countMask = putOffBit - 1
 	wordBits  = 64
 )
+
+// bitOf gives what a failure sets.
+func bitOf(err error) uint64 {
+	if errors.Is(err, ErrHandedBack) {
+		return backBit
+	}
+	return failedBit
+}
 
 // SlabOwner is told when duties of its slab settle, and answers for its records. It is a pointer;
 // a slab has the same owner each time it is opened.
@@ -290,9 +302,9 @@ func (s *Slab) Outcome(i int) (err error, settled bool) {
 	}
 	sl := s.slot(i)
 	switch state := sl.state.Load(); {
-	case state>>32 != uint64(s.gen.Load()) || state&(failedBit|putOffBit) == 0:
+	case state>>32 != uint64(s.gen.Load()) || state&(failedBit|backBit|putOffBit) == 0:
 		return nil, true
-	case state&failedBit == 0:
+	case state&(failedBit|backBit) == 0:
 		return ErrPutOff, true
 	}
 	if p := sl.err.Load(); p != nil {
@@ -314,7 +326,7 @@ func (s *Slab) Abandon(err error) int {
 	for i := range s.n {
 		ref := s.Duty(i).ref
 		if s.live(ref) {
-			s.mark(ref, failedBit, err)
+			s.mark(ref, bitOf(err), err)
 			if s.end(i) {
 				n++
 			}
@@ -438,20 +450,25 @@ func (s *Slab) settleAs(ref, bit uint64, err error) bool {
 	return s.drop(ref)
 }
 
-// mark sets the bit of a record that failed or is put off, once: the first failure stands.
+// mark sets the bit of a record that failed, is handed back or put off, once: the first failure stands.
 func (s *Slab) mark(ref, bit uint64, err error) {
 	s.touched.Store(true)
 	for {
 		sl, raw, state, ok := s.at(ref)
-		if !ok || state&bit != 0 {
+		if !ok || state&(bit|failedBit) != 0 {
 			return
 		}
-		if sl.state.CompareAndSwap(raw, state|bit) {
-			if bit == failedBit {
-				sl.err.Store(&err)
-			}
-			return
+		before := sl.err.Load()
+		if !sl.state.CompareAndSwap(raw, state|bit) {
+			continue
 		}
+		switch bit {
+		case failedBit:
+			sl.err.Store(&err)
+		case backBit: // a failure may have come since then
+			sl.err.CompareAndSwap(before, &err)
+		}
+		return
 	}
 }
 

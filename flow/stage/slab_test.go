@@ -94,6 +94,58 @@ func TestDuty_FailsIfOneOfItsPartsDoes(t *testing.T) {
 	require.Equal(t, errTest, err)
 }
 
+// Rule 4: what one part hands back is to blame all the same if another is. A record that fails for ever would
+// else come again for ever, uncounted.
+func TestDuty_IsHandedBackUnlessAnotherPartFails(t *testing.T) {
+	behind := fmt.Errorf("behind another: %w", stage.ErrHandedBack)
+	for _, row := range []struct {
+		parts []error
+		want  error
+	}{
+		{[]error{nil, behind, nil}, behind},
+		{[]error{behind, stage.ErrHandedBack}, behind},
+		{[]error{behind, stage.ErrPutOff}, behind},
+		{[]error{stage.ErrPutOff, behind}, behind},
+		{[]error{behind, errTest, errors.New("second")}, errTest},
+		{[]error{errTest, behind}, errTest},
+		{[]error{stage.ErrPutOff, behind, nil, errTest}, errTest},
+	} {
+		s, o, d := opened(1)
+		d[0].Retain(len(row.parts) - 1)
+		for _, err := range row.parts {
+			require.True(t, d[0].Settle(err))
+		}
+		err, settled := s.Outcome(0)
+		require.True(t, settled)
+		require.Equal(t, row.want, err, "%v", row.parts)
+		s.Release()
+		require.EqualValues(t, 1, o.all.Load())
+
+		s.Open(1, o, stage.SlabOptions{}) // what was is forgotten
+		again := s.Duty(0)
+		again.Fail(stage.ErrHandedBack)
+		err, _ = s.Outcome(0)
+		require.Equal(t, stage.ErrHandedBack, err)
+		s.Release()
+	}
+}
+
+// Rule 4, whoever comes first: no failure is lost to one who hands back at the same moment.
+func TestDuty_IsHandedBackUnlessAnotherPartFailsAtTheSameTime(t *testing.T) {
+	for range 2000 {
+		s, _, d := opened(1)
+		d[0].Retain(2)
+		var work sync.WaitGroup
+		for _, err := range []error{stage.ErrHandedBack, errTest, stage.ErrHandedBack} {
+			work.Go(func() { d[0].Fail(err) })
+		}
+		work.Wait()
+		err, _ := s.Outcome(0)
+		require.Equal(t, errTest, err)
+		s.Release()
+	}
+}
+
 // Rule 4: what is put off is not done, whatever else is, and a failure wins over it.
 func TestDuty_IsPutOffIfOneOfItsPartsIs(t *testing.T) {
 	done, put, fail := stage.Duty.Done, stage.Duty.PutOff, func(d stage.Duty) bool { return d.Fail(errTest) }
