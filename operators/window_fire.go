@@ -2,6 +2,7 @@ package operators
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -33,7 +34,7 @@ func (w *windower[K, T, A, O]) complete(ctx context.Context, f *frame[K, A]) {
 		f.listed = true
 		w.due = append(w.due, f)
 	}
-	w.results(ctx, f, f.panes)
+	w.results(ctx, f, f.panes.all())
 }
 
 // onCorrect corrects what has changed after it was complete.
@@ -47,7 +48,7 @@ func (w *windower[K, T, A, O]) correct(ctx context.Context) {
 	for i, p := range w.dirty {
 		p.dirty = false
 		if p = p.resolve(); p.frame.due {
-			w.results(ctx, p.frame, []*pane[K, A]{p})
+			w.results(ctx, p.frame, func(yield func(*pane[K, A]) bool) { yield(p) })
 		}
 		w.dirty[i] = nil
 	}
@@ -69,9 +70,9 @@ func (w *windower[K, T, A, O]) onEarly(ctx context.Context) {
 
 // results gives the results of panes that hold duties; they take those along (rule 3). What holds none
 // has nothing new: its members are on their way with a result, or to come again.
-func (w *windower[K, T, A, O]) results(ctx context.Context, f *frame[K, A], panes []*pane[K, A]) {
+func (w *windower[K, T, A, O]) results(ctx context.Context, f *frame[K, A], panes iter.Seq[*pane[K, A]]) {
 	n := 0
-	for _, p := range panes {
+	for p := range panes {
 		if p.held.n > 0 {
 			n++
 		}
@@ -80,25 +81,38 @@ func (w *windower[K, T, A, O]) results(ctx context.Context, f *frame[K, A], pane
 		return
 	}
 	var told *stage.Slab
-	more := 0 // duties of a result besides those of its members
 	if f.fate != nil {
-		told, more = f.fate.send(n), 1
+		told = f.fate.send(n)
 		defer told.Release()
 	}
-	for len(panes) > 0 {
-		group := panes[:min(len(panes), fireMost)]
-		panes = panes[len(group):]
-		w.unburden(group, more)
-		for _, u := range w.unburdened {
-			duties := u.duties
-			if told != nil {
-				n--
-				duties = append(duties, told.Duty(n))
-			}
-			w.fire(ctx, u.pane, duties)
+	for p := range panes {
+		if p.held.n == 0 {
+			continue
 		}
-		clear(w.unburdened)
+		n--
+		if w.group = append(w.group, p); n == 0 || len(w.group) == fireMost {
+			w.fireGroup(ctx, told, n)
+		}
 	}
+}
+
+// fireGroup gives the results of the group, which tell what is told of them, by duties from the given one on.
+func (w *windower[K, T, A, O]) fireGroup(ctx context.Context, told *stage.Slab, from int) {
+	more := 0 // duties of a result besides those of its members
+	if told != nil {
+		more = 1
+	}
+	w.unburden(w.group, more)
+	for i, u := range w.unburdened {
+		duties := u.duties
+		if told != nil {
+			duties = append(duties, told.Duty(from+i))
+		}
+		w.fire(ctx, u.pane, duties)
+	}
+	clear(w.unburdened)
+	clear(w.group)
+	w.group = w.group[:0]
 }
 
 // unburdened is a pane with the duties that it held.
@@ -107,7 +121,7 @@ type unburdened[K comparable, A any] struct {
 	duties []stage.Duty
 }
 
-// unburden takes the duties of panes that hold any, for their results, with room for more of each.
+// unburden takes the duties of panes, for their results, with room for more of each.
 func (w *windower[K, T, A, O]) unburden(panes []*pane[K, A], more int) {
 	n := 0
 	for _, p := range panes {
@@ -116,9 +130,6 @@ func (w *windower[K, T, A, O]) unburden(panes []*pane[K, A], more int) {
 	all := make([]stage.Duty, 0, n)
 	w.unburdened = w.unburdened[:0]
 	for _, p := range panes {
-		if p.held.n == 0 {
-			continue
-		}
 		from := len(all)
 		all = w.duties.take(&p.held, all)
 		to := len(all)

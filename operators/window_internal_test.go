@@ -89,3 +89,38 @@ func TestAgenda_GivesTheFrameThatEndsFirst(t *testing.T) {
 		}
 	}
 }
+
+// Panes stay where they are, in the order in which they began; one that does not begin leaves no trace.
+func TestPanes_AreFoundWhereTheyBegan(t *testing.T) {
+	var l panes[int, int]
+	var begun []*pane[int, int]
+	for i := range 70*mostPanes + 1 {
+		p := l.blank(false)
+		p.key = -1
+		require.Same(t, p, l.blank(false))
+		p.key = i
+		require.Equal(t, i, l.begin())
+		begun = append(begun, p)
+	}
+	for i, p := range begun {
+		require.Same(t, p, l.at(i))
+		require.Equal(t, i, p.key)
+	}
+	l.blank(false).key = -1
+	i := 0
+	for p := range l.all() {
+		require.Same(t, begun[i], p)
+		i++
+	}
+	require.Len(t, begun, i)
+	for p := range l.all() {
+		require.Same(t, begun[0], p)
+		break
+	}
+	var single panes[int, int]
+	require.Same(t, single.blank(true), single.at(single.begin()))
+	require.Len(t, single.blocks[0], 1)
+	for range (&panes[int, int]{}).all() {
+		t.Fatal("none has begun")
+	}
+}

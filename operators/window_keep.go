@@ -2,7 +2,6 @@ package operators
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -68,7 +67,7 @@ func (w *windower[K, T, A, O]) handBack(p *pane[K, A]) {
 // handBackAll hands back what incomplete windows hold.
 func (w *windower[K, T, A, O]) handBackAll() {
 	for _, f := range w.agenda {
-		for _, p := range f.panes {
+		for p := range f.panes.all() {
 			w.handBack(p)
 		}
 	}
@@ -78,7 +77,7 @@ func (w *windower[K, T, A, O]) handBackAll() {
 func (w *windower[K, T, A, O]) drop(now instant) {
 	for len(w.due) > 0 {
 		f := w.due[0]
-		if f.due && len(f.panes) > 0 && !w.over(f, now) {
+		if f.due && f.panes.n > 0 && !w.over(f, now) {
 			return
 		}
 		w.due[0] = nil
@@ -97,8 +96,12 @@ func (w *windower[K, T, A, O]) over(f *frame[K, A], now instant) bool {
 	if f.fate != nil && (!counts && f.end > w.past.mark(w.rt) || !f.fate.sealed(instantOf(w.rt.Now().Add(-w.past.grace)))) {
 		return false
 	}
-	// What waits for a correction is not over.
-	return !slices.ContainsFunc(f.panes, func(p *pane[K, A]) bool { return p.held.n > 0 })
+	for p := range f.panes.all() {
+		if p.held.n > 0 { // it waits for a correction
+			return false
+		}
+	}
+	return true
 }
 
 // forget drops a frame with all that is known of its panes.
@@ -109,7 +112,7 @@ func (w *windower[K, T, A, O]) forget(f *frame[K, A]) {
 			w.latest = nil
 		}
 	}
-	for _, p := range f.panes {
+	for p := range f.panes.all() {
 		for _, id := range p.members() {
 			if k, ok := w.known[id]; ok {
 				if k.forget(p) {
@@ -126,8 +129,8 @@ func (w *windower[K, T, A, O]) forget(f *frame[K, A]) {
 			}
 		}
 	}
-	// Panes share memory with those of other frames: what is over leads to nothing more.
-	f.panes, f.index = nil, nil
+	// A pane that something still leads to keeps all of its block: what is over leads to nothing more.
+	f.panes, f.index = panes[K, A]{}, nil
 }
 
 // past is where the watermark was a while ago: as long ago as records may take to come again.

@@ -70,31 +70,6 @@ func (p *pane[K, A]) resolve() *pane[K, A] {
 
 func (p *pane[K, A]) absorbed() bool { return p.more != nil && p.more.into != nil }
 
-// frame is a stretch of time with its panes, which are complete together: those of all keys that have
-// an aligned window there, or a single session or count window.
-type frame[K comparable, A any] struct {
-	start, end instant
-	until      instant       // when it is complete: always, if that is by count
-	panes      []*pane[K, A] // in the order in which they began
-	index      map[K]uint32  // of aligned windows, the place of a key's pane
-	first      string        // see Window.First
-	size       int           // of a count window
-
-	place  int  // in the agenda; -1 if it is not there
-	due    bool // the watermark has passed the end
-	listed bool // among those to be dropped one day
-	fate   *fate
-}
-
-// paneOf gives the pane of a key, nil if there is none. The index has places and no pointers: a collector
-// that follows those of very many panes waits for memory at each.
-func (f *frame[K, A]) paneOf(key K) *pane[K, A] {
-	if i, ok := f.index[key]; ok {
-		return f.panes[i]
-	}
-	return nil
-}
-
 // fate is what becomes of the results of a frame. A record can come again as long as a result is on its
 // way, or has not been settled for long. The zero fate has no results.
 type fate struct {

@@ -51,7 +51,7 @@ func (w *windower[K, T, A, O]) paneOf(key K, f *frame[K, A], start, end instant)
 		f = w.newFrame(start, end)
 		most := 0
 		if w.latest != nil {
-			most = len(w.latest.panes)
+			most = w.latest.panes.n
 		}
 		f.index = make(map[K]uint32, most)
 	}
@@ -66,18 +66,10 @@ func (w *windower[K, T, A, O]) newFrame(start, end instant) *frame[K, A] {
 	return f
 }
 
-// newPane makes panes in blocks: there may be very many.
+// newPane gives a pane that has not begun. If it never does, the next one is in its place.
 func (w *windower[K, T, A, O]) newPane(key K, f *frame[K, A]) *pane[K, A] {
-	if len(w.blank) == 0 {
-		n := 1
-		if f.index != nil {
-			n = min(len(f.panes)+1, 256)
-		}
-		w.blank = make([]pane[K, A], n)
-	}
-	p := &w.blank[0]
+	p := f.panes.blank(w.Windows.kind != aligned)
 	p.key, p.frame, p.value = key, f, w.agg.Init()
-	w.blank = w.blank[1:]
 	return p
 }
 
@@ -120,12 +112,9 @@ func (w *windower[K, T, A, O]) commit(v *value[K, T]) {
 func (w *windower[K, T, A, O]) begin(p *pane[K, A]) {
 	p.begun = true
 	f := p.frame
-	if len(f.panes) == cap(f.panes) {
-		f.panes = slices.Grow(f.panes, max(len(f.panes), 1)) // by less at a time, very many would be copied often
-	}
-	f.panes = append(f.panes, p)
+	place := f.panes.begin()
 	if w.Windows.kind == aligned {
-		f.index[p.key] = uint32(len(f.panes) - 1)
+		f.index[p.key] = uint32(place)
 	} else {
 		s := w.keys[p.key]
 		if s == nil {
@@ -134,7 +123,7 @@ func (w *windower[K, T, A, O]) begin(p *pane[K, A]) {
 		}
 		s.add(p)
 	}
-	if len(f.panes) > 1 {
+	if place > 0 {
 		return
 	}
 	if w.Windows.kind == aligned {
@@ -214,7 +203,7 @@ func (w *windower[K, T, A, O]) absorb(p, other *pane[K, A]) {
 	w.agenda.remove(f)
 	w.keys[p.key].remove(other)
 	gone := other.detail() // its hold stands: what it held is p's
-	gone.into, gone.members, gone.former, other.held, f.panes = p, nil, nil, chain{}, nil
+	gone.into, gone.members, gone.former, other.held, f.panes = p, nil, nil, chain{}, panes[K, A]{}
 }
 
 // stretch gives a session new bounds. One that was complete may be open again by that.

@@ -35,7 +35,7 @@ type windower[K comparable, T, A, O any] struct {
 	out     []stage.Record[O] // to be emitted
 	into    []*pane[K, A]     // those of the value that is being dealt with,
 	sums    []A               // and what they become by it
-	blank   []pane[K, A]      // see newPane
+	group   []*pane[K, A]     // see results
 
 	ahead      [aheadMost]ahead[K, A] // of the records that are being dealt with
 	met        int                    // panes looked up ahead
