@@ -54,36 +54,66 @@ func (s *Store) apply(batch *db.Batch, l *layout) (state.Version, error) {
 	if s.broken != nil {
 		return state.Any, s.broken
 	}
-	if err := s.conditions(writes); err != nil {
+	reads, err := s.conditions(writes)
+	if err != nil {
 		return state.Any, err
 	}
 	v := s.last + 1
 	if err := fill(batch, l, v); err != nil {
 		return state.Any, s.failed("commit", err)
 	}
-	err := safely("commit", func() error { return s.db.ApplyNoSyncWait(batch, db.Sync) })
+	s.willDelete(writes, v)
+	err = safely("commit", func() error { return s.db.ApplyNoSyncWait(batch, db.Sync) })
 	if err != nil {
 		return state.Any, s.breaks(err)
 	}
 	s.last = v
-	s.writes++
 	for i := range writes {
-		w := &writes[i]
-		if w.Delete {
-			s.deleted = v
-		} else {
+		if w := &writes[i]; !w.Delete {
 			s.highest.rise(w.Table, w.place)
 		}
-		if i+1 == len(writes) || !bytes.Equal(w.place, writes[i+1].place) { // else the next is what stands
-			s.wrote(w, v)
-		}
 	}
+	s.wrote(writes, v, reads)
 	return v, nil
 }
 
-// wrote notes what is there after a write. Of what was never read nothing is remembered: it may never be
-// asked for. The lock is held.
-func (s *Store) wrote(w *placed, v state.Version) {
+// willDelete notes of which tables a commit deletes something, before it can be seen: who then finds nothing
+// there waits until that is safe.
+func (s *Store) willDelete(writes []placed, v state.Version) {
+	s.memory.Lock()
+	defer s.memory.Unlock()
+	table := ""
+	for i := range writes {
+		if w := &writes[i]; w.Delete && (table == "" || w.Table != table) {
+			table = w.Table
+			s.deleted[table] = v
+		}
+	}
+}
+
+// wrote notes what is there after a commit, whose conditions were checked after a number of reads: those since
+// then may have noted what was there before it. One that goes on while this is noted will note nothing.
+func (s *Store) wrote(writes []placed, v state.Version, reads uint64) {
+	s.memory.Lock()
+	defer s.memory.Unlock()
+	s.commits++
+	if s.reads != reads {
+		s.versions.markAll(writes)
+	}
+	for i := range writes {
+		w := &writes[i]
+		if s.reads != reads && w.marked && !w.known {
+			_, w.known = s.versions.find(w.mark)
+		}
+		if i+1 == len(writes) || !bytes.Equal(w.place, writes[i+1].place) { // else the next is what stands
+			s.note(w, v)
+		}
+	}
+}
+
+// note notes what is there after a write. Of what was never read nothing is remembered: it may never be asked
+// for. The memory is locked.
+func (s *Store) note(w *placed, v state.Version) {
 	version, expires := v, state.Nanoseconds(w.Expires)
 	if w.Delete {
 		version, expires = state.Absent, 0
@@ -95,33 +125,25 @@ func (s *Store) wrote(w *placed, v state.Version) {
 	}
 }
 
-// conditions gives a conflict if versions are not those that writes ask for. The lock is held.
-func (s *Store) conditions(writes []placed) error {
+// conditions gives a conflict if versions are not those that writes ask for, and after how many reads it was
+// checked what is remembered. The lock is held.
+func (s *Store) conditions(writes []placed) (reads uint64, err error) {
 	now := now()
-	var unmet []int
+	unmet, asks, reads := s.remembered(writes, now)
 	var unknown []*placed
 	var keys [][]byte
-	for i := range writes {
-		w := &writes[i]
-		var there known
-		there, w.mark, w.known = s.versions.find(w.Table, w.place)
-		switch {
-		case w.If == state.Any:
-		case !w.known:
-			if w.If == state.Absent {
-				if absent, err := s.above(w.Table, w.place); err != nil {
-					return s.failed("commit", err)
-				} else if absent {
-					continue
-				}
+	for _, w := range asks {
+		if w.If == state.Absent {
+			if absent, err := s.above(w.Table, w.place); err != nil {
+				return 0, s.failed("commit", err)
+			} else if absent {
+				continue
 			}
-			unknown, keys = append(unknown, w), append(keys, w.place)
-		case there.at(now) != w.If:
-			unmet = append(unmet, w.number)
 		}
+		unknown, keys = append(unknown, w), append(keys, w.place)
 	}
 	found := make([]bool, len(unknown))
-	err := s.entries(keys, func(i int, e entry) {
+	err = s.entries(keys, func(i int, e entry) {
 		if e.expired(now) {
 			return
 		}
@@ -131,7 +153,7 @@ func (s *Store) conditions(writes []placed) error {
 		}
 	})
 	if err != nil {
-		return s.failed("commit", err)
+		return 0, s.failed("commit", err)
 	}
 	for i, w := range unknown {
 		if !found[i] && w.If != state.Absent {
@@ -140,9 +162,32 @@ func (s *Store) conditions(writes []placed) error {
 	}
 	if len(unmet) > 0 {
 		slices.Sort(unmet)
-		return &state.ConflictError{Writes: unmet}
+		return 0, &state.ConflictError{Writes: unmet}
 	}
-	return nil
+	return reads, nil
+}
+
+// remembered checks the conditions of writes by what is remembered, and gives those that are unmet, the writes
+// that have conditions of which nothing is, and how many reads there were.
+func (s *Store) remembered(writes []placed, now int64) (unmet []int, asks []*placed, reads uint64) {
+	s.memory.Lock()
+	defer s.memory.Unlock()
+	s.versions.markAll(writes)
+	for i := range writes {
+		w := &writes[i]
+		var there known
+		if w.marked {
+			there, w.known = s.versions.find(w.mark)
+		}
+		switch {
+		case w.If == state.Any:
+		case !w.known:
+			asks = append(asks, w)
+		case there.at(now) != w.If:
+			unmet = append(unmet, w.number)
+		}
+	}
+	return unmet, asks, s.reads
 }
 
 // fill puts writes into a batch, with their version.

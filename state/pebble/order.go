@@ -14,8 +14,9 @@ type placed struct {
 	*state.Write
 	place  []byte
 	number int  // in the commit
-	known  bool // the version of the entry is remembered,
-	mark   mark // by this
+	marked bool // the version of the entry may be remembered,
+	mark   mark // by this,
+	known  bool // and is
 }
 
 // layout is how the writes of a commit are to be in the database. It is memory that is used again.

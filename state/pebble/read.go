@@ -25,9 +25,9 @@ func (s *Store) Get(ctx context.Context, table string, keys ...[]byte) ([]state.
 	}
 	now, needs, present := now(), state.Any, 0
 	places, order := upwards(table, keys)
-	s.mu.Lock()
-	writes := s.writes
-	s.mu.Unlock()
+	s.memory.Lock()
+	commits := s.commits
+	s.memory.Unlock()
 	err := s.entries(places, func(at int, e entry) {
 		needs = max(needs, e.version)
 		if !e.expired(now) {
@@ -39,17 +39,18 @@ func (s *Store) Get(ctx context.Context, table string, keys ...[]byte) ([]state.
 	if err != nil {
 		return nil, s.failed("get", err)
 	}
-	s.mu.Lock()
+	s.memory.Lock()
 	if present < len(keys) {
 		// It may be absent by a commit that a crash could take back.
-		needs = max(needs, s.deleted)
+		needs = max(needs, s.deleted[table])
 	}
-	if s.writes == writes { // else this may have been read before the last of them
+	if s.commits == commits { // else this may have been read before the last of them
+		s.reads++
 		for at, i := range order {
 			s.versions.note(table, places[at], entries[i].Version, state.Nanoseconds(entries[i].Expires))
 		}
 	}
-	s.mu.Unlock()
+	s.memory.Unlock()
 	if err := s.safe.await(ctx, needs); err != nil {
 		return nil, err
 	}

@@ -55,6 +55,8 @@ func (s *Store) Restore(ctx context.Context, r io.Reader) error {
 	defer s.done()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.memory.Lock() // reads wait as well
+	defer s.memory.Unlock()
 	if s.broken != nil {
 		return s.broken
 	}
@@ -97,7 +99,7 @@ func (s *Store) fillFrom(ctx context.Context, r io.Reader) (state.Version, error
 	}
 	batch := s.db.NewBatch()
 	defer func() { _ = batch.Close() }()
-	s.writes++
+	s.commits++
 	s.versions.forget()
 	s.highest = nil
 	var expire lists

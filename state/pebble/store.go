@@ -41,13 +41,18 @@ type Store struct {
 
 	// mu guards what follows, and is held from the check of a commit's conditions until its changes
 	// can be read.
-	mu       sync.Mutex
-	last     state.Version // that was given
-	writes   uint64        // how often something was written
+	mu      sync.Mutex
+	last    state.Version // that was given
+	highest highest
+	broken  error // why nothing goes on; nil if all is well
+
+	// memory guards what follows. It is taken for moments, also under mu, so that a read need not wait while
+	// a commit is made.
+	memory   sync.Mutex
 	versions versions
-	highest  highest
-	deleted  state.Version // the last commit that deleted something
-	broken   error         // why nothing goes on; nil if all is well
+	commits  uint64                   // so far
+	reads    uint64                   // that have noted versions, so far
+	deleted  map[string]state.Version // the last commit that deleted something of a table
 
 	using sync.Mutex // guards what follows
 	users int        // calls under way
@@ -71,8 +76,8 @@ func Open(dir string, opts ...Option) (*Store, error) {
 	}
 	s := &Store{
 		dir: dir, files: ordered{c.fs}, log: c.log,
-		versions: newVersions(c.cache / 8),
-		flushed:  make(chan struct{}, 1), kept: make(chan struct{}), end: make(chan struct{}),
+		versions: newVersions(c.cache / 8), deleted: make(map[string]state.Version),
+		flushed: make(chan struct{}, 1), kept: make(chan struct{}), end: make(chan struct{}),
 	}
 	if err := s.open(&c); err != nil {
 		return nil, damage(dir, fmt.Errorf("state/pebble: open %q: %w", dir, err))

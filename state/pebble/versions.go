@@ -46,20 +46,31 @@ func (v *versions) mark(key []byte) mark {
 	return mark{maphash.Bytes(v.seeds[0], key), maphash.Bytes(v.seeds[1], key)}
 }
 
-// find gives what is remembered of a key.
-func (v *versions) find(table string, key []byte) (k known, m mark, found bool) {
-	if !v.tables[table] {
-		return k, m, false
+// markAll marks the writes of tables of which anything was ever remembered. To find one waits for memory:
+// with no work of this kind in between, for several at a time.
+func (v *versions) markAll(writes []placed) {
+	table, remembered := "", false
+	for i := range writes {
+		w := &writes[i]
+		if i == 0 || w.Table != table {
+			table, remembered = w.Table, v.tables[w.Table]
+		}
+		if w.marked = remembered; remembered {
+			w.mark = v.mark(w.place)
+		}
 	}
-	m = v.mark(key)
+}
+
+// find gives what is remembered of a key.
+func (v *versions) find(m mark) (k known, found bool) {
 	if k, found = v.young[m[0]]; found {
-		return k, m, k.check == m[1]
+		return k, k.check == m[1]
 	}
 	if k, found = v.old[m[0]]; !found || k.check != m[1] {
-		return k, m, false
+		return k, false
 	}
 	v.keep(m, k)
-	return k, m, true
+	return k, true
 }
 
 // note remembers a key.

@@ -152,3 +152,56 @@ func TestStore_LosesNoUpdateOfManyAtATime(t *testing.T) {
 		require.Equal(t, workers*times, item.Value)
 	}
 }
+
+// A read need not wait while a commit is made. What it notes meanwhile is not taken for what is there after
+// the commit, whatever the moment.
+func TestStore_DecidesByWhatIsThereThoughItIsReadWhileACommitIsMade(t *testing.T) {
+	s := open(t, "state", pebble.WithFS(vfs.NewMem()))
+	defer func() { require.NoError(t, s.Close()) }()
+	var keys [][]byte
+	for i := range 200 {
+		keys = append(keys, []byte(fmt.Sprint(i)))
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	for round := range 300 {
+		table := fmt.Sprint("t", round/3) // of which nothing is remembered, and then something
+		var c, next state.Changes
+		for _, k := range keys {
+			// Without conditions: it matters to no one what is there.
+			c.Writes = append(c.Writes, state.Write{Table: table, Key: k, Value: k, Delete: r.IntN(3) == 0})
+		}
+		made := make(chan struct{})
+		var v state.Version
+		var work sync.WaitGroup
+		work.Go(func() {
+			defer close(made)
+			var err error
+			v, err = s.Commit(t.Context(), &c)
+			require.NoError(t, err)
+		})
+		for range 2 {
+			work.Go(func() {
+				for going := true; going; {
+					_, err := s.Get(t.Context(), table, keys...)
+					require.NoError(t, err)
+					select {
+					case <-made:
+						going = false
+					default:
+					}
+				}
+			})
+		}
+		work.Wait()
+		for _, w := range c.Writes {
+			w.If = v
+			if w.Delete {
+				w.If = state.Absent
+			}
+			w.Delete = false
+			next.Writes = append(next.Writes, w)
+		}
+		_, err := s.Commit(t.Context(), &next)
+		require.NoError(t, err, "round %d", round)
+	}
+}
