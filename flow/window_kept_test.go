@@ -3,6 +3,7 @@ package flow_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -363,4 +364,36 @@ func TestKept_GivesWhatOneThatHadEndedHadOnItsWay(t *testing.T) {
 		require.NoError(t, p.Run(t.Context()))
 		require.Equal(t, []sum{{"a", 0, 60, 1, 0, false, false}}, short(out.values()))
 	})
+}
+
+// rowless is a store that counts the commits that change no row.
+type rowless struct {
+	state.Store
+	commits atomic.Int32
+}
+
+func (s *rowless) Commit(ctx context.Context, c *state.Changes) (state.Version, error) {
+	if !slices.ContainsFunc(c.Writes, func(w state.Write) bool { return strings.HasSuffix(w.Table, ".rows") }) {
+		s.commits.Add(1)
+	}
+	return s.Store.Commit(ctx, c)
+}
+
+// The end of the input is come to several times, as long as anything may still come of it. What it leaves is
+// looked at once, however many keys there are, and what has nothing to give needs no commit.
+func TestKept_LooksOnceAtWhatTheEndLeaves(t *testing.T) {
+	commits := func(keys int) int32 {
+		store := &rowless{Store: state.NewMemory()}
+		out := &collector[flow.Window[string, int]]{}
+		synctest.Test(t, func(t *testing.T) {
+			var all []reading
+			for i := range keys {
+				all = append(all, reading{fmt.Sprint(i), 5, 1})
+			}
+			require.NoError(t, hours(flow.From(sources.Values(all...))).KeptIn(store, "w").Agg(zero, plus).To(out).Run(t.Context()))
+		})
+		require.Len(t, out.values(), keys)
+		return store.commits.Load()
+	}
+	require.InDelta(t, commits(1), commits(10_000), 3, "but for one that tells that the process lives, when that takes long")
 }

@@ -23,6 +23,7 @@ func (p *keeper[K, T, A, O]) made(t *keptTurn[K, T, A], version state.Version) {
 
 // yield gives up what a turn went by that others have changed.
 func (p *keeper[K, T, A, O]) yield(t *keptTurn[K, T, A], conflict *state.ConflictError) {
+	p.given = false
 	for _, i := range conflict.Writes {
 		switch w := t.writes[i]; {
 		case w.seat:
@@ -42,7 +43,7 @@ func (p *keeper[K, T, A, O]) forget(t *keptTurn[K, T, A]) {
 	for key := range t.keys {
 		p.cache.drop(key)
 	}
-	p.seat.known, p.floor.known = false, false
+	p.seat.known, p.floor.known, p.given = false, false, false
 }
 
 const (

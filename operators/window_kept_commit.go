@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/state"
@@ -16,6 +17,7 @@ type keptCommit[K comparable, T, A any] struct {
 	plan   func(t *keptTurn[K, T, A])    // says what is to be written
 	made   func(t *keptTurn[K, T, A])    // follows when the store has it
 	failed func(err error)               // follows when it has not, or that is unknown; may be nil
+	idles  bool                          // it is not made if it has nothing to change or to give
 	own    instant                       // the watermark that it says the process has
 	at     keptAt                        // what it says the process is at
 
@@ -56,8 +58,19 @@ func (p *keeper[K, T, A, O]) begin(ctx context.Context, c *keptCommit[K, T, A]) 
 	if _, err := p.makeUp(ctx, c); err != nil {
 		return p.lost(c, err)
 	}
+	if c.idle() {
+		c.made(c.turn)
+		return nil
+	}
 	p.start(c)
 	return nil
+}
+
+// idle tells whether a commit that is made up need not be made.
+func (c *keptCommit[K, T, A]) idle() bool {
+	return c.idles && !c.turn.raises && !slices.ContainsFunc(c.turn.order, func(k *keptKey[K, A]) bool {
+		return k.touched || k.given != nil
+	})
 }
 
 // start gives a commit to the store.

@@ -97,6 +97,7 @@ func (p *keeper[K, T, A, O]) counted(ctx context.Context, t *keptTurn[K, T, A], 
 // freshen notes that values were counted, which the end of the input has not given.
 func (p *keeper[K, T, A, O]) freshen(t *keptTurn[K, T, A]) {
 	if slices.ContainsFunc(t.became, func(b keptBecame) bool { return b.keptOutcome == keptCounted }) {
+		p.given = false
 		p.mu.Lock()
 		p.fresh = true
 		p.mu.Unlock()

@@ -56,6 +56,7 @@ func (p *keeper[K, T, A, O]) end(ctx context.Context) {
 				silent[name] = m
 			}
 		}
+		p.given = p.given && len(p.others) == 0
 		waits, blocked := false, false
 		for name, m := range p.others {
 			blocked = blocked || m.at != keptEnded
@@ -109,8 +110,11 @@ func (p *keeper[K, T, A, O]) endUpTo(ctx context.Context, blocked bool) error {
 	p.fresh = false
 	p.mu.Unlock()
 	clear(p.owners)
-	if err := p.due(ctx, never, horizon); err != nil {
-		return err
+	if !p.given { // else only what is listed can have come
+		if err := p.due(ctx, never, horizon); err != nil {
+			return err
+		}
+		p.given = len(p.others) == 0
 	}
 	p.nextDue, p.reached = soon, never // what is complete now may be again
 	err := p.doTodo(ctx, horizon)

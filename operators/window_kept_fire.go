@@ -165,7 +165,7 @@ func (p *keeper[K, T, A, O]) claim(ctx context.Context, keys []keptTodo[K], hori
 	if len(wants) == 0 {
 		return nil
 	}
-	c := &keptCommit[K, T, A]{wants: keysOf(wants), own: p.own, at: p.at, made: p.claimed}
+	c := &keptCommit[K, T, A]{wants: keysOf(wants), own: p.own, at: p.at, made: p.claimed, idles: true}
 	c.plan = func(t *keptTurn[K, T, A]) {
 		for _, k := range t.order {
 			p.claimRow(t, k, tries[k.encoded], horizon)

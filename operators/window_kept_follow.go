@@ -42,6 +42,10 @@ func (p *keeper[K, T, A, O]) follow(ctx context.Context, c *keptCommit[K, T, A])
 	if before == nil || !p.foresee(ctx, c, before.turn) {
 		return false, p.join(ctx)
 	}
+	if c.idle() { // whatever comes of the one before: if that is not made, its keys are looked at again
+		c.made(c.turn)
+		return true, nil
+	}
 	<-before.answer
 	if before.err != nil {
 		return false, p.join(ctx)

@@ -42,6 +42,7 @@ type keeper[K comparable, T, A, O any] struct {
 
 	number   uint64 // of the last turn
 	drained  bool   // the run ends before the input
+	given    bool   // all that the end of the input leaves was given, and no row can have changed since but by that
 	seat     keptSeat
 	floor    keptFloor
 	past     past
@@ -221,6 +222,7 @@ func (p *keeper[K, T, A, O]) work(ctx context.Context, w keptWork[K, T, A]) {
 		return
 	}
 	if p.at != keptEnded && !p.drained { // else Drain has them given, with what is below, or the next process does
+		p.given = false // what was given by the end may be put off by what is given by the watermark
 		p.rested(p.give(ctx))
 	}
 	p.publish()
