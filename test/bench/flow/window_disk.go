@@ -1,11 +1,11 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"strings"
 	"sync"
@@ -58,7 +58,9 @@ func measureWindowOnDisk(ctx context.Context, w io.Writer, s sizes) error {
 	}
 	writes := 0
 	for _, c := range commits {
-		writes += len(c.writes)
+		for range c.writes() {
+			writes++
+		}
 	}
 	_, err = fmt.Fprintf(w, "# window on disk: %d keys, %d commits, %.1f writes a record; ns a record, medians: bare batches of them %.0f, of the least %.0f, rocketflow %.0f\n%s%s%s",
 		diskKeys, len(commits), float64(writes)/diskRecords, ratio.Median(same), ratio.Median(least), ratio.Median(us),
@@ -70,10 +72,48 @@ func measureWindowOnDisk(ctx context.Context, w io.Writer, s sizes) error {
 // diskKey scatters numbers over the keys.
 func diskKey(x int) int { return keyOf(x) % diskKeys }
 
-// commit is what was written at a time.
+// commit is what was written at a time. It is bytes alone: were it the writes, with all that they point to, a
+// collector would go through those of all commits again and again while it is measured what made them.
 type commit struct {
 	records int // that it has counted
-	writes  []state.Write
+	packed  []byte
+}
+
+// pack adds a write: whether it deletes, and its place and value with their lengths.
+func (c *commit) pack(w state.Write) {
+	deletes := byte(0)
+	if w.Delete {
+		deletes = 1
+	}
+	c.packed = append(c.packed, deletes)
+	c.packed = binary.AppendUvarint(c.packed, uint64(len(w.Table)+len(w.Key)))
+	c.packed = append(append(c.packed, w.Table...), w.Key...)
+	c.packed = binary.AppendUvarint(c.packed, uint64(len(w.Value)))
+	c.packed = append(c.packed, w.Value...)
+}
+
+// bareWrite is a write with its place in a database without tables.
+type bareWrite struct {
+	deletes    bool
+	key, value []byte
+}
+
+func (c *commit) writes() iter.Seq[bareWrite] {
+	return func(yield func(bareWrite) bool) {
+		for rest := c.packed; len(rest) > 0; {
+			w := bareWrite{deletes: rest[0] == 1}
+			w.key, rest = unpack(rest[1:])
+			if w.value, rest = unpack(rest); !yield(w) {
+				return
+			}
+		}
+	}
+}
+
+func unpack(b []byte) (part, rest []byte) {
+	n, size := binary.Uvarint(b)
+	b = b[size:]
+	return b[:n:n], b[n:]
 }
 
 // countOnDisk counts in windows, and gives what was written for it if that is to be noted.
@@ -127,8 +167,7 @@ func (s *notingStore) Commit(ctx context.Context, c *state.Changes) (state.Versi
 		if strings.HasSuffix(w.Table, ".ids") {
 			noted.records++
 		}
-		w.Key, w.Value = bytes.Clone(w.Key), bytes.Clone(w.Value)
-		noted.writes = append(noted.writes, w)
+		noted.pack(w)
 	}
 	v, err := s.Store.Commit(ctx, c)
 	if err == nil {
@@ -164,14 +203,12 @@ func writeBare(commits []commit, fill func(*db.Batch, commit) error) error {
 
 // sameWrites puts into a batch what was written.
 func sameWrites(batch *db.Batch, c commit) error {
-	var key []byte
-	for _, w := range c.writes {
-		key = append(append(key[:0], w.Table...), w.Key...)
+	for w := range c.writes() {
 		var err error
-		if w.Delete {
-			err = batch.Delete(key, nil)
+		if w.deletes {
+			err = batch.Delete(w.key, nil)
 		} else {
-			err = batch.Set(key, w.Value, nil)
+			err = batch.Set(w.key, w.value, nil)
 		}
 		if err != nil {
 			return err
