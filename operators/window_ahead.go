@@ -10,6 +10,7 @@ import (
 // the record is likely to be in, nil if there was none.
 type ahead[K comparable, A any] struct {
 	key  K
+	hash uint32
 	pane *pane[K, A]
 }
 
@@ -25,13 +26,15 @@ func (w *windower[K, T, A, O]) ProcessChunk(ctx context.Context, c *stage.Chunk[
 		group := c.In[from:min(from+aheadMost, len(c.In))]
 		found := w.lookAhead(group)
 		for i, r := range group {
-			v, known := &value[K, T]{Record: r}, (*pane[K, A])(nil)
-			if c.At = from + i; i >= found {
-				v.key = w.Key(r.Value)
-			} else {
-				v.key, known = w.ahead[i].key, w.ahead[i].pane
+			c.At = from + i
+			if i >= found {
+				if err := w.Process(ctx, r); err != nil {
+					return err
+				}
+				continue
 			}
-			if err := w.take(ctx, v, known); err != nil {
+			a := &w.ahead[i]
+			if err := w.take(ctx, &value[K, T]{Record: r, key: a.key, hash: a.hash}, a.pane); err != nil {
 				return err
 			}
 		}
@@ -43,21 +46,31 @@ func (w *windower[K, T, A, O]) ProcessChunk(ctx context.Context, c *stage.Chunk[
 // whose key the user's function fails to give: it will fail in its turn.
 func (w *windower[K, T, A, O]) lookAhead(rs []stage.Record[T]) (found int) {
 	defer func() { _ = recover() }()
+	hashes := w.Windows.kind == aligned
 	for i := range rs {
-		w.ahead[i] = ahead[K, A]{key: w.Key(rs[i].Value)}
+		a := ahead[K, A]{key: w.Key(rs[i].Value)}
+		if hashes {
+			a.hash = hashOf(w.seed, a.key)
+		}
+		w.ahead[i] = a
 		found++
 	}
-	f := w.latest
-	if f == nil {
-		return found
-	}
-	for i := range rs {
-		w.ahead[i].pane = f.paneOf(w.ahead[i].key)
-	}
-	for i := range rs {
-		if p := w.ahead[i].pane; p != nil && p.begun {
-			w.met++ // to have looked at the pane
-		}
+	if f := w.latest; f != nil {
+		w.lookUp(f, w.ahead[:found])
 	}
 	return found
+}
+
+// lookUp looks up panes in a frame, one thing for all before the next.
+func (w *windower[K, T, A, O]) lookUp(f *frame[K, A], all []ahead[K, A]) {
+	for i := range all {
+		if place, ok := f.index.first(all[i].hash); ok {
+			all[i].pane = f.panes.at(place)
+		}
+	}
+	for i := range all {
+		if a := &all[i]; a.pane != nil && a.pane.key != a.key {
+			a.pane = f.paneOf(a.hash, a.key)
+		}
+	}
 }

@@ -9,11 +9,11 @@ import (
 // an aligned window there, or a single session or count window.
 type frame[K comparable, A any] struct {
 	start, end instant
-	until      instant      // when it is complete: always, if that is by count
-	panes      panes[K, A]  // in the order in which they began
-	index      map[K]uint32 // of aligned windows, the place of a key's pane
-	first      string       // see Window.First
-	size       int          // of a count window
+	until      instant     // when it is complete: always, if that is by count
+	panes      panes[K, A] // in the order in which they began
+	index      *index      // of aligned windows
+	first      string      // see Window.First
+	size       int         // of a count window
 
 	place  int  // in the agenda; -1 if it is not there
 	due    bool // the watermark has passed the end
@@ -21,13 +21,13 @@ type frame[K comparable, A any] struct {
 	fate   *fate
 }
 
-// paneOf gives the pane of a key, nil if there is none. The index has places and no pointers: a collector
-// that follows those of very many panes waits for memory at each.
-func (f *frame[K, A]) paneOf(key K) *pane[K, A] {
-	if i, ok := f.index[key]; ok {
-		return f.panes.at(int(i))
+// paneOf gives the pane of a key, nil if there is none.
+func (f *frame[K, A]) paneOf(hash uint32, key K) *pane[K, A] {
+	place, ok := f.index.find(hash, func(place int) bool { return f.panes.at(place).key == key })
+	if !ok {
+		return nil
 	}
-	return nil
+	return f.panes.at(place)
 }
 
 // panes is a list of panes that stay where they are. There may be very many: they lie in blocks, so few that

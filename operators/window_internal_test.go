@@ -124,3 +124,32 @@ func TestPanes_AreFoundWhereTheyBegan(t *testing.T) {
 		t.Fatal("none has begun")
 	}
 }
+
+// The index finds what a map does, also where hashes are alike.
+func TestIndex_FindsAsAMapDoes(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	for round := range 200 {
+		bits := 1 + r.IntN(32)
+		x, places := newIndex(r.IntN(40)), make(map[int]int)
+		var keys []int
+		hash := func(key int) uint32 { return uint32(uint64(key) * 0x9e3779b97f4a7c15 >> (64 - bits)) }
+		for range r.IntN(600) {
+			key := r.IntN(1000)
+			place, ok := x.find(hash(key), func(place int) bool { return keys[place] == key })
+			want, has := places[key]
+			require.Equal(t, has, ok, round)
+			if has {
+				require.Equal(t, want, place)
+				first, ok := x.first(hash(key))
+				require.True(t, ok)
+				require.Equal(t, hash(key), hash(keys[first]))
+				continue
+			}
+			places[key] = len(keys)
+			x.add(hash(key), len(keys))
+			keys = append(keys, key)
+		}
+		require.Equal(t, len(keys), x.n)
+		require.LessOrEqual(t, x.n, len(x.slots)/8*5)
+	}
+}

@@ -25,7 +25,7 @@ func (w *windower[K, T, A, O]) align(v *value[K, T], known *pane[K, A]) {
 		} else if known != nil && known.frame == f {
 			w.into = append(w.into, known)
 		} else {
-			w.into = append(w.into, w.paneOf(v.key, f, start, end))
+			w.into = append(w.into, w.paneOf(v, f, start, end))
 		}
 		start = start.plus(-w.Windows.every)
 	}
@@ -40,11 +40,11 @@ func (w *windower[K, T, A, O]) align(v *value[K, T], known *pane[K, A]) {
 	w.commit(v)
 }
 
-// paneOf gives the pane of a key in a frame. One that is new is not yet in the frame, nor is a new frame
+// paneOf gives the pane of a value in a frame. One that is new is not yet in the frame, nor is a new frame
 // among the others, until the value is committed.
-func (w *windower[K, T, A, O]) paneOf(key K, f *frame[K, A], start, end instant) *pane[K, A] {
+func (w *windower[K, T, A, O]) paneOf(v *value[K, T], f *frame[K, A], start, end instant) *pane[K, A] {
 	if f != nil {
-		if p := f.paneOf(key); p != nil {
+		if p := f.paneOf(v.hash, v.key); p != nil {
 			return p
 		}
 	} else {
@@ -53,9 +53,9 @@ func (w *windower[K, T, A, O]) paneOf(key K, f *frame[K, A], start, end instant)
 		if w.latest != nil {
 			most = w.latest.panes.n
 		}
-		f.index = make(map[K]uint32, most)
+		f.index = newIndex(most)
 	}
-	return w.newPane(key, f)
+	return w.newPane(v.key, f)
 }
 
 func (w *windower[K, T, A, O]) newFrame(start, end instant) *frame[K, A] {
@@ -86,7 +86,7 @@ func (w *windower[K, T, A, O]) commit(v *value[K, T]) {
 	for i, p := range w.into {
 		p.value = w.sums[i]
 		if !p.begun {
-			w.begin(p)
+			w.begin(p, v.hash)
 		}
 		if w.known != nil {
 			w.about.put(p)
@@ -109,12 +109,12 @@ func (w *windower[K, T, A, O]) commit(v *value[K, T]) {
 }
 
 // begin puts a new pane in its place.
-func (w *windower[K, T, A, O]) begin(p *pane[K, A]) {
+func (w *windower[K, T, A, O]) begin(p *pane[K, A], hash uint32) {
 	p.begun = true
 	f := p.frame
 	place := f.panes.begin()
 	if w.Windows.kind == aligned {
-		f.index[p.key] = uint32(place)
+		f.index.add(hash, place)
 	} else {
 		s := w.keys[p.key]
 		if s == nil {

@@ -2,6 +2,7 @@ package operators
 
 import (
 	"context"
+	"hash/maphash"
 	"time"
 
 	"github.com/rocketflow-io/rocketflow/flow/stage"
@@ -18,6 +19,7 @@ type windower[K comparable, T, A, O any] struct {
 	past   past       // where the watermark was
 	agenda agenda[K, A]
 	frames map[instant]*frame[K, A] // aligned ones, by their start
+	seed   maphash.Seed             // of their indexes
 	latest *frame[K, A]             // of them, the one of the last value
 	keys   map[K]*series[K, A]      // of sessions and count windows
 	due    []*frame[K, A]           // those that are complete, to be dropped one day
@@ -38,7 +40,6 @@ type windower[K comparable, T, A, O any] struct {
 	group   []*pane[K, A]     // see results
 
 	ahead      [aheadMost]ahead[K, A] // of the records that are being dealt with
-	met        int                    // panes looked up ahead
 	unburdened []unburdened[K, A]     // of the results that are being given
 }
 
@@ -46,6 +47,7 @@ type windower[K comparable, T, A, O any] struct {
 type value[K comparable, T any] struct {
 	stage.Record[T]
 	key   K
+	hash  uint32 // of the key, if windows are aligned
 	at    instant
 	info  stage.Info // as far as it is needed
 	id    ident
@@ -70,7 +72,7 @@ func (w windowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (s
 		r.past.grace = 0
 	}
 	if w.Windows.kind == aligned {
-		r.frames = make(map[instant]*frame[K, A])
+		r.frames, r.seed = make(map[instant]*frame[K, A]), maphash.MakeSeed()
 	} else {
 		r.keys = make(map[K]*series[K, A])
 	}
@@ -90,10 +92,14 @@ func (w windowing[K, T, A, O]) Start(rt stage.Runtime, next stage.Emitter[O]) (s
 // Process puts a value in its windows. Until it has called all functions of the user it changes
 // nothing: a panic of one leaves the record to be tried again.
 func (w *windower[K, T, A, O]) Process(ctx context.Context, r stage.Record[T]) error {
-	return w.take(ctx, &value[K, T]{Record: r, key: w.Key(r.Value)}, nil)
+	v := &value[K, T]{Record: r, key: w.Key(r.Value)}
+	if w.Windows.kind == aligned {
+		v.hash = hashOf(w.seed, v.key)
+	}
+	return w.take(ctx, v, nil)
 }
 
-// take is Process for a value with a key, whose pane may be known.
+// take is Process for a value with a key and its hash, whose pane may be known.
 func (w *windower[K, T, A, O]) take(ctx context.Context, v *value[K, T], p *pane[K, A]) error {
 	partition := w.up.Partition
 	if w.up.Redelivers || partition == "" || w.Clock.event && w.Clock.at == nil {
