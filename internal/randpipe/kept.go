@@ -204,6 +204,11 @@ func (r *windowRun) noticed(err error) error {
 	defer r.mu.Unlock()
 	if len(r.put) > 0 {
 		r.o.env.Failed(r.o.storing(), OfStore, r.put)
+		if r.o.window.event && r.o.window.lone {
+			for _, it := range r.put {
+				r.o.env.Dropped(it.At(r.o.name))
+			}
+		}
 	}
 	return err
 }

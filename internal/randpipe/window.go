@@ -24,6 +24,7 @@ type windowing struct {
 	identify   bool     // values are known by what they are, not by their records
 	again      bool     // what comes again is known to be of another delivery
 	twins      bool     // an input may be stored twice, as two records
+	lone       bool     // no source redelivers: what waits in the stage for another try can become late
 	lates      *Faults  // of the sink of the late; nil if they are dropped
 	kept       *keeping // of windows in a store; nil if they are held
 
@@ -65,7 +66,7 @@ func windowKinds() []kind {
 func (o *op) drawWindowing(a *artist) *windowing {
 	w := &windowing{
 		event: !a.opts.Endless && a.Chance(70), size: a.Between(time.Second, 8*time.Second),
-		identify: a.design.Joint || a.width > 1 || a.Chance(30), again: !a.design.Joint, twins: a.opts.Endless, given: make(map[Place]int),
+		identify: a.design.Joint || a.width > 1 || a.Chance(30), again: !a.design.Joint, twins: a.opts.Endless, lone: a.opts.Positions, given: make(map[Place]int),
 	}
 	if a.opts.Endless {
 		w.size = a.Between(50*time.Millisecond, 3*time.Second)
