@@ -23,7 +23,7 @@ func (p *keeper[K, T, A, O]) standing() keptStanding {
 	p.mu.Lock()
 	many := len(p.come)+len(p.over) >= p.many
 	p.mu.Unlock()
-	if many && p.foresees() {
+	if many && p.foresees() && !p.rt.Now().Before(p.restAt) { // else results would be looked at for nothing until then
 		return keptFollows
 	}
 	select {
