@@ -9,6 +9,7 @@ import (
 	"github.com/rocketflow-io/rocketflow/flow"
 	"github.com/rocketflow-io/rocketflow/flow/stage"
 	"github.com/rocketflow-io/rocketflow/internal/randpipe"
+	"github.com/rocketflow-io/rocketflow/operators"
 )
 
 // testSink is a sink that fails in every way, and tells the ledger what it has.
@@ -143,6 +144,11 @@ func (g *grave) members(f flow.Failure) []randpipe.Item {
 		return []randpipe.Item{v}
 	case []randpipe.Item:
 		return v
+	case operators.Either[randpipe.Item, randpipe.Item]: // of a join with a table
+		if v.IsRight {
+			return []randpipe.Item{v.Right}
+		}
+		return []randpipe.Item{v.Left}
 	}
 	return []randpipe.Item{f.Source.(randpipe.Item)} // it could not be decoded
 }

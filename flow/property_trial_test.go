@@ -39,7 +39,7 @@ func newTrial(seed uint64) *trial {
 	keeps := randpipe.NewDice(seed, "keeps").Chance(30)
 	t.design = randpipe.Draw(t.Dice, t, randpipe.Options{
 		Keyed: t.keyed, Leased: t.leased, Mild: t.Chance(50), Positions: t.once,
-		Keeps: keeps, Joins: randpipe.NewDice(seed, "joins").Chance(40),
+		Keeps: keeps, Joins: randpipe.NewDice(seed, "joins").Chance(40), Tables: randpipe.NewDice(seed, "tables").Chance(20),
 	})
 	t.ledger.joint = t.design.Joint
 	n := 1 + t.IntN(5)/4
@@ -185,7 +185,7 @@ func (t *trial) runOnce(ctx context.Context, cancelled bool) {
 	if t.probed {
 		opts = append(opts, flow.WithProbe(probe))
 	}
-	t.ledger.begins(hard || t.leased || t.keyed || t.design.Ends)
+	t.ledger.begins(hard || t.leased || t.keyed || t.design.Ends || t.design.Waits)
 	err := t.pipeline.Run(ctx, opts...)
 	t.judge(err, hard, t.ledger.ended())
 	for _, h := range probe.SettledTwice() {

@@ -26,6 +26,7 @@ type Design struct {
 	Ends   bool     // an operator ends the run, so that another has to follow
 	Joint  bool     // an operator joins duties, so that one's failure is another's
 	Keeps  bool     // an operator answers for values when a store has them
+	Waits  bool     // an operator hands back what waits when the run ends before its input
 	Topics []string // of sinks
 	chain  chain
 }

@@ -53,6 +53,7 @@ func (o *op) drawTabling(a *artist) {
 	}
 	if a.Chance(40) {
 		t.wait = a.Between(time.Millisecond, 2*time.Second)
+		a.design.Waits = true
 	}
 	o.keys = 1 + a.IntN(6)
 	o.table, o.store = t, tableStore{state.NewMemory(), o}
