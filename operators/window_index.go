@@ -10,7 +10,7 @@ import "hash/maphash"
 // What is hashed is 64 bits of which 32 are kept: they say where a place belongs in a table of any size, and
 // tell most others there from it.
 type index struct {
-	slots []slot // a power of two, of which at most five eighths are used; none at first
+	slots []slot // a power of two, of which at most five eighths are used
 	n     int
 }
 
