@@ -153,3 +153,50 @@ func TestIndex_FindsAsAMapDoes(t *testing.T) {
 		require.LessOrEqual(t, x.n, len(x.slots)/8*5)
 	}
 }
+
+// clock is a Runtime that has the time.
+type clock struct {
+	stage.Runtime
+	now time.Time
+}
+
+func (c *clock) Now() time.Time { return c.now }
+
+// What is told of the past is where the watermark was, late by a step at most, however it rose.
+func TestPast_TellsWhereTheWatermarkWas(t *testing.T) {
+	const grace = 32 * time.Second
+	begun := time.Unix(1000, 0)
+	for name, pause := range map[string]func(r *rand.Rand) time.Duration{
+		"often":  func(r *rand.Rand) time.Duration { return time.Duration(r.IntN(100)) * time.Millisecond },
+		"seldom": func(r *rand.Rand) time.Duration { return time.Duration(r.IntN(30)) * time.Second },
+		"both": func(r *rand.Rand) time.Duration {
+			return time.Duration(r.IntN(50)) * []time.Duration{time.Millisecond, time.Second}[r.IntN(2)]
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(5, 6))
+			c, p := &clock{now: begun}, past{grace: grace}
+			var all []pastStep
+			for range 3000 {
+				c.now = c.now.Add(pause(r))
+				all = append(all, pastStep{c.now, instant(len(all))})
+				p.note(c, all[len(all)-1].mark)
+				c.now = c.now.Add(pause(r))
+				then := c.now.Add(-grace)
+				least, most := never, never
+				for _, s := range all {
+					if !s.at.After(then.Add(-grace / pastSteps)) {
+						least = s.mark
+					}
+					if !s.at.After(then) {
+						most = s.mark
+					}
+				}
+				got := p.mark(c)
+				require.GreaterOrEqual(t, got, least)
+				require.LessOrEqual(t, got, most)
+				require.LessOrEqual(t, len(p.steps), 2*pastSteps+3)
+			}
+		})
+	}
+}

@@ -144,7 +144,7 @@ type pastStep struct {
 	mark instant
 }
 
-// pastSteps is how many steps there are in that time, at most.
+// pastSteps is how many steps there are in that time, about. What is told of the past is late by one at most.
 const pastSteps = 32
 
 // note takes down where the watermark is.
@@ -152,7 +152,13 @@ func (p *past) note(rt stage.Runtime, mark instant) {
 	if p.grace == 0 {
 		return
 	}
-	if n := len(p.steps); n == 0 || p.steps[n-1].mark < mark && rt.Now().Sub(p.steps[n-1].at) >= p.grace/pastSteps {
+	switch n := len(p.steps); {
+	case n > 0 && mark <= p.steps[n-1].mark:
+	case n > 1 && rt.Now().Sub(p.steps[n-2].at) < p.grace/pastSteps:
+		// The last is never left out: it may be long until the next, and who asked in between would be told
+		// of the one before.
+		p.steps[n-1] = pastStep{rt.Now(), mark}
+	default:
 		p.steps = append(p.steps, pastStep{rt.Now(), mark})
 	}
 }
