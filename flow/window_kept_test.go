@@ -297,7 +297,7 @@ func TestKept_EndsWhenAStageBelowHasHadEnough(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := state.NewMemory()
 		var all []sum
-		for _, rs := range [][]reading{{{"a", 5, 1}, {"a", 65, 2}, {"b", 5, 4}}, nil, nil} {
+		for _, rs := range [][]reading{{{"a", 5, 1}, {"b", 5, 4}, {"a", 65, 2}}, nil, nil} { // all counted before any is given
 			out := &collector[flow.Window[string, int]]{}
 			p := hours(flow.From(sources.Values(rs...))).KeptIn(store, "w").Agg(zero, plus).Take(1).To(out)
 			require.NoError(t, p.Run(t.Context()))
