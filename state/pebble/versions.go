@@ -46,7 +46,7 @@ func (v *versions) mark(key []byte) mark {
 	return mark{maphash.Bytes(v.seeds[0], key), maphash.Bytes(v.seeds[1], key)}
 }
 
-// markAll marks the writes of tables of which anything was ever remembered. To find one waits for memory:
+// markAll marks the writes, as far as they are not, of tables of which anything was ever remembered. To find one waits for memory:
 // with no work of this kind in between, for several at a time.
 func (v *versions) markAll(writes []placed) {
 	table, remembered := "", false
@@ -55,8 +55,8 @@ func (v *versions) markAll(writes []placed) {
 		if i == 0 || w.Table != table {
 			table, remembered = w.Table, v.tables[w.Table]
 		}
-		if w.marked = remembered; remembered {
-			w.mark = v.mark(w.place)
+		if remembered && !w.marked {
+			w.mark, w.marked = v.mark(w.place), true
 		}
 	}
 }
